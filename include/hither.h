@@ -1,0 +1,421 @@
+/*
+ * hither.h: the whole public surface of libhither, an embedded vector engine.
+ *
+ * This file is the contract. Every function says shapes, units, ownership, thread-safety, errors and the version it
+ * came with; where the prose and the code differ, that is a bug worth reporting.
+ *
+ * What holds everywhere:
+ *   - A fallible function returns a hither_status and takes a caller-owned hither_error last, which may be NULL. The
+ *     status alone decides behaviour; the message is for people: what was wrong, where, and what to do.
+ *   - Outputs are written only on success. A constructor that fails leaves *out == NULL.
+ *   - Inputs are borrowed for the length of the call and never changed. Every _free and _close accepts NULL.
+ *   - Handles (db, collection, embedder, window) are counted and may be shared by any number of threads. They may be
+ *     closed in any order: what a handle stands on lives until its last user is gone. Use after close is undefined.
+ *   - Results, cursors, options and errors belong to one thread at a time.
+ *   - A handle belongs to the process that made it. In a forked child every call but close returns HITHER_FORKED.
+ *   - Strings are bytes with a length, in UTF-8; paths are NUL-terminated.
+ *   - The library never prints, aborts, exits, opens a socket, or installs a signal handler.
+ *
+ * Options structs grow at the end. Their first member is their size, and 0 in any other member means the documented
+ * default. Write them with HITHER_OPTIONS (C) or set .size by hand (C++). A NULL options pointer means all defaults.
+ */
+#ifndef HITHER_H
+#define HITHER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define HITHER_API __attribute__((visibility("default")))
+#define HITHER_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define HITHER_API
+#define HITHER_MUST_CHECK
+#endif
+
+#define HITHER_OPTIONS(type, ...) (&(type){.size = sizeof(type), __VA_ARGS__})
+
+/* major * 1000000 + minor * 1000 + patch */
+#define HITHER_VERSION_NUMBER 1000
+
+/* The largest values accepted. Each is tested at, below and above. */
+#define HITHER_MAX_DIM 65535u            /* dimensions of a vector */
+#define HITHER_MAX_K 65536u              /* results of one query */
+#define HITHER_MAX_ID_BYTES 1024u        /* bytes of a string id */
+#define HITHER_MAX_NAME_BYTES 255u       /* bytes of a collection's name */
+#define HITHER_MAX_TEXT_BYTES (16u << 20) /* bytes of one metadata object, or of one document */
+#define HITHER_MAX_JSON_DEPTH 64u        /* nesting of a metadata object */
+
+/* ---------------------------------------------------------------- status and errors */
+
+typedef enum hither_status {
+    HITHER_OK = 0,
+    HITHER_INVALID,      /* an argument makes no sense: k = 0, an unknown metric, no vectors where some are needed */
+    HITHER_DIMENSION,    /* a vector has another dimension than the collection, or one outside 1...HITHER_MAX_DIM */
+    HITHER_NOT_FINITE,   /* a NaN or an infinity; the message names the row and the column */
+    HITHER_ENCODING,     /* text that is not UTF-8; the message names the row and the byte */
+    HITHER_SYNTAX,       /* text that is not the JSON (CSV, .npy, ...) it should be; the message names the place */
+    HITHER_TOO_LARGE,    /* beyond a limit above */
+    HITHER_NOMEM,        /* memory ran out; nothing was changed */
+    HITHER_IO,           /* the operating system reported an I/O error; os_errno has it */
+    HITHER_FULL,         /* no space left on the device; nothing was changed */
+    HITHER_PERMISSION,   /* the operating system denied access */
+    HITHER_NOT_FOUND,    /* no such collection, id or file */
+    HITHER_EXISTS,       /* the id or collection is there already; nothing was changed */
+    HITHER_BUSY,         /* another process writes to this database; the message names its pid */
+    HITHER_READONLY,     /* the handle, or the file system, is read-only */
+    HITHER_NOT_DATABASE, /* the path holds something else */
+    HITHER_FORMAT,       /* written by a newer hither than this one */
+    HITHER_CORRUPT,      /* bytes that fail their checksum or contradict each other; the message names the place */
+    HITHER_POISONED,     /* an earlier write could not be made durable; close the database and open it again */
+    HITHER_UNSUPPORTED,  /* a known thing this build, file or collection cannot do */
+    HITHER_MODEL,        /* an embedder is missing, broken, or not the one the collection was made with */
+    HITHER_INTERRUPTED,  /* stopped on request; nothing is half done */
+    HITHER_TIMEOUT,      /* the time allowed ran out */
+    HITHER_STALE,        /* the version a cursor stands on is gone */
+    HITHER_FORKED        /* the handle belongs to the parent process */
+} hither_status;
+
+/* The caller's. 256 bytes for good. The message is NUL-terminated UTF-8; too long a text is cut, never the status. */
+typedef struct hither_error {
+    int32_t status;
+    int32_t os_errno;
+    char message[248];
+} hither_error;
+
+/* The name of a status without its prefix, e.g. "NOT_FOUND"; "UNKNOWN" for other numbers. Any thread. Since 0.1. */
+HITHER_API const char *hither_status_name(hither_status status);
+
+/* Version of the linked library, to compare with HITHER_VERSION_NUMBER, and as text. Any thread. Since 0.1. */
+HITHER_API int hither_version_number(void);
+HITHER_API const char *hither_version(void);
+
+/* The kernels in use: "scalar", "avx2", "avx512", "neon", ... Chosen once, at first need, from the processor, and
+ * capped by the environment variable HITHER_SIMD. Any thread. Since 0.1. */
+HITHER_API const char *hither_simd(void);
+
+/* ---------------------------------------------------------------- memory */
+
+/* alloc returns `bytes` bytes aligned to `align` (a power of two), or NULL. resize keeps the contents and is called
+ * only for blocks with default alignment. release accepts what alloc or resize returned. All may be called from any
+ * thread at once. */
+typedef struct hither_allocator {
+    void *(*alloc)(void *ctx, size_t bytes, size_t align);
+    void *(*resize)(void *ctx, void *ptr, size_t bytes);
+    void (*release)(void *ctx, void *ptr);
+    void *ctx;
+} hither_allocator;
+
+/* Replaces malloc for the library's own memory (SQLite and jansson keep theirs). Only before any other call:
+ * HITHER_INVALID once memory has been given out. One thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_set_allocator(const hither_allocator *allocator, hither_error *err);
+
+/* ---------------------------------------------------------------- values and views */
+
+typedef enum hither_dtype {
+    HITHER_F32 = 1,
+    HITHER_F64 = 2,
+    HITHER_F16 = 3,
+    HITHER_BF16 = 4,
+    HITHER_I8 = 5,
+    HITHER_B1 = 6
+} hither_dtype;
+
+/* Smaller is nearer. COSINE: 1 - similarity, in [0, 2], and 1 where either side is a zero vector. DOT: -<q, x>.
+ * L2: squared Euclidean. L1: sum of absolute differences. HAMMING: differing bits (b1 only). */
+typedef enum hither_metric {
+    HITHER_COSINE = 1,
+    HITHER_DOT = 2,
+    HITHER_L2 = 3,
+    HITHER_L1 = 4,
+    HITHER_HAMMING = 5
+} hither_metric;
+
+/* A borrowed matrix: row i starts at (char *)data + i * stride. stride is in bytes, 0 means packed. For f32 and wider
+ * data and stride must be multiples of the element size. */
+typedef struct hither_matrix {
+    const void *data;
+    size_t rows, dim, stride;
+    hither_dtype dtype;
+} hither_matrix;
+
+/* A borrowed column of strings, laid out as Arrow's: string i is bytes[offsets[i] ... offsets[i + 1]), offsets has
+ * count + 1 entries and rises. valid is NULL when every string is there; otherwise bit i (byte i / 8, bit i % 8) is 0
+ * where string i is missing. */
+typedef struct hither_strings {
+    const char *bytes;
+    const uint64_t *offsets;
+    size_t count;
+    const uint8_t *valid;
+} hither_strings;
+
+/* A borrowed column of ids: integers when ints is not NULL, else strings of 1...HITHER_MAX_ID_BYTES bytes of UTF-8
+ * without NUL. A collection holds one kind; its first write decides which. */
+typedef struct hither_ids {
+    const int64_t *ints;
+    hither_strings strings;
+    size_t count;
+} hither_ids;
+
+/* ---------------------------------------------------------------- arrays */
+
+typedef struct hither_knn_options {
+    size_t size;
+    hither_metric metric;   /* default HITHER_COSINE */
+    uint32_t threads;       /* 0: one for a single query, all cores for more; only ever lowers the pool */
+    const uint64_t *allow;  /* NULL: all rows. Bit i % 64 of word i / 64 allows row i; rows past allow_bits are not */
+    uint64_t allow_bits;
+} hither_knn_options;
+
+/* The k nearest rows of `base` to each row of `queries`, exactly: what brute force with the reference distance gives,
+ * ties by row number, the same at every SIMD level and thread count.
+ *
+ * labels and distances are row-major, queries->rows x k, the caller's. Where fewer than k rows qualify the rest is
+ * label -1 and distance +inf. base is f32 today (others: HITHER_UNSUPPORTED); queries are f32 or f64.
+ * Errors: INVALID (k = 0, NULL), TOO_LARGE, DIMENSION, NOT_FINITE (in either matrix), UNSUPPORTED, NOMEM.
+ * Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_knn(const hither_matrix *base, const hither_matrix *queries,
+                                                      uint32_t k, const hither_knn_options *options, int64_t *labels,
+                                                      float *distances, hither_error *err);
+
+/* ---------------------------------------------------------------- embedder: text to vectors */
+
+typedef struct hither_embedder hither_embedder;
+
+/* The built-in embedder: no model, 384 dimensions, hashed words, word pairs and character trigrams, the same bytes on
+ * every machine (docs/embedder.md has the algorithm). It finds texts that share words or parts of words, not texts
+ * that share a meaning. Errors: NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_embedder_builtin(hither_embedder **out, hither_error *err);
+
+HITHER_API uint32_t hither_embedder_dim(const hither_embedder *embedder);
+/* The name stored with a collection, e.g. "builtin-1". Lives as long as the embedder. Since 0.1. */
+HITHER_API const char *hither_embedder_name(const hither_embedder *embedder);
+
+/* One unit vector a text into vectors (texts->count x dim floats, packed, the caller's); a text without tokens gives
+ * the zero vector. Errors: ENCODING (names the text), TOO_LARGE, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_embedder_embed(hither_embedder *embedder, const hither_strings *texts,
+                                                                 float *vectors, hither_error *err);
+HITHER_API void hither_embedder_close(hither_embedder *embedder);
+
+/* ---------------------------------------------------------------- results */
+
+/* Columns of records, immutable, the caller's until hither_result_free; every pointer taken from it dies with it.
+ * A result of several queries holds one group of records a query; other results hold one group, number 0. A column
+ * that was not asked for, or a group out of range, reads as empty (count 0, data NULL). */
+typedef struct hither_result hither_result;
+
+HITHER_API size_t hither_result_groups(const hither_result *result);
+HITHER_API size_t hither_result_count(const hither_result *result, size_t group);
+HITHER_API hither_ids hither_result_ids(const hither_result *result, size_t group);
+/* Distances of a search, smaller is nearer; NULL for other results. */
+HITHER_API const float *hither_result_distances(const hither_result *result, size_t group);
+HITHER_API hither_matrix hither_result_vectors(const hither_result *result, size_t group);
+HITHER_API hither_strings hither_result_metadata(const hither_result *result, size_t group);
+HITHER_API hither_strings hither_result_documents(const hither_result *result, size_t group);
+/* What ran, as JSON: kind, rows scanned, rows re-scored, threads. "" for results that are not of a search. */
+HITHER_API const char *hither_result_plan(const hither_result *result);
+HITHER_API void hither_result_free(hither_result *result);
+
+/* What a result carries besides ids (and distances). */
+enum {
+    HITHER_INCLUDE_VECTORS = 1,
+    HITHER_INCLUDE_METADATA = 2,
+    HITHER_INCLUDE_DOCUMENTS = 4,
+    HITHER_INCLUDE_NOTHING = 8 /* ids only; 0 means the call's default */
+};
+
+/* ---------------------------------------------------------------- database */
+
+typedef struct hither_db hither_db;
+
+enum {
+    HITHER_OPEN_READONLY = 1, /* never writes; works beside a writer and follows its commits */
+    HITHER_OPEN_EXISTING = 2  /* NOT_FOUND instead of making a new database */
+};
+
+typedef struct hither_db_options {
+    size_t size;
+    uint32_t flags;           /* HITHER_OPEN_... */
+    uint32_t busy_timeout_ms; /* how long to wait for another writer to go away; default 0: not at all */
+} hither_db_options;
+
+/* Opens the database folder at `path` (by convention NAME.hither), or makes it; ":memory:" is a private one in RAM
+ * with the same surface. One process at a time may hold a database open for writing.
+ * Errors: BUSY (names the holder's pid), NOT_FOUND, NOT_DATABASE, FORMAT, CORRUPT, PERMISSION, READONLY, IO, FULL,
+ * NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_open(const char *path, const hither_db_options *options,
+                                                          hither_db **out, hither_error *err);
+/* Drops this reference. Everything acknowledged is durable already. Since 0.1. */
+HITHER_API void hither_db_close(hither_db *db);
+
+/* Returns once every acknowledged write is durable (which is at once: today's only durability is `full`), and folds
+ * the write-ahead log into the catalog. Errors: IO, POISONED, FORKED. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_flush(hither_db *db, hither_error *err);
+
+/* The collections by name, in byte order: ids are the names, metadata is one JSON object each with dim, dtype,
+ * metric, id_kind, count, embedder. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_list(hither_db *db, hither_result **out, hither_error *err);
+
+/* One record whose metadata is a JSON object: path, format, version, sqlite, readonly, simd, bytes (of catalog and of
+ * segments), collections. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_info(hither_db *db, hither_result **out, hither_error *err);
+
+/* Removes a collection and its rows; open handles on it get NOT_FOUND from then on. Rename keeps rows and handles.
+ * Errors: NOT_FOUND, EXISTS (rename), INVALID (name), READONLY, IO, FULL, POISONED. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_drop(hither_db *db, const char *name, hither_error *err);
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_rename(hither_db *db, const char *from, const char *to,
+                                                            hither_error *err);
+
+/* Reads every committed byte and checks it: catalog pages and structure, segment headers, every row's checksums, and
+ * that catalog and segments agree. HITHER_OK when all is well, HITHER_CORRUPT when anything is not; *report (may be
+ * NULL) then, and only then as well as on OK, holds one record a finding: ids are the places, documents what is wrong
+ * there. The database stays usable. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_verify(hither_db *db, hither_result **report, hither_error *err);
+
+/* ---------------------------------------------------------------- collection */
+
+typedef struct hither_collection hither_collection;
+
+enum {
+    HITHER_COLLECTION_EXISTING = 1, /* NOT_FOUND instead of creating */
+    HITHER_COLLECTION_NEW = 2       /* EXISTS instead of opening */
+};
+
+typedef struct hither_collection_options {
+    size_t size;
+    uint32_t flags;            /* HITHER_COLLECTION_... */
+    uint32_t dim;              /* needed to create, unless embedder says it; if given for an old one it must agree */
+    hither_dtype dtype;        /* default HITHER_F32, today's only one */
+    hither_metric metric;      /* default HITHER_COSINE; COSINE, DOT, L2, L1 */
+    hither_embedder *embedder; /* turns texts into vectors; its name is stored and checked. An old collection made with
+                                  the built-in embedder finds it by itself */
+} hither_collection_options;
+
+/* Opens the named collection, or creates it. Names are 1...HITHER_MAX_NAME_BYTES bytes of UTF-8 without control
+ * characters or '/'. Errors: NOT_FOUND, EXISTS, DIMENSION, INVALID (name, metric), MODEL (another embedder), READONLY,
+ * IO, FULL. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_open(hither_db *db, const char *name,
+                                                                  const hither_collection_options *options,
+                                                                  hither_collection **out, hither_error *err);
+HITHER_API void hither_collection_close(hither_collection *c);
+
+/* As one record of hither_db_list. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_info(hither_collection *c, hither_result **out,
+                                                                  hither_error *err);
+
+typedef enum hither_mode {
+    HITHER_INSERT = 1, /* EXISTS if any id is known, or stands twice in the batch; nothing changed */
+    HITHER_UPSERT = 2, /* replaces the whole row; of an id that stands twice the last wins */
+    HITHER_UPDATE = 3  /* NOT_FOUND if any id is unknown; parts not given stay, metadata keys are merged in */
+} hither_mode;
+
+/* Rows to write. Each column given has ids.count entries; a column with count (or rows) 0 is not given. Rows need a
+ * vector, or a document to embed (an update may leave both out). Metadata is a JSON object a row, stored as given. */
+typedef struct hither_batch {
+    size_t size;
+    hither_ids ids;
+    hither_matrix vectors; /* f32 or f64, converted to the collection's dtype */
+    hither_strings metadata, documents;
+} hither_batch;
+
+/* Writes the batch as one transaction: visible and durable as a whole when the call returns, or not at all.
+ * *written (may be NULL) is the number of rows in force after it. Errors name the row: DIMENSION, NOT_FINITE,
+ * ENCODING, SYNTAX, TOO_LARGE, EXISTS, NOT_FOUND, INVALID; then READONLY, FULL, IO, POISONED, NOMEM.
+ * Any thread; writers queue. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_put(hither_collection *c, hither_mode mode,
+                                                                 const hither_batch *batch, size_t *written,
+                                                                 hither_error *err);
+
+/* Deletes rows by id as one transaction; unknown ids are passed over. *deleted may be NULL. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_delete(hither_collection *c, const hither_ids *ids,
+                                                                    size_t *deleted, hither_error *err);
+
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_count(hither_collection *c, uint64_t *out,
+                                                                   hither_error *err);
+
+/* The rows with these ids, in the order asked; unknown ids are left out, so compare the result's ids. include: 0 means
+ * metadata and documents. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_get(hither_collection *c, const hither_ids *ids,
+                                                                 uint32_t include, hither_result **out,
+                                                                 hither_error *err);
+
+typedef struct hither_search_options {
+    size_t size;
+    uint32_t include; /* default metadata and documents */
+    uint32_t threads; /* 0: one for a single query, all cores for more */
+} hither_search_options;
+
+/* One of the three: vectors (f32 or f64 rows), texts (embedded by the collection's embedder), or ids of rows whose
+ * vectors are the queries (the row itself may be among its hits). */
+typedef struct hither_query {
+    size_t size;
+    hither_matrix vectors;
+    hither_strings texts;
+    hither_ids ids;
+} hither_query;
+
+/* The k nearest rows to each query, nearest first, ties in order of writing; exactly min(k, rows) of them. One group a
+ * query. Sees every write that had returned before the call. Never waits for a writer.
+ * Errors: INVALID (k = 0; no query, or several kinds), TOO_LARGE, DIMENSION, NOT_FINITE,
+ * ENCODING, MODEL (texts without an embedder), NOT_FOUND (an id), CORRUPT, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_search(hither_collection *c, const hither_query *query,
+                                                                    uint32_t k, const hither_search_options *options,
+                                                                    hither_result **out, hither_error *err);
+
+/* ---------------------------------------------------------------- cursor: all rows of one version */
+
+typedef struct hither_cursor hither_cursor;
+
+/* A cursor over the rows as they are now, in order of writing; later writes do not touch it. include as in get. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_scan(hither_collection *c, uint32_t include,
+                                                                  hither_cursor **out, hither_error *err);
+/* Up to `limit` (> 0) further rows; a result of 0 rows is the end. One thread at a time. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_cursor_next(hither_cursor *cursor, size_t limit, hither_result **out,
+                                                              hither_error *err);
+HITHER_API void hither_cursor_close(hither_cursor *cursor);
+
+/* ---------------------------------------------------------------- window: the newest records of a stream */
+
+typedef struct hither_window hither_window;
+
+typedef struct hither_window_options {
+    size_t size;
+    uint32_t capacity;         /* records kept; default 16384 */
+    hither_embedder *embedder; /* default the built-in one */
+} hither_window_options;
+
+/* What a record was worth when it came, judged by the window before it. */
+typedef struct hither_score {
+    float novelty;    /* rarity + 2 * distance: 0 for the commonest form, larger is newer */
+    float rarity;     /* how rare the masked form is: -log of its share of the window, scaled to [0, 1] */
+    float distance;   /* cosine distance to the nearest other form, 0 when the form itself is in the window */
+    float centroid;   /* cosine similarity to the mean of the window, 1 for the first record */
+    uint32_t seen;    /* records of the same masked form in the window before it */
+    uint64_t record;  /* this record's number, counted from 0 */
+    uint64_t nearest; /* number of the nearest record of another form; UINT64_MAX if there is none */
+} hither_score;
+
+/* A window over text records, in RAM only. Errors: INVALID, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_new(const hither_window_options *options, hither_window **out,
+                                                             hither_error *err);
+HITHER_API void hither_window_close(hither_window *w);
+
+/* Scores each text against the window before it, then takes it in; scores (texts->count, the caller's) may be NULL.
+ * The variable parts of a text (numbers, hex, addresses, times, ...) are masked before it is compared. Invalid UTF-8 is
+ * taken as U+FFFD: a log must go on. Errors: NOMEM, TOO_LARGE. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_push(hither_window *w, const hither_strings *texts,
+                                                              hither_score *scores, hither_error *err);
+
+/* The texts of records by number, as documents with their numbers as ids; records that left the window are left out.
+ * Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_get(hither_window *w, const uint64_t *records, size_t count,
+                                                             hither_result **out, hither_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,63 @@
+/*
+ * engine.h: the one place where rows and indexes meet. A database of collections: the write path (commit.c), the
+ * snapshots readers hold (snapshot.c), search, get, scan. It knows vectors, not texts or models: api/ embeds first.
+ *
+ * Lock order, everywhere: database writer lock -> collection table lock -> nothing. Readers take neither: a search
+ * pins a snapshot through a hazard pointer in a scratch from a lock-free pool, runs no SQL until it fetches payloads,
+ * and never waits for a writer.
+ *
+ * The functions mirror hither.h one to one (ht_db_open for hither_db_open); their contracts stand there. Arguments
+ * have been checked by api/ as far as that needs no database: pointers, sizes of options, UTF-8 and shapes of columns,
+ * finite vectors. The engine checks what needs the collection: dimension, id kind, JSON, known ids.
+ */
+#ifndef HT_ENGINE_ENGINE_H
+#define HT_ENGINE_ENGINE_H
+
+#include "base/error.h"
+#include "base/result.h"
+
+typedef struct ht_db ht_db;
+typedef struct ht_collection ht_collection;
+typedef struct ht_cursor ht_cursor;
+
+typedef struct ht_collection_spec {
+    uint32_t flags; /* HITHER_COLLECTION_... */
+    uint32_t dim;   /* 0: not said */
+    hither_dtype dtype;
+    hither_metric metric;  /* 0: not said */
+    const char *embedder;  /* NULL: not said; "" none */
+} ht_collection_spec;
+
+HT_NODISCARD hither_status ht_db_open(const char *path, uint32_t flags, uint32_t busy_timeout_ms, ht_db **out,
+                                      hither_error *err);
+void ht_db_close(ht_db *db);
+HT_NODISCARD hither_status ht_db_flush(ht_db *db, hither_error *err);
+HT_NODISCARD hither_status ht_db_list(ht_db *db, hither_result **out, hither_error *err);
+HT_NODISCARD hither_status ht_db_info(ht_db *db, hither_result **out, hither_error *err);
+HT_NODISCARD hither_status ht_db_drop(ht_db *db, const char *name, hither_error *err);
+HT_NODISCARD hither_status ht_db_rename(ht_db *db, const char *from, const char *to, hither_error *err);
+HT_NODISCARD hither_status ht_db_verify(ht_db *db, hither_result **report, hither_error *err);
+
+HT_NODISCARD hither_status ht_collection_open(ht_db *db, const char *name, const ht_collection_spec *spec,
+                                              ht_collection **out, hither_error *err);
+void ht_collection_close(ht_collection *c);
+HT_NODISCARD hither_status ht_collection_info(ht_collection *c, hither_result **out, hither_error *err);
+uint32_t ht_collection_dim(const ht_collection *c);
+const char *ht_collection_embedder(const ht_collection *c); /* "" for none */
+/* batch->vectors are packed or strided f32. For UPDATE they may be missing. */
+HT_NODISCARD hither_status ht_collection_put(ht_collection *c, hither_mode mode, const hither_batch *batch,
+                                             size_t *written, hither_error *err);
+HT_NODISCARD hither_status ht_collection_delete(ht_collection *c, const hither_ids *ids, size_t *deleted,
+                                                hither_error *err);
+HT_NODISCARD hither_status ht_collection_count(ht_collection *c, uint64_t *out, hither_error *err);
+HT_NODISCARD hither_status ht_collection_get(ht_collection *c, const hither_ids *ids, uint32_t include,
+                                             hither_result **out, hither_error *err);
+/* queries are f32; or NULL, and ids names rows whose vectors are the queries. */
+HT_NODISCARD hither_status ht_collection_search(ht_collection *c, const hither_matrix *queries, const hither_ids *ids,
+                                                uint32_t k, uint32_t include, uint32_t threads, hither_result **out,
+                                                hither_error *err);
+HT_NODISCARD hither_status ht_collection_scan(ht_collection *c, uint32_t include, ht_cursor **out, hither_error *err);
+HT_NODISCARD hither_status ht_cursor_next(ht_cursor *cursor, size_t limit, hither_result **out, hither_error *err);
+void ht_cursor_close(ht_cursor *cursor);
+
+#endif

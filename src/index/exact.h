@@ -1,0 +1,69 @@
+/*
+ * exact.h: exact search over borrowed rows: the answer of brute force by D (kernels/reference.h), order of ties
+ * included, found with fast kernels that rule rows out by proof.
+ *
+ * How: a block of rows gets f32 estimates; each estimate e carries a bound, so D lies in [e - b, e + b]. The k-th
+ * smallest upper bound seen so far is a threshold no true answer can exceed; rows whose lower bound is above it are
+ * out. What is left is scored by D. Raising or lowering the threshold late, or in another thread, costs time and never
+ * changes the answer.
+ *
+ * Rows come in parts (segments, or one array). A part's rows carry consecutive slots. Any thread; the rows, masks and
+ * parts must not change during the call. One query runs on its caller unless it must read more than 32 MB; several
+ * queries use the pool, `threads` only lowers it.
+ */
+#ifndef HT_INDEX_EXACT_H
+#define HT_INDEX_EXACT_H
+
+#include "base/error.h"
+#include "base/topk.h"
+
+/* first_slot is a multiple of 64 in every part; only the last part may hold a count that is not. */
+typedef struct ht_part {
+    const void *rows;
+    uint64_t first_slot;
+    size_t count;
+    size_t stride;      /* bytes */
+    const float *norms; /* of each row, rounded up, so that |x| <= norms[i]; NULL: not known, computed on the way */
+} ht_part;
+
+typedef struct ht_vectors {
+    hither_dtype dtype;
+    hither_metric metric;
+    uint32_t dim;
+    const ht_part *parts; /* by rising slot */
+    size_t part_count;
+    /* Called before rows [begin, end) of a part are first read in a search, possibly from several threads at once; it
+     * checks their checksums and fills their norms. NULL: nothing to do. A failure ends the search with that error. */
+    hither_status (*touch)(void *ctx, size_t part, size_t begin, size_t end, hither_error *err);
+    void *touch_ctx;
+} ht_vectors;
+
+/* A set of slots, in chunks of 65,536 bits: bit s of chunk s / 65536. A NULL chunk is all ones; slots at and past
+ * `limit` are not in the set. chunk_count * 65536 >= limit. */
+typedef struct ht_mask {
+    const uint64_t *const *chunks;
+    size_t chunk_count;
+    uint64_t limit;
+} ht_mask;
+
+typedef struct ht_exact_stats {
+    uint64_t rows_scanned;  /* estimated by a fast kernel */
+    uint64_t rows_rescored; /* scored by D */
+    uint32_t threads;       /* that took part */
+} ht_exact_stats;
+
+/* The k nearest of the rows in `live` (NULL: all) and in `allow` (NULL: all) to each query. Queries are f32, packed
+ * with query_stride bytes between them, finite. hits has room for query_count * k, best first per query; counts[j] is
+ * how many there are: min(k, rows that qualify). stats (may be NULL) is added to.
+ * NOMEM, UNSUPPORTED (dtype), or what touch returned; hits and counts are written only on success. */
+HT_NODISCARD hither_status ht_exact_search(const ht_vectors *vectors, const float *queries, size_t query_stride,
+                                           size_t query_count, const ht_mask *live, const ht_mask *allow, size_t k,
+                                           unsigned threads, ht_hit *hits, size_t *counts, ht_exact_stats *stats,
+                                           hither_error *err);
+
+/* The slow, obvious twin: D of every row, then a sort. */
+HT_NODISCARD hither_status ht_brute_search(const ht_vectors *vectors, const float *queries, size_t query_stride,
+                                           size_t query_count, const ht_mask *live, const ht_mask *allow, size_t k,
+                                           ht_hit *hits, size_t *counts, hither_error *err);
+
+#endif

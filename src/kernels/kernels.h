@@ -1,0 +1,58 @@
+/*
+ * kernels.h: pure arithmetic on blocks of rows: no allocation, no errors, no state but the table chosen once.
+ *
+ * Two families, and the difference matters:
+ *   - the reference distance D (reference.h): the answer, the same bits on every machine and at every level;
+ *   - the fast f32 kernels here: estimates with a stated error, which only ever rule rows out.
+ *
+ * One slot per operation takes a *block* of rows, so the call through a pointer is paid per block. Levels are overlays
+ * in rising order (scalar, avx2, avx512, neon, ...); each file installs the slots it is better at. The table is chosen
+ * once, from the processor, capped by the environment variable HITHER_SIMD. Any thread.
+ *
+ * Row i starts at (const char *)rows + i * stride; rows need only the alignment of a float. Callers guarantee that the
+ * floating-point mode is round-to-nearest with denormals on (ht_fp_enter).
+ */
+#ifndef HT_KERNELS_KERNELS_H
+#define HT_KERNELS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ht_kernels {
+    const char *name; /* of the highest level in it */
+    uint32_t lanes;   /* L in the error bound: the fewest f32 lanes a sum is spread over by these kernels */
+
+    /* out[i] = sum q*x. |error| <= (dim/L + 8) * 2^-23 * |q|*|x| + dim * 2^-149. */
+    void (*dot_f32)(const float *query, const void *rows, size_t stride, size_t count, size_t dim, float *out);
+    /* The same, and norm2[i] = sum x*x with relative error (dim/L + 8) * 2^-23, in one pass over memory. */
+    void (*dot_norm_f32)(const float *query, const void *rows, size_t stride, size_t count, size_t dim, float *out,
+                         float *norm2);
+    void (*norm_f32)(const void *rows, size_t stride, size_t count, size_t dim, float *norm2);
+    /* out[i] = sum (q-x)^2, relative error (dim/L + 8) * 2^-23 (+ dim * 2^-149). */
+    void (*l2_f32)(const float *query, const void *rows, size_t stride, size_t count, size_t dim, float *out);
+    /* out[i] = sum |q-x|, the same. */
+    void (*l1_f32)(const float *query, const void *rows, size_t stride, size_t count, size_t dim, float *out);
+    /* Dots of several queries with a block of rows, register-tiled: out[j * out_stride + i] for query j, row i. */
+    void (*dots_f32)(const float *queries, size_t query_stride, size_t query_count, const void *rows, size_t stride,
+                     size_t count, size_t dim, float *out, size_t out_stride);
+
+    /* The reference sums of reference.h, vectorised: the same bits as the scalar code, always. */
+    double (*ref_dot_f32)(const float *query, const float *row, size_t dim);
+    double (*ref_l2_f32)(const float *query, const float *row, size_t dim);
+    double (*ref_l1_f32)(const float *query, const float *row, size_t dim);
+} ht_kernels;
+
+/* The table in use. Published once; never NULL. */
+const ht_kernels *ht_kernels_get(void);
+
+/* For tests: the levels compiled in, in rising order, and whether this machine runs them. NULL past the last. */
+const ht_kernels *ht_kernels_level(size_t i, int *supported);
+
+/* Round to nearest, denormals on, for the length of a computation; ht_fp_leave restores what was there. */
+typedef struct ht_fp_state {
+    uint64_t word;
+} ht_fp_state;
+ht_fp_state ht_fp_enter(void);
+void ht_fp_leave(ht_fp_state state);
+
+#endif

@@ -1,0 +1,176 @@
+/*
+ * store.h: durable rows. A folder holds a catalog (SQLite: ids, metadata, documents, collections, and how many rows of
+ * each segment count) and segments (our own append-only files of vectors). SQLite's COMMIT is the only commit point:
+ * bytes past the committed length of a segment do not exist.
+ *
+ * This is the only folder that includes sqlite3.h, and nothing above it writes SQL. docs/format.md has the bytes.
+ *
+ * Threads: a store has one writer at a time (the engine's writer lock; ht_txn functions and ht_segment_write are for
+ * its holder). Readers (ht_reader) may be used by many threads, each acquiring its own. Segment lookups are immutable
+ * once published by the engine's snapshot.
+ */
+#ifndef HT_STORE_STORE_H
+#define HT_STORE_STORE_H
+
+#include "base/io.h"
+#include "base/strings.h"
+
+typedef struct ht_store ht_store;
+typedef struct ht_segment ht_segment;
+typedef struct ht_reader ht_reader;
+
+enum { HT_STORE_READONLY = 1, HT_STORE_EXISTING = 2 };
+
+/* ---- open and close */
+
+/* Takes LOCK (unless read-only), opens or makes the catalog, empties tmp/, removes segment files the catalog does not
+ * know. A second writer: BUSY with the holder's pid. */
+HT_NODISCARD hither_status ht_store_open(const ht_io *io, const char *path, unsigned flags, uint32_t busy_timeout_ms,
+                                         ht_store **out, hither_error *err);
+void ht_store_close(ht_store *store);
+bool ht_store_readonly(const ht_store *store);
+const char *ht_store_path(const ht_store *store);
+const char *ht_store_sqlite_version(void);
+
+/* Bytes on disk of the catalog (with its log) and of all segments. */
+HT_NODISCARD hither_status ht_store_sizes(ht_store *store, uint64_t *catalog, uint64_t *segments, hither_error *err);
+HT_NODISCARD hither_status ht_store_checkpoint(ht_store *store, hither_error *err);
+
+/* After a write that may or may not be durable: every later ht_txn_begin is POISONED. */
+void ht_store_poison(ht_store *store);
+
+/* ---- collections */
+
+typedef enum ht_id_kind { HT_ID_UNKNOWN = 0, HT_ID_INT = 1, HT_ID_TEXT = 2 } ht_id_kind;
+
+typedef struct ht_collection_row {
+    int64_t cid; /* never used twice */
+    char name[HITHER_MAX_NAME_BYTES + 1];
+    uint32_t dim;
+    hither_dtype dtype;
+    hither_metric metric;
+    ht_id_kind id_kind;
+    char embedder[64];    /* name with digest, "" for none */
+    uint64_t next_slot;   /* slots below it were given out */
+    uint64_t live_count;
+    uint64_t commit_seq;  /* rises by one with every commit to this collection */
+} ht_collection_row;
+
+/* As the catalog stands now. The callback may stop the walk with a status. */
+HT_NODISCARD hither_status ht_store_collections(ht_store *store,
+                                                hither_status (*each)(void *arg, const ht_collection_row *row),
+                                                void *arg, hither_error *err);
+/* NOT_FOUND by name or by cid (name NULL). */
+HT_NODISCARD hither_status ht_store_collection(ht_store *store, const char *name, int64_t cid, ht_collection_row *out,
+                                               hither_error *err);
+/* Each its own durable transaction, by the writer. create fills row->cid. drop removes rows and, after the commit, the
+ * segment files. EXISTS, NOT_FOUND. */
+HT_NODISCARD hither_status ht_store_create(ht_store *store, ht_collection_row *row, hither_error *err);
+HT_NODISCARD hither_status ht_store_drop(ht_store *store, int64_t cid, hither_error *err);
+HT_NODISCARD hither_status ht_store_rename(ht_store *store, int64_t cid, const char *to, hither_error *err);
+/* A number that changes whenever another connection has committed (PRAGMA data_version): how a read-only handle learns
+ * that there is something new. */
+HT_NODISCARD hither_status ht_store_data_version(ht_store *store, uint64_t *out, hither_error *err);
+
+/* ---- segments: field 0 of a collection is its dense vector, one a row, at position slot - first_slot */
+
+typedef struct ht_segment_info {
+    int64_t sid;
+    int64_t cid;
+    uint32_t field;
+    hither_dtype dtype;
+    uint32_t dim;
+    size_t stride;       /* bytes a row, a multiple of 64 */
+    uint64_t first_slot; /* a multiple of 64 */
+    uint64_t capacity;   /* rows, a multiple of 64 */
+    uint64_t committed;  /* rows that count, as of loading or the last ht_segment_commit */
+} ht_segment_info;
+
+/* The committed segments of a collection by rising first_slot, each opened, its header and size checked, and mapped.
+ * *out is an array of *count counted references, the caller's (ht_segment_release each, ht_release the array). */
+HT_NODISCARD hither_status ht_store_segments(ht_store *store, int64_t cid, ht_segment ***out, size_t *count,
+                                             hither_error *err);
+/* Makes a new segment file for slots from first_slot on: written under tmp/, synced, renamed, folder synced. It is
+ * known to the catalog only by ht_txn_segment. capacity: the next of 1, 2, 4 ... 1,024 MiB for this collection. */
+HT_NODISCARD hither_status ht_segment_create(ht_store *store, const ht_collection_row *collection, uint64_t first_slot,
+                                             size_t ordinal, ht_segment **out, hither_error *err);
+ht_segment *ht_segment_acquire(ht_segment *segment);
+void ht_segment_release(ht_segment *segment);
+const ht_segment_info *ht_segment_describe(const ht_segment *segment);
+/* Row 0 of the mapping; rows past the committed ones hold anything. */
+const void *ht_segment_rows(const ht_segment *segment);
+
+/* What the checksum table holds for a row. */
+typedef struct ht_row_sums {
+    uint32_t vector; /* crc32c(slot as u64 LE || vector bytes, dim elements without padding; nothing if it has none) */
+    uint32_t row;    /* crc32c(slot as u64 LE || id || metadata || document), each as tag byte, u32 LE length, bytes */
+} ht_row_sums;
+ht_row_sums ht_row_sums_make(uint64_t slot, const void *vector, size_t vector_bytes, const hither_ids *ids, size_t i,
+                             ht_text metadata, ht_text document);
+/* Writes `count` rows (each `stride` bytes, padding zero) and their sums at `position`; not durable before sync. */
+HT_NODISCARD hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t count, const void *rows,
+                                            const ht_row_sums *sums, hither_error *err);
+HT_NODISCARD hither_status ht_segment_sync(ht_segment *segment, hither_error *err);
+/* Checks the vector sums of rows [begin, end); CORRUPT names file, row and offset. Any thread. */
+HT_NODISCARD hither_status ht_segment_check(const ht_segment *segment, uint64_t begin, uint64_t end, hither_error *err);
+
+/* ---- the writer's transaction */
+
+/* BEGIN IMMEDIATE. POISONED, READONLY. */
+HT_NODISCARD hither_status ht_txn_begin(ht_store *store, hither_error *err);
+/* The live row with the i-th id: slot, or UINT64_MAX in *slot. */
+HT_NODISCARD hither_status ht_txn_find(ht_store *store, int64_t cid, const hither_ids *ids, size_t i, uint64_t *slot,
+                                       hither_error *err);
+HT_NODISCARD hither_status ht_txn_insert(ht_store *store, int64_t cid, uint64_t slot, const hither_ids *ids, size_t i,
+                                         ht_text metadata, ht_text document, hither_error *err);
+/* Marks a slot dead as of commit `seq`. */
+HT_NODISCARD hither_status ht_txn_kill(ht_store *store, int64_t cid, uint64_t slot, uint64_t seq, hither_error *err);
+/* Records (or extends) a segment: from the commit on, `committed` rows of it count. */
+HT_NODISCARD hither_status ht_txn_segment(ht_store *store, const ht_segment *segment, uint64_t committed,
+                                          hither_error *err);
+/* next_slot, live_count, commit_seq and id_kind of the collection. */
+HT_NODISCARD hither_status ht_txn_collection(ht_store *store, const ht_collection_row *row, hither_error *err);
+/* Durable on OK. On failure the transaction is gone; if it cannot be known whether it is durable, the store is
+ * poisoned too. */
+HT_NODISCARD hither_status ht_txn_commit(ht_store *store, hither_error *err);
+void ht_txn_rollback(ht_store *store);
+/* Tells a segment object how many of its rows count now (after ht_txn_commit). */
+void ht_segment_commit(ht_segment *segment, uint64_t committed);
+
+/* ---- readers: each one a connection with one open read transaction at most */
+
+/* A reader from the store's pool, inside a read transaction; *seq is the collection's commit_seq it sees. NOT_FOUND if
+ * the collection was dropped. Never waits for the writer. */
+HT_NODISCARD hither_status ht_reader_begin(ht_store *store, int64_t cid, ht_reader **out, uint64_t *seq,
+                                           hither_error *err);
+void ht_reader_end(ht_reader *reader); /* ends the transaction, gives the reader back; NULL is fine */
+
+/* The slot of the i-th id as of commit `seq` <= the one begun with (rows with slot < slot_limit that were alive then);
+ * UINT64_MAX if there is none. */
+HT_NODISCARD hither_status ht_reader_find(ht_reader *reader, const hither_ids *ids, size_t i, uint64_t seq,
+                                          uint64_t slot_limit, uint64_t *slot, hither_error *err);
+
+typedef struct ht_row {
+    uint64_t slot;
+    ht_id_kind id_kind;
+    int64_t int_id;
+    ht_text text_id, metadata, document; /* data NULL: missing; good until the reader's next call */
+} ht_row;
+/* One row by slot, dead or alive. NOT_FOUND if compaction took it. */
+HT_NODISCARD hither_status ht_reader_row(ht_reader *reader, uint64_t slot, ht_row *out, hither_error *err);
+/* Calls each(arg, slot, dead_seq) for every dead row with dead_seq > after, in no order. */
+HT_NODISCARD hither_status ht_reader_dead(ht_reader *reader, uint64_t after,
+                                          hither_status (*each)(void *arg, uint64_t slot, uint64_t dead_seq), void *arg,
+                                          hither_error *err);
+/* The collection's row as this transaction sees it. */
+HT_NODISCARD hither_status ht_reader_collection(ht_reader *reader, ht_collection_row *out, hither_error *err);
+
+/* ---- verify */
+
+/* Checks every committed byte; calls finding(arg, place, problem) for each thing wrong. OK even with findings; other
+ * statuses mean that the check itself could not go on. */
+HT_NODISCARD hither_status ht_store_verify(ht_store *store,
+                                           hither_status (*finding)(void *arg, const char *place, const char *problem),
+                                           void *arg, hither_error *err);
+
+#endif
