@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__) || defined(__clang__)
-#define HITHER_API __attribute__((visibility("default")))
+#define HITHER_API        __attribute__((visibility("default")))
 #define HITHER_MUST_CHECK __attribute__((warn_unused_result))
 #else
 #define HITHER_API
@@ -43,12 +43,12 @@ extern "C" {
 #define HITHER_VERSION_NUMBER 1000
 
 /* The largest values accepted. Each is tested at, below and above. */
-#define HITHER_MAX_DIM 65535u            /* dimensions of a vector */
-#define HITHER_MAX_K 65536u              /* results of one query */
-#define HITHER_MAX_ID_BYTES 1024u        /* bytes of a string id */
-#define HITHER_MAX_NAME_BYTES 255u       /* bytes of a collection's name */
+#define HITHER_MAX_DIM        65535u      /* dimensions of a vector */
+#define HITHER_MAX_K          65536u      /* results of one query */
+#define HITHER_MAX_ID_BYTES   1024u       /* bytes of a string id */
+#define HITHER_MAX_NAME_BYTES 255u        /* bytes of a collection's name */
 #define HITHER_MAX_TEXT_BYTES (16u << 20) /* bytes of one metadata object, or of one document */
-#define HITHER_MAX_JSON_DEPTH 64u        /* nesting of a metadata object */
+#define HITHER_MAX_JSON_DEPTH 64u         /* nesting of a metadata object */
 
 /* ---------------------------------------------------------------- status and errors */
 
@@ -165,9 +165,9 @@ typedef struct hither_ids {
 
 typedef struct hither_knn_options {
     size_t size;
-    hither_metric metric;   /* default HITHER_COSINE */
-    uint32_t threads;       /* 0: one for a single query, all cores for more; only ever lowers the pool */
-    const uint64_t *allow;  /* NULL: all rows. Bit i % 64 of word i / 64 allows row i; rows past allow_bits are not */
+    hither_metric metric;  /* default HITHER_COSINE */
+    uint32_t threads;      /* 0: one for a single query, all cores for more; only ever lowers the pool */
+    const uint64_t *allow; /* NULL: all rows. Bit i % 64 of word i / 64 allows row i; rows past allow_bits are not */
     uint64_t allow_bits;
 } hither_knn_options;
 

@@ -25,11 +25,11 @@ hither_status ht_fail_errno(hither_error *err, int os_errno, const char *format,
 hither_status ht_fail_nomem(hither_error *err, size_t bytes, const char *what);
 
 /* Passes a failure on where nothing is held; with something held, use one `goto done`. */
-#define HT_TRY(call)                       \
-    do {                                   \
-        hither_status ht_try_ = (call);    \
-        if (ht_try_ != HITHER_OK)          \
-            return ht_try_;                \
+#define HT_TRY(call)                                                                                                   \
+    do {                                                                                                               \
+        hither_status ht_try_ = (call);                                                                                \
+        if (ht_try_ != HITHER_OK)                                                                                      \
+            return ht_try_;                                                                                            \
     } while (0)
 
 /* States what the program guarantees, never what input should be. On in dev, test and fuzz builds. */

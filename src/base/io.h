@@ -68,13 +68,14 @@ struct ht_io {
     hither_status (*lock)(ht_file *file, hither_error *err); /* BUSY names the holder; released by close */
 
     hither_status (*stat)(void *ctx, const char *path, ht_io_kind *kind, uint64_t *bytes, hither_error *err);
-    hither_status (*make_folder)(void *ctx, const char *path, hither_error *err); /* mode 0700; EXISTS */
+    hither_status (*make_folder)(void *ctx, const char *path, hither_error *err);            /* mode 0700; EXISTS */
     hither_status (*rename)(void *ctx, const char *from, const char *to, hither_error *err); /* replaces */
     hither_status (*remove)(void *ctx, const char *path, hither_error *err); /* a file, or an empty folder */
     hither_status (*sync_folder)(void *ctx, const char *path, hither_error *err);
     /* Calls each(arg, name, kind) for every entry but . and .., in no order; a status other than OK stops it. */
-    hither_status (*list)(void *ctx, const char *path, hither_status (*each)(void *arg, const char *name, ht_io_kind kind),
-                          void *arg, hither_error *err);
+    hither_status (*list)(void *ctx, const char *path,
+                          hither_status (*each)(void *arg, const char *name, ht_io_kind kind), void *arg,
+                          hither_error *err);
 };
 
 struct ht_file {

@@ -14,7 +14,7 @@ typedef struct ht_embedder ht_embedder;
 
 /* The built-in one: HT_BUILTIN_DIM hashed features; docs/embedder.md is its specification, and its bytes are fixed for
  * good under the name HT_BUILTIN_NAME. */
-#define HT_BUILTIN_DIM 384u
+#define HT_BUILTIN_DIM  384u
 #define HT_BUILTIN_NAME "builtin-1"
 HT_NODISCARD hither_status ht_embedder_builtin(ht_embedder **out, hither_error *err);
 

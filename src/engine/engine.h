@@ -24,8 +24,8 @@ typedef struct ht_collection_spec {
     uint32_t flags; /* HITHER_COLLECTION_... */
     uint32_t dim;   /* 0: not said */
     hither_dtype dtype;
-    hither_metric metric;  /* 0: not said */
-    const char *embedder;  /* NULL: not said; "" none */
+    hither_metric metric; /* 0: not said */
+    const char *embedder; /* NULL: not said; "" none */
 } ht_collection_spec;
 
 HT_NODISCARD hither_status ht_db_open(const char *path, uint32_t flags, uint32_t busy_timeout_ms, ht_db **out,

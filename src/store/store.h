@@ -50,10 +50,10 @@ typedef struct ht_collection_row {
     hither_dtype dtype;
     hither_metric metric;
     ht_id_kind id_kind;
-    char embedder[64];    /* name with digest, "" for none */
-    uint64_t next_slot;   /* slots below it were given out */
+    char embedder[64];  /* name with digest, "" for none */
+    uint64_t next_slot; /* slots below it were given out */
     uint64_t live_count;
-    uint64_t commit_seq;  /* rises by one with every commit to this collection */
+    uint64_t commit_seq; /* rises by one with every commit to this collection */
 } ht_collection_row;
 
 /* As the catalog stands now. The callback may stop the walk with a status. */
