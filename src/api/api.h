@@ -1,0 +1,41 @@
+/*
+ * api.h: what the files of api/ share. This layer checks what needs no database (pointers, sizes of options, UTF-8,
+ * shapes, finite vectors), joins text -> embed -> engine, and sets the floating-point mode around everything that
+ * computes. Nothing else: below it everybody may trust their arguments.
+ *
+ * Public handles that carry nothing of their own are the inner objects, converted here and nowhere else.
+ */
+#ifndef HT_API_API_H
+#define HT_API_API_H
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "embed/embed.h"
+#include "engine/engine.h"
+
+static inline hither_embedder *ht_embedder_out(ht_embedder *e) { return (hither_embedder *)e; }
+static inline ht_embedder *ht_embedder_in(hither_embedder *e) { return (ht_embedder *)e; }
+static inline const ht_embedder *ht_embedder_in_const(const hither_embedder *e) { return (const ht_embedder *)e; }
+static inline ht_db *ht_db_in(hither_db *db) { return (ht_db *)db; }
+static inline ht_cursor *ht_cursor_in(hither_cursor *cursor) { return (ht_cursor *)cursor; }
+
+/* Reads an options struct of a caller who may have been compiled against another version: the first min(size, bytes)
+ * bytes are copied over `out` (bytes long, zeroed first). options NULL: all zero but the size. A size too small to be
+ * one is INVALID; a longer one whose unknown members are not zero is UNSUPPORTED. `what` names the struct. */
+HT_NODISCARD hither_status ht_options_read(void *out, size_t bytes, const void *options, const char *what,
+                                           hither_error *err);
+
+/* A matrix of f32 to read from: the caller's own memory, or a packed copy converted from f64. */
+typedef struct ht_floats {
+    hither_matrix view; /* dtype f32, stride never 0 */
+    float *owned;       /* the copy, if one was needed */
+} ht_floats;
+
+/* Checks pointers, alignment, stride, 1 <= dim <= HITHER_MAX_DIM and that every value is finite (in f32 too), and
+ * gives f32 rows. dtypes other than f32 and f64: UNSUPPORTED. `what` names the matrix in messages ("vectors"). */
+HT_NODISCARD hither_status ht_floats_read(const hither_matrix *m, const char *what, ht_floats *out, hither_error *err);
+/* As above, from an array of the library's own making: takes it over, unchecked. */
+void ht_floats_own(float *packed, size_t rows, size_t dim, ht_floats *out);
+void ht_floats_clear(ht_floats *floats);
+
+#endif
