@@ -2,7 +2,8 @@
  * buf.h: bytes that grow, with a ceiling set at birth so that no input can make one grow without bound.
  *
  * Appending past the ceiling, or without memory, sets `failed` and drops the bytes; a writer may append many times and
- * ask once at the end (ht_buf_check). data is NUL-terminated for convenience; the NUL is not counted. One thread.
+ * ask once at the end (ht_buf_check). data is NULL before the first append, then NUL-terminated
+ * for convenience; the NUL is not counted. One thread.
  */
 #ifndef HT_BASE_BUF_H
 #define HT_BASE_BUF_H
@@ -15,7 +16,7 @@
 typedef struct ht_buf {
     char *data;
     size_t size, capacity, ceiling;
-    bool failed;
+    bool failed, past_ceiling;
 } ht_buf;
 
 void ht_buf_init(ht_buf *buf, size_t ceiling);
