@@ -82,8 +82,12 @@ struct ht_file {
     const ht_io *io;
 };
 
-/* The operating system's files. */
+/* The operating system's files. A link to a folder counts as that folder; a link to a file is HT_IO_OTHER. */
 const ht_io *ht_io_posix(void);
+
+/* The beginning of a small file that the operating system makes up (/proc, /sys), NUL-terminated, at most room - 1
+ * bytes; false if it cannot be read. Such files have no size, so that read_at is no way to them. */
+bool ht_io_system_text(const char *path, char *text, size_t room);
 
 /* Files in RAM, private to this table; gone with ht_io_ram_free. */
 HT_NODISCARD hither_status ht_io_ram_new(ht_io **out, hither_error *err);
