@@ -20,6 +20,7 @@ typedef struct ht_segment ht_segment;
 typedef struct ht_reader ht_reader;
 
 enum { HT_STORE_READONLY = 1, HT_STORE_EXISTING = 2 };
+#define HT_STORE_FORMAT 1 /* of the files written */
 
 /* ---- open and close */
 
