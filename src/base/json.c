@@ -93,7 +93,7 @@ hither_status ht_json_parse(const char *text, size_t bytes, size_t max_bytes, co
 }
 
 static hither_status parse_object(const char *text, size_t bytes, const char *where, json_t **out, hither_error *err) {
-    json_t *value;
+    json_t *value = NULL;
     HT_TRY(ht_json_parse(text, bytes, HITHER_MAX_TEXT_BYTES, where, &value, err));
     if (!json_is_object(value)) {
         json_decref(value);
@@ -104,7 +104,7 @@ static hither_status parse_object(const char *text, size_t bytes, const char *wh
 }
 
 hither_status ht_json_check_object(const char *text, size_t bytes, const char *where, hither_error *err) {
-    json_t *value;
+    json_t *value = NULL;
     HT_TRY(parse_object(text, bytes, where, &value, err));
     json_decref(value);
     return HITHER_OK;
