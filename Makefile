@@ -3,9 +3,8 @@
 .DEFAULT_GOAL := all
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
-SHELL := /bin/sh
 
-PYTHON_VENV := .venv/bin/python
+PYTHON := .venv/bin/python
 STEP := sh tools/step.sh
 PREFIX ?= /usr/local
 SUITE ?= exact
@@ -13,56 +12,63 @@ FUZZ_SECONDS ?= 60
 
 ## all: set-up, then build/bin/hither and `import hither` in .venv/bin/python
 .PHONY: all
-all: build
-
-.PHONY: setup
-setup:
+all:
 	@sh tools/setup.sh build
-
-.PHONY: build
-build: setup
-	@cmake --preset release --log-level=WARNING
+	@cmake --preset release --log-level=WARNING -DHITHER_PYTHON=ON -DPython3_EXECUTABLE="$(CURDIR)/$(PYTHON)"
 	@cmake --build --preset release
+	@$(PYTHON) tools/link_package.py python
 
 ## demo: the main job on real text, in about two minutes
 .PHONY: demo
-demo:
-	@sh tools/setup.sh build demo
-	@$(MAKE) build
-	@$(PYTHON_VENV) demo/demo.py
+demo: all
+	@sh tools/setup.sh demo
+	@$(PYTHON) demo/demo.py
 
-## test: every test, with gcc, clang and the sanitizers, then Python's
+## test: all the tests, with gcc, clang and the sanitizers, and the checks
 .PHONY: test
 test:
 	@sh tools/setup.sh build demo test
-	@$(STEP) "release build" $(MAKE) build
-	@$(STEP) "checks" $(MAKE) check
+	@$(STEP) "release build" $(MAKE) all
 	@$(STEP) "C tests, gcc" $(MAKE) ctest-dev
 	@$(STEP) "C tests, clang" $(MAKE) ctest-clang
 	@$(STEP) "C tests, clang, address and undefined-behaviour sanitizers" $(MAKE) ctest-asan-ubsan-clang
 	@$(STEP) "C tests, gcc, thread sanitizer" $(MAKE) ctest-tsan
+	@$(STEP) "checks" sh tools/check.sh
 	@$(STEP) "Python tests" $(MAKE) pytest
 
-# ctest-PRESET: the C tests of one preset. build/PRESET is its folder.
+# ctest-PRESET: builds and runs the C tests of one preset; build/PRESET is its folder.
 ctest-%:
 	@cmake --preset $* --log-level=WARNING
 	@cmake --build --preset $*
 	@ctest --test-dir build/$* --output-on-failure --no-tests=error --parallel 2 $(CTEST_FLAGS)
 
 .PHONY: pytest
-pytest: build
-	@$(PYTHON_VENV) -m pytest -q tests/python
+pytest:
+	@$(PYTHON) -m pytest -q tests/python tests/examples
 
 ## check: format, layers, sizes, exports, documents, lint
 .PHONY: check
-check:
-	@sh tools/setup.sh build test
+check: all
+	@sh tools/setup.sh test
 	@sh tools/check.sh
+
+## bench: one suite of benchmarks beside its peers; SUITE=exact
+.PHONY: bench
+bench: all
+	@sh tools/setup.sh bench
+	@$(PYTHON) bench/run.py $(SUITE)
+
+## install: the command, the libraries, the header and the man page under PREFIX=/usr/local
+.PHONY: install
+install: all
+	@cmake --preset release --log-level=WARNING -DCMAKE_INSTALL_PREFIX="$(PREFIX)"
+	@cmake --build --preset release
+	@cmake --install build
 
 ## clean: removes what was built; .venv stays
 .PHONY: clean
 clean:
-	@rm -rf build
+	@rm -rf build python/hither/*.so
 
 ## help: this list
 .PHONY: help
