@@ -4,7 +4,8 @@
  *
  * Lock order, everywhere: database writer lock -> collection table lock -> nothing. Readers take neither: a search
  * pins a snapshot through a hazard pointer in a scratch from a lock-free pool, runs no SQL until it fetches payloads,
- * and never waits for a writer.
+ * and never waits for a writer. (A read-only handle has no writer; its readers take the writer lock to advance to what
+ * another process has committed.)
  *
  * The functions mirror hither.h one to one (ht_db_open for hither_db_open); their contracts stand there. Arguments
  * have been checked by api/ as far as that needs no database: pointers, sizes of options, UTF-8 and shapes of columns,
@@ -14,6 +15,7 @@
 #define HT_ENGINE_ENGINE_H
 
 #include "base/error.h"
+#include "base/io.h"
 #include "base/result.h"
 
 typedef struct ht_db ht_db;
@@ -30,6 +32,9 @@ typedef struct ht_collection_spec {
 
 HT_NODISCARD hither_status ht_db_open(const char *path, uint32_t flags, uint32_t busy_timeout_ms, ht_db **out,
                                       hither_error *err);
+/* The same over any implementation of files, which must outlive the database. */
+HT_NODISCARD hither_status ht_db_open_io(const ht_io *io, const char *path, uint32_t flags, uint32_t busy_timeout_ms,
+                                         ht_db **out, hither_error *err);
 void ht_db_close(ht_db *db);
 HT_NODISCARD hither_status ht_db_flush(ht_db *db, hither_error *err);
 HT_NODISCARD hither_status ht_db_list(ht_db *db, hither_result **out, hither_error *err);
@@ -44,9 +49,11 @@ void ht_collection_close(ht_collection *c);
 HT_NODISCARD hither_status ht_collection_info(ht_collection *c, hither_result **out, hither_error *err);
 uint32_t ht_collection_dim(const ht_collection *c);
 const char *ht_collection_embedder(const ht_collection *c); /* "" for none */
-/* batch->vectors are packed or strided f32. For UPDATE they may be missing. */
+/* batch->vectors are packed or strided f32. For UPDATE they may be missing, all of them (rows 0) or those whose bit in
+ * has_vector is 0 (bit i % 8 of byte i / 8; NULL: all are there). Of an id that stands several times in an UPDATE the
+ * rows are applied one after another. */
 HT_NODISCARD hither_status ht_collection_put(ht_collection *c, hither_mode mode, const hither_batch *batch,
-                                             size_t *written, hither_error *err);
+                                             const uint8_t *has_vector, size_t *written, hither_error *err);
 HT_NODISCARD hither_status ht_collection_delete(ht_collection *c, const hither_ids *ids, size_t *deleted,
                                                 hither_error *err);
 HT_NODISCARD hither_status ht_collection_count(ht_collection *c, uint64_t *out, hither_error *err);

@@ -1,0 +1,247 @@
+/*
+ * batch.c: checking a batch and resolving it against the rows it replaces. One thread per ht_write.
+ */
+#include "engine/batch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/json.h"
+
+/* ---- before the lock */
+
+static hither_status check_shape(const ht_write *w, hither_error *err) {
+    const hither_batch *b = w->batch;
+    size_t n = b->ids.count;
+    if (b->vectors.rows && b->vectors.dim != w->collection->dim)
+        return ht_fail(err, HITHER_DIMENSION, "the vectors have %zu dimensions, the collection has %u", b->vectors.dim,
+                       w->collection->dim);
+    if (b->vectors.rows && b->vectors.rows != n)
+        return ht_fail(err, HITHER_INVALID, "%zu vectors for %zu ids", b->vectors.rows, n);
+    if (!b->vectors.rows && n && w->mode != HITHER_UPDATE)
+        return ht_fail(err, HITHER_INVALID, "rows need a vector each");
+    return HITHER_OK;
+}
+
+static hither_status check_metadata(const hither_batch *b, hither_error *err) {
+    for (size_t i = 0; i < b->metadata.count; i++) {
+        ht_text text = ht_strings_at(&b->metadata, i);
+        if (!text.data)
+            continue;
+        char where[64];
+        (void)snprintf(where, sizeof where, "row %zu: metadata", i);
+        HT_TRY(ht_json_check_object(text.data, text.bytes, where, err));
+    }
+    return HITHER_OK;
+}
+
+static uint64_t id_hash(const hither_ids *ids, size_t i) {
+    if (ht_ids_are_ints(ids))
+        return ht_mix64((uint64_t)ids->ints[i]);
+    ht_text id = ht_strings_at(&ids->strings, i);
+    return ht_hash64(id.data, id.bytes, 0);
+}
+
+static bool same_id(const hither_ids *ids, size_t i, size_t j) {
+    if (ht_ids_are_ints(ids))
+        return ids->ints[i] == ids->ints[j];
+    ht_text a = ht_strings_at(&ids->strings, i), b = ht_strings_at(&ids->strings, j);
+    return a.bytes == b.bytes && memcmp(a.data, b.data, a.bytes) == 0;
+}
+
+/* Fills previous[] by open addressing: the table holds, per id, the last row that named it, plus one. */
+static hither_status link_repeats(ht_write *w, hither_error *err) {
+    const hither_ids *ids = &w->batch->ids;
+    size_t room = 16;
+    while (room / 2 < ids->count)
+        room *= 2;
+    size_t *table = ht_calloc(room, sizeof *table);
+    if (!table)
+        return ht_fail_nomem(err, room * sizeof *table, "the ids of a batch");
+    hither_status status = HITHER_OK;
+    for (size_t i = 0; i < ids->count && status == HITHER_OK; i++) {
+        size_t at = (size_t)id_hash(ids, i) & (room - 1);
+        while (table[at] && !same_id(ids, table[at] - 1, i))
+            at = (at + 1) & (room - 1);
+        w->previous[i] = table[at] ? table[at] - 1 : HT_NO_ROW;
+        if (table[at] && w->mode == HITHER_INSERT) {
+            char shown[HT_ID_SHOWN];
+            status = ht_fail(err, HITHER_EXISTS, "row %zu: id %s stands in row %zu of the batch already", i,
+                             ht_id_show(ids, i, shown), w->previous[i]);
+        }
+        table[at] = i + 1;
+    }
+    ht_release(table);
+    return status;
+}
+
+static hither_status allocate(ht_write *w, hither_error *err) {
+    size_t n = w->batch->ids.count;
+    w->previous = ht_calloc(n, sizeof *w->previous);
+    w->rows = ht_calloc(n, sizeof *w->rows);
+    w->replaces = ht_calloc(n, sizeof *w->replaces);
+    w->metadata = ht_calloc(n, sizeof *w->metadata);
+    w->documents = ht_calloc(n, sizeof *w->documents);
+    w->owned = ht_calloc(n, 2 * sizeof *w->owned);
+    w->kept = ht_calloc(n, sizeof *w->kept);
+    if (w->previous && w->rows && w->replaces && w->metadata && w->documents && w->owned && w->kept)
+        return HITHER_OK;
+    return ht_fail_nomem(err, n * sizeof *w->metadata, "the rows of a batch");
+}
+
+/* The rows that no later row replaces, in order. `replaces` serves as the set of the others until it is resolved. */
+static void choose_rows(ht_write *w) {
+    size_t n = w->batch->ids.count;
+    for (size_t i = 0; i < n; i++) {
+        if (w->previous[i] != HT_NO_ROW)
+            w->replaces[w->previous[i]] = 1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!w->replaces[i])
+            w->rows[w->row_count++] = i;
+    }
+}
+
+hither_status ht_write_prepare(ht_write *w, ht_collection *c, hither_mode mode, const hither_batch *batch,
+                               const uint8_t *has_vector, hither_error *err) {
+    *w = (ht_write){.collection = c, .mode = mode, .batch = batch, .has_vector = has_vector};
+    HT_TRY(check_shape(w, err));
+    HT_TRY(check_metadata(batch, err));
+    hither_status status = allocate(w, err);
+    if (status == HITHER_OK)
+        status = link_repeats(w, err);
+    if (status == HITHER_OK)
+        choose_rows(w);
+    else
+        ht_write_clear(w);
+    return status;
+}
+
+void ht_write_clear(ht_write *w) {
+    for (size_t i = 0; w->owned && i < 2 * w->batch->ids.count; i++)
+        ht_release(w->owned[i]);
+    ht_release(w->owned);
+    ht_release((void *)w->kept);
+    ht_release(w->documents);
+    ht_release(w->metadata);
+    ht_release(w->replaces);
+    ht_release(w->rows);
+    ht_release(w->previous);
+    *w = (ht_write){0};
+}
+
+/* ---- under the lock */
+
+static hither_status find_replaced(ht_write *w, hither_error *err) {
+    const hither_ids *ids = &w->batch->ids;
+    char shown[HT_ID_SHOWN];
+    for (size_t i = 0; i < ids->count; i++) {
+        if (w->previous[i] != HT_NO_ROW) {
+            w->replaces[i] = w->replaces[w->previous[i]];
+            continue;
+        }
+        HT_TRY(ht_txn_find(w->collection->db->store, w->collection->cid, ids, i, &w->replaces[i], err));
+        bool known = w->replaces[i] != HT_NO_SLOT;
+        if (known && w->mode == HITHER_INSERT)
+            return ht_fail(err, HITHER_EXISTS, "row %zu: id %s is in the collection already", i,
+                           ht_id_show(ids, i, shown));
+        if (!known && w->mode == HITHER_UPDATE)
+            return ht_fail(err, HITHER_NOT_FOUND, "row %zu: no id %s in the collection", i, ht_id_show(ids, i, shown));
+    }
+    return HITHER_OK;
+}
+
+static hither_status keep_text(ht_text text, void **owned, ht_text *out, hither_error *err) {
+    if (!text.data) {
+        *out = text;
+        return HITHER_OK;
+    }
+    *owned = ht_memdup(text.data, text.bytes);
+    if (!*owned)
+        return ht_fail_nomem(err, text.bytes, "a row to update");
+    *out = (ht_text){*owned, text.bytes};
+    return HITHER_OK;
+}
+
+static hither_status merge(ht_text base, ht_text patch, size_t row, void **owned, ht_text *out, hither_error *err) {
+    ht_buf merged;
+    ht_buf_init(&merged, HITHER_MAX_TEXT_BYTES);
+    hither_status status = ht_json_merge(base.data, base.bytes, patch.data, patch.bytes, &merged, err);
+    if (status == HITHER_OK) {
+        char what[64];
+        (void)snprintf(what, sizeof what, "row %zu: the merged metadata", row);
+        status = ht_buf_check(&merged, what, err);
+    }
+    if (status == HITHER_OK)
+        status = keep_text((ht_text){merged.data, merged.size}, owned, out, err);
+    ht_buf_clear(&merged);
+    return status;
+}
+
+static bool brings_vector(const ht_write *w, size_t i) {
+    return w->batch->vectors.rows && (!w->has_vector || (w->has_vector[i / 8] >> (i % 8) & 1));
+}
+
+/* What row i of an UPDATE becomes: its own parts over those of the row before it, in the batch or in the store. */
+static hither_status update_row(ht_write *w, const ht_snapshot *now, ht_reader *reader, size_t i, hither_error *err) {
+    const hither_batch *b = w->batch;
+    size_t before = w->previous[i];
+    ht_row old = {0};
+    if (before == HT_NO_ROW) {
+        HT_TRY(ht_reader_row(reader, w->replaces[i], &old, err));
+    } else {
+        old.metadata = w->metadata[before];
+        old.document = w->documents[before];
+    }
+    ht_text metadata = ht_strings_at(&b->metadata, i), document = ht_strings_at(&b->documents, i);
+    void **owned = &w->owned[2 * i];
+    if (metadata.data)
+        HT_TRY(merge(old.metadata, metadata, i, &owned[0], &w->metadata[i], err));
+    else
+        HT_TRY(keep_text(old.metadata, &owned[0], &w->metadata[i], err));
+    if (document.data)
+        w->documents[i] = document;
+    else
+        HT_TRY(keep_text(old.document, &owned[1], &w->documents[i], err));
+    if (brings_vector(w, i))
+        return HITHER_OK;
+    if (before != HT_NO_ROW) {
+        w->kept[i] = ht_write_vector(w, before);
+        return HITHER_OK;
+    }
+    return ht_snapshot_row(now, w->replaces[i], &w->kept[i], err);
+}
+
+static hither_status resolve_updates(ht_write *w, const ht_snapshot *now, hither_error *err) {
+    ht_reader *reader;
+    uint64_t seq;
+    /* The writer lock is held, so the last commit is what the reader sees. */
+    HT_TRY(ht_reader_begin(w->collection->db->store, w->collection->cid, &reader, &seq, err));
+    hither_status status = HITHER_OK;
+    for (size_t i = 0; i < w->batch->ids.count && status == HITHER_OK; i++)
+        status = update_row(w, now, reader, i, err);
+    ht_reader_end(reader);
+    return status;
+}
+
+hither_status ht_write_resolve(ht_write *w, const ht_snapshot *now, hither_error *err) {
+    const hither_batch *b = w->batch;
+    HT_TRY(ht_id_kind_check(now->id_kind, &b->ids, err));
+    HT_TRY(find_replaced(w, err));
+    if (w->mode == HITHER_UPDATE)
+        return resolve_updates(w, now, err);
+    for (size_t i = 0; i < b->ids.count; i++) {
+        w->metadata[i] = ht_strings_at(&b->metadata, i);
+        w->documents[i] = ht_strings_at(&b->documents, i);
+    }
+    return HITHER_OK;
+}
+
+const float *ht_write_vector(const ht_write *w, size_t i) {
+    if (w->kept[i])
+        return w->kept[i];
+    const hither_matrix *m = &w->batch->vectors;
+    size_t stride = m->stride ? m->stride : m->dim * sizeof(float);
+    return (const float *)(const void *)((const char *)m->data + i * stride);
+}

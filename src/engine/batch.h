@@ -1,0 +1,42 @@
+/*
+ * batch.h: a batch of rows on its way into a collection: what can be checked before the writer lock is taken, and then,
+ * under the lock, what each row becomes given the rows it replaces.
+ *
+ * A batch may name an id several times. INSERT refuses that. UPSERT keeps the last of them. UPDATE applies them one
+ * after another, so that the last one's parts, and every metadata key of all of them, end up in the row.
+ */
+#ifndef HT_ENGINE_BATCH_H
+#define HT_ENGINE_BATCH_H
+
+#include "engine/state.h"
+
+#define HT_NO_SLOT UINT64_MAX
+#define HT_NO_ROW  SIZE_MAX
+
+typedef struct ht_write {
+    ht_collection *collection;
+    hither_mode mode;
+    const hither_batch *batch;
+    const uint8_t *has_vector; /* bit i: row i of batch->vectors counts; NULL: all do. For UPDATE only */
+    size_t *previous;          /* per row of the batch: the row before it with the same id, or HT_NO_ROW */
+    size_t *rows;              /* the rows of the batch that will be in force, in order */
+    size_t row_count;
+    /* Filled by ht_write_resolve, per row of the batch: */
+    uint64_t *replaces; /* the live slot it takes the place of, or HT_NO_SLOT */
+    ht_text *metadata;  /* as it will be stored */
+    ht_text *documents; /* as it will be stored */
+    void **owned;       /* texts made here, two a row */
+    const float **kept; /* UPDATE: the old vector where the batch brings none, else NULL */
+} ht_write;
+
+/* Checks dimension, JSON and repeated ids; any thread, no lock. The batch is borrowed until ht_write_clear. */
+HT_NODISCARD hither_status ht_write_prepare(ht_write *write, ht_collection *c, hither_mode mode,
+                                            const hither_batch *batch, const uint8_t *has_vector, hither_error *err);
+/* Inside the writer's transaction, on the snapshot in force: finds the rows to replace (EXISTS, NOT_FOUND) and, for
+ * UPDATE, reads what stays of them. */
+HT_NODISCARD hither_status ht_write_resolve(ht_write *write, const ht_snapshot *now, hither_error *err);
+/* The vector that the i-th row of the batch will have. */
+const float *ht_write_vector(const ht_write *write, size_t i);
+void ht_write_clear(ht_write *write);
+
+#endif

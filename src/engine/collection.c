@@ -1,0 +1,409 @@
+/*
+ * collection.c: one object per collection and database: finding or making it, loading what the catalog has committed,
+ * following the commits of other processes, and being dropped under open handles. Any thread.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/state.h"
+
+/* ---- counts */
+
+ht_collection *ht_collection_ref(ht_collection *c) {
+    atomic_fetch_add_explicit(&c->references, 1, memory_order_relaxed);
+    return c;
+}
+
+void ht_collection_unref(ht_collection *c) {
+    if (!c || atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel) != 1)
+        return;
+    ht_snapshot_free(atomic_load_explicit(&c->home.current, memory_order_relaxed));
+    ht_release(c);
+}
+
+void ht_collection_close(ht_collection *c) {
+    if (!c)
+        return;
+    ht_db *db = c->db;
+    ht_collection_unref(c);
+    ht_db_close(db);
+}
+
+void ht_collection_forget(ht_db *db, int64_t cid) {
+    pthread_mutex_lock(&db->table);
+    ht_collection **link = &db->collections;
+    while (*link && (*link)->cid != cid)
+        link = &(*link)->next;
+    ht_collection *c = *link;
+    if (c) {
+        *link = c->next;
+        atomic_store_explicit(&c->dropped, true, memory_order_release);
+    }
+    pthread_mutex_unlock(&db->table);
+    ht_collection_unref(c);
+}
+
+/* ---- loading */
+
+typedef struct dead_list {
+    uint64_t *slots;
+    size_t count, room;
+    uint64_t limit;
+    hither_error *err;
+} dead_list;
+
+static hither_status add_dead(void *arg, uint64_t slot, uint64_t dead_seq) {
+    dead_list *list = arg;
+    (void)dead_seq;
+    if (slot >= list->limit)
+        return ht_fail(list->err, HITHER_CORRUPT, "the catalog has a row at slot %llu, past the collection's %llu",
+                       (unsigned long long)slot, (unsigned long long)list->limit);
+    if (list->count == list->room) {
+        size_t room = list->room ? list->room * 2 : 256;
+        uint64_t *grown = ht_resize(list->slots, room * sizeof *grown);
+        if (!grown)
+            return ht_fail_nomem(list->err, room * sizeof *grown, "the list of dead rows");
+        list->slots = grown;
+        list->room = room;
+    }
+    list->slots[list->count++] = slot;
+    return HITHER_OK;
+}
+
+/* The base's extent of the same segment, told how many rows count now, or a new one. Takes the segment over. */
+static hither_status adopt(const ht_snapshot *base, ht_segment *segment, ht_extent **out, hither_error *err) {
+    const ht_segment_info *info = ht_segment_describe(segment);
+    for (size_t i = 0; base && i < base->extent_count; i++) {
+        if (base->extents[i]->sid == info->sid) {
+            *out = ht_extent_acquire(base->extents[i]);
+            ht_segment_commit((*out)->segment, info->committed);
+            ht_segment_release(segment);
+            return HITHER_OK;
+        }
+    }
+    hither_status status = ht_extent_new(segment, out, err);
+    if (status != HITHER_OK)
+        ht_segment_release(segment);
+    return status;
+}
+
+/* The collection's segments as extents; *count is right even on failure, for the caller to release. */
+static hither_status load_extents(ht_collection *c, const ht_snapshot *base, ht_extent ***out, size_t *count,
+                                  hither_error *err) {
+    ht_segment **segments = NULL;
+    size_t n = 0;
+    HT_TRY(ht_store_segments(c->db->store, c->cid, &segments, &n, err));
+    hither_status status = HITHER_OK;
+    ht_extent **extents = ht_calloc(n, sizeof(ht_extent *));
+    if (!extents)
+        status = ht_fail_nomem(err, n * sizeof(ht_extent *), "the segments of a collection");
+    for (size_t i = 0; i < n; i++) {
+        if (status == HITHER_OK) {
+            status = adopt(base, segments[i], &extents[i], err);
+            *count += status == HITHER_OK;
+        } else {
+            ht_segment_release(segments[i]);
+        }
+    }
+    ht_release(segments);
+    *out = extents;
+    return status;
+}
+
+static uint64_t rows_covered(ht_extent *const *extents, size_t count) {
+    if (!count)
+        return 0;
+    return extents[count - 1]->first_slot + ht_segment_describe(extents[count - 1]->segment)->committed;
+}
+
+/* The catalog's row, dead rows and segments, as one snapshot on top of `base`. */
+static hither_status load_snapshot(ht_collection *c, const ht_snapshot *base, const ht_collection_row *row,
+                                   ht_reader *reader, ht_snapshot **out, hither_error *err) {
+    dead_list dead = {.limit = row->next_slot, .err = err};
+    ht_extent **extents = NULL;
+    size_t count = 0;
+    hither_status status = ht_reader_dead(reader, base ? base->seq : 0, add_dead, &dead, err);
+    if (status == HITHER_OK)
+        status = load_extents(c, base, &extents, &count, err);
+    if (status == HITHER_OK && rows_covered(extents, count) < row->next_slot) {
+        /* The segments are read after the row: a collection dropped in between has none. */
+        ht_collection_row again;
+        status = ht_store_collection(c->db->store, NULL, c->cid, &again, err);
+        if (status == HITHER_OK)
+            status = ht_fail(err, HITHER_CORRUPT, "collection '%s': the catalog counts %llu rows, its segments %llu",
+                             row->name, (unsigned long long)row->next_slot,
+                             (unsigned long long)rows_covered(extents, count));
+    }
+    if (status == HITHER_OK) {
+        ht_change change = {.seq = row->commit_seq,
+                            .slot_limit = row->next_slot,
+                            .id_kind = row->id_kind,
+                            .extents = extents,
+                            .extent_count = count,
+                            .dead = dead.slots,
+                            .dead_count = dead.count};
+        status = ht_snapshot_make(base, &change, out, err);
+    }
+    for (size_t i = 0; i < count; i++)
+        ht_extent_release(extents[i]);
+    ht_release(extents);
+    ht_release(dead.slots);
+    if (status == HITHER_OK && (*out)->live_count != row->live_count) {
+        status = ht_fail(err, HITHER_CORRUPT, "collection '%s': the catalog counts %llu live rows and has %llu",
+                         row->name, (unsigned long long)row->live_count, (unsigned long long)(*out)->live_count);
+        ht_snapshot_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+hither_status ht_collection_load(ht_collection *c, hither_error *err) {
+    const ht_snapshot *base = atomic_load_explicit(&c->home.current, memory_order_relaxed);
+    ht_reader *reader;
+    uint64_t seq;
+    ht_collection_row row;
+    ht_snapshot *fresh = NULL;
+    HT_TRY(ht_reader_begin(c->db->store, c->cid, &reader, &seq, err));
+    hither_status status = ht_reader_collection(reader, &row, err);
+    if (status == HITHER_OK && !(base && base->seq == row.commit_seq))
+        status = load_snapshot(c, base, &row, reader, &fresh, err);
+    ht_reader_end(reader);
+    if (status != HITHER_OK || !fresh)
+        return status;
+    c->row = row;
+    ht_snapshot_publish(&c->home, fresh, &c->db->graveyard, &c->db->scratches);
+    return HITHER_OK;
+}
+
+/* ---- the table */
+
+static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection **out, hither_error *err) {
+    uint64_t version = 0;
+    if (db->readonly)
+        HT_TRY(ht_store_data_version(db->store, &version, err));
+    ht_collection *c = ht_calloc(1, sizeof *c);
+    if (!c)
+        return ht_fail_nomem(err, sizeof *c, "a collection");
+    atomic_init(&c->references, 1);
+    atomic_init(&c->home.current, NULL);
+    atomic_init(&c->dropped, false);
+    atomic_init(&c->seen_version, version);
+    c->db = db;
+    c->cid = row->cid;
+    c->dim = row->dim;
+    c->metric = row->metric;
+    memcpy(c->embedder, row->embedder, sizeof c->embedder);
+    hither_status status = ht_collection_load(c, err);
+    if (status == HITHER_OK)
+        *out = c;
+    else
+        ht_collection_unref(c);
+    return status;
+}
+
+/* The object of the collection in `row`, counted for a new handle. */
+static hither_status attach(ht_db *db, const ht_collection_row *row, ht_collection **out, hither_error *err) {
+    hither_status status = HITHER_OK;
+    pthread_mutex_lock(&db->table);
+    ht_collection *c = db->collections;
+    while (c && c->cid != row->cid)
+        c = c->next;
+    if (!c) {
+        status = make(db, row, &c, err);
+        if (status == HITHER_OK) {
+            c->next = db->collections;
+            db->collections = c;
+        }
+    }
+    if (status == HITHER_OK) {
+        ht_db_acquire(db);
+        *out = ht_collection_ref(c);
+    }
+    pthread_mutex_unlock(&db->table);
+    return status;
+}
+
+static hither_status agrees(const ht_collection_row *row, const ht_collection_spec *spec, hither_error *err) {
+    if (spec->flags & HITHER_COLLECTION_NEW)
+        return ht_fail(err, HITHER_EXISTS, "collection '%s' is there already", row->name);
+    if (spec->dim && spec->dim != row->dim)
+        return ht_fail(err, HITHER_DIMENSION, "collection '%s' has %u dimensions, not %u", row->name, row->dim,
+                       spec->dim);
+    if (spec->dtype && spec->dtype != row->dtype)
+        return ht_fail(err, HITHER_INVALID, "collection '%s' holds %s, not %s", row->name, ht_dtype_name(row->dtype),
+                       ht_dtype_name(spec->dtype));
+    if (spec->metric && spec->metric != row->metric)
+        return ht_fail(err, HITHER_INVALID, "collection '%s' was made with metric %s, not %s", row->name,
+                       ht_metric_name(row->metric), ht_metric_name(spec->metric));
+    if (spec->embedder && strcmp(spec->embedder, row->embedder) != 0)
+        return ht_fail(err, HITHER_MODEL, "collection '%s' was made with %s%s%s, not with embedder '%s'", row->name,
+                       row->embedder[0] ? "embedder '" : "no embedder", row->embedder, row->embedder[0] ? "'" : "",
+                       spec->embedder);
+    return HITHER_OK;
+}
+
+/* The row of a collection to be made from the spec. */
+static hither_status plan(const char *name, const ht_collection_spec *spec, ht_collection_row *row, hither_error *err) {
+    *row = (ht_collection_row){.dim = spec->dim,
+                               .dtype = spec->dtype ? spec->dtype : HITHER_F32,
+                               .metric = spec->metric ? spec->metric : HITHER_COSINE};
+    if (!spec->dim)
+        return ht_fail(err, HITHER_INVALID, "no collection '%s' yet; to make it, say its dimension or give an embedder",
+                       name);
+    if (spec->dim > HITHER_MAX_DIM)
+        return ht_fail(err, HITHER_DIMENSION, "%u dimensions; at most %u are possible", spec->dim, HITHER_MAX_DIM);
+    if (row->dtype < HITHER_F32 || row->dtype > HITHER_B1)
+        return ht_fail(err, HITHER_INVALID, "%d is not a dtype", (int)row->dtype);
+    if (row->dtype != HITHER_F32)
+        return ht_fail(err, HITHER_UNSUPPORTED, "collections hold f32 today, not %s", ht_dtype_name(row->dtype));
+    if (row->metric < HITHER_COSINE || row->metric > HITHER_L1)
+        return ht_fail(err, HITHER_INVALID, "metric %d; f32 collections take cosine, dot, l2 and l1", (int)row->metric);
+    if (spec->embedder && strlen(spec->embedder) >= sizeof row->embedder)
+        return ht_fail(err, HITHER_TOO_LARGE, "the embedder's name has %zu bytes; at most %zu are possible",
+                       strlen(spec->embedder), sizeof row->embedder - 1);
+    (void)snprintf(row->name, sizeof row->name, "%s", name);
+    (void)snprintf(row->embedder, sizeof row->embedder, "%s", spec->embedder ? spec->embedder : "");
+    return HITHER_OK;
+}
+
+/* ht_store_collection for a name that may well be missing: that is no error, and leaves none in err. */
+static hither_status look_up(ht_db *db, const char *name, bool *found, ht_collection_row *row, hither_error *err) {
+    hither_error problem;
+    hither_status status = ht_store_collection(db->store, name, 0, row, &problem);
+    *found = status == HITHER_OK;
+    if (status == HITHER_OK || status == HITHER_NOT_FOUND)
+        return HITHER_OK;
+    if (err)
+        *err = problem;
+    return status;
+}
+
+static hither_status create(ht_db *db, const char *name, const ht_collection_spec *spec, ht_collection_row *row,
+                            hither_error *err) {
+    if (spec->flags & HITHER_COLLECTION_EXISTING)
+        return ht_fail(err, HITHER_NOT_FOUND, "no collection '%s'", name);
+    if (db->readonly)
+        return ht_fail(err, HITHER_READONLY, "no collection '%s', and this handle was opened read-only", name);
+    ht_collection_row planned;
+    HT_TRY(plan(name, spec, &planned, err));
+    bool found;
+    pthread_mutex_lock(&db->writer);
+    /* Another thread may have made it since we looked. */
+    hither_status status = look_up(db, name, &found, row, err);
+    if (status == HITHER_OK && found)
+        status = agrees(row, spec, err);
+    else if (status == HITHER_OK) {
+        status = ht_store_create(db->store, &planned, err);
+        *row = planned;
+    }
+    pthread_mutex_unlock(&db->writer);
+    return status;
+}
+
+hither_status ht_collection_open(ht_db *db, const char *name, const ht_collection_spec *spec, ht_collection **out,
+                                 hither_error *err) {
+    HT_TRY(ht_fork_check(db->generation, err));
+    ht_collection_row row;
+    bool found;
+    hither_status status = look_up(db, name, &found, &row, err);
+    if (status == HITHER_OK)
+        status = found ? agrees(&row, spec, err) : create(db, name, spec, &row, err);
+    return status == HITHER_OK ? attach(db, &row, out, err) : status;
+}
+
+/* ---- entry */
+
+/* Whatever another process committed before this call is seen by it: the version is read before the snapshot. */
+static hither_status catch_up(ht_collection *c, hither_error *err) {
+    uint64_t version;
+    HT_TRY(ht_store_data_version(c->db->store, &version, err));
+    if (version == atomic_load_explicit(&c->seen_version, memory_order_acquire))
+        return HITHER_OK;
+    hither_status status = HITHER_OK;
+    pthread_mutex_lock(&c->db->writer);
+    if (version != atomic_load_explicit(&c->seen_version, memory_order_relaxed)) {
+        status = ht_collection_load(c, err);
+        if (status == HITHER_OK)
+            atomic_store_explicit(&c->seen_version, version, memory_order_release);
+        else if (status == HITHER_NOT_FOUND)
+            atomic_store_explicit(&c->dropped, true, memory_order_release);
+    }
+    pthread_mutex_unlock(&c->db->writer);
+    return status == HITHER_NOT_FOUND ? HITHER_OK : status;
+}
+
+static hither_status still_there(ht_collection *c, hither_error *err) {
+    if (!atomic_load_explicit(&c->dropped, memory_order_acquire))
+        return HITHER_OK;
+    return ht_fail(err, HITHER_NOT_FOUND, "the collection was dropped");
+}
+
+hither_status ht_collection_enter(ht_collection *c, hither_error *err) {
+    HT_TRY(ht_fork_check(c->db->generation, err));
+    if (c->db->readonly)
+        HT_TRY(catch_up(c, err));
+    return still_there(c, err);
+}
+
+hither_status ht_collection_enter_write(ht_collection *c, hither_error *err) {
+    HT_TRY(ht_fork_check(c->db->generation, err));
+    if (c->db->readonly)
+        return ht_fail(err, HITHER_READONLY, "this handle was opened read-only");
+    pthread_mutex_lock(&c->db->writer);
+    hither_status status = still_there(c, err);
+    if (status != HITHER_OK)
+        pthread_mutex_unlock(&c->db->writer);
+    return status;
+}
+
+/* ---- what a collection says of itself */
+
+uint32_t ht_collection_dim(const ht_collection *c) { return c->dim; }
+
+const char *ht_collection_embedder(const ht_collection *c) { return c->embedder; }
+
+hither_status ht_collection_info(ht_collection *c, hither_result **out, hither_error *err) {
+    HT_TRY(ht_collection_enter(c, err));
+    ht_collection_row row;
+    HT_TRY(ht_store_collection(c->db->store, NULL, c->cid, &row, err));
+    hither_result *result;
+    HT_TRY(ht_result_new(HITHER_INCLUDE_METADATA, 0, false, &result, err));
+    hither_status status = ht_collection_describe(&row, result, err);
+    if (status == HITHER_OK)
+        status = ht_result_check(result, err);
+    if (status == HITHER_OK)
+        *out = result;
+    else
+        hither_result_free(result);
+    return status;
+}
+
+hither_status ht_collection_count(ht_collection *c, uint64_t *out, hither_error *err) {
+    HT_TRY(ht_collection_enter(c, err));
+    ht_scratch *scratch;
+    HT_TRY(ht_scratch_take(&c->db->scratches, &scratch, err));
+    *out = ht_snapshot_pin(&c->home, scratch)->live_count;
+    ht_scratch_give(scratch);
+    return HITHER_OK;
+}
+
+/* ---- ids in messages and checks */
+
+hither_status ht_id_kind_check(ht_id_kind kind, const hither_ids *ids, hither_error *err) {
+    ht_id_kind given = ht_ids_are_ints(ids) ? HT_ID_INT : HT_ID_TEXT;
+    if (!ids->count || kind == HT_ID_UNKNOWN || kind == given)
+        return HITHER_OK;
+    return ht_fail(err, HITHER_INVALID, "this collection's ids are %s, not %s",
+                   kind == HT_ID_INT ? "integers" : "strings", kind == HT_ID_INT ? "strings" : "integers");
+}
+
+const char *ht_id_show(const hither_ids *ids, size_t i, char out[HT_ID_SHOWN]) {
+    if (ht_ids_are_ints(ids)) {
+        (void)snprintf(out, HT_ID_SHOWN, "%lld", (long long)ids->ints[i]);
+        return out;
+    }
+    ht_text id = ht_strings_at(&ids->strings, i);
+    size_t shown = ht_utf8_valid_prefix(id.data, ht_min_size(id.bytes, 64));
+    (void)snprintf(out, HT_ID_SHOWN, "'%.*s'%s", (int)shown, id.data, shown < id.bytes ? "..." : "");
+    return out;
+}

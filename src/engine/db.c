@@ -1,0 +1,270 @@
+/*
+ * db.c: the life of a database: open, close, list, info, drop, rename, verify. Any thread.
+ *
+ * A database lives until the last of its handle, its open collections and its cursors is closed. In a forked child the
+ * last close gives memory back and leaves the store alone: its locks, its connections and its log are the parent's.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/state.h"
+#include "kernels/kernels.h"
+
+#define MEMORY_PATH ":memory:"
+
+ht_db *ht_db_acquire(ht_db *db) {
+    atomic_fetch_add_explicit(&db->references, 1, memory_order_relaxed);
+    return db;
+}
+
+static unsigned store_flags(uint32_t flags) {
+    return (flags & HITHER_OPEN_READONLY ? HT_STORE_READONLY : 0u) |
+           (flags & HITHER_OPEN_EXISTING ? HT_STORE_EXISTING : 0u);
+}
+
+hither_status ht_db_open_io(const ht_io *io, const char *path, uint32_t flags, uint32_t busy_timeout_ms, ht_db **out,
+                            hither_error *err) {
+    ht_db *db = ht_calloc(1, sizeof *db);
+    if (!db)
+        return ht_fail_nomem(err, sizeof *db, "a database");
+    hither_status status = ht_store_open(io, path, store_flags(flags), busy_timeout_ms, &db->store, err);
+    if (status != HITHER_OK) {
+        ht_release(db);
+        return status;
+    }
+    atomic_init(&db->references, 1);
+    atomic_init(&db->scratches.first, NULL);
+    db->generation = ht_fork_generation();
+    db->readonly = ht_store_readonly(db->store);
+    (void)pthread_mutex_init(&db->writer, NULL);
+    (void)pthread_mutex_init(&db->table, NULL);
+    *out = db;
+    return HITHER_OK;
+}
+
+hither_status ht_db_open(const char *path, uint32_t flags, uint32_t busy_timeout_ms, ht_db **out, hither_error *err) {
+    if (strcmp(path, MEMORY_PATH) != 0)
+        return ht_db_open_io(ht_io_posix(), path, flags, busy_timeout_ms, out, err);
+    ht_io *memory;
+    HT_TRY(ht_io_ram_new(&memory, err));
+    hither_status status = ht_db_open_io(memory, path, flags, busy_timeout_ms, out, err);
+    if (status == HITHER_OK)
+        (*out)->memory = memory;
+    else
+        ht_io_ram_free(memory);
+    return status;
+}
+
+void ht_db_close(ht_db *db) {
+    if (!db || atomic_fetch_sub_explicit(&db->references, 1, memory_order_acq_rel) != 1)
+        return;
+    bool ours = db->generation == ht_fork_generation();
+    ht_graveyard_clear(&db->graveyard);
+    while (db->collections) {
+        ht_collection *c = db->collections;
+        db->collections = c->next;
+        ht_collection_unref(c);
+    }
+    ht_scratch_clear(&db->scratches);
+    if (ours) {
+        ht_store_close(db->store);
+        ht_io_ram_free(db->memory);
+        (void)pthread_mutex_destroy(&db->table);
+        (void)pthread_mutex_destroy(&db->writer);
+    }
+    ht_release(db);
+}
+
+hither_status ht_db_flush(ht_db *db, hither_error *err) {
+    HT_TRY(ht_fork_check(db->generation, err));
+    if (db->readonly)
+        return HITHER_OK;
+    pthread_mutex_lock(&db->writer);
+    hither_status status = ht_store_checkpoint(db->store, err);
+    pthread_mutex_unlock(&db->writer);
+    return status;
+}
+
+/* ---- list and info */
+
+const char *ht_dtype_name(hither_dtype dtype) {
+    static const char *const names[] = {"?", "f32", "f64", "f16", "bf16", "i8", "b1"};
+    return (unsigned)dtype < sizeof names / sizeof *names ? names[dtype] : names[0];
+}
+
+const char *ht_metric_name(hither_metric metric) {
+    static const char *const names[] = {"?", "cosine", "dot", "l2", "l1", "hamming"};
+    return (unsigned)metric < sizeof names / sizeof *names ? names[metric] : names[0];
+}
+
+hither_status ht_collection_describe(const ht_collection_row *row, hither_result *out, hither_error *err) {
+    static const char *const kinds[] = {"null", "\"int\"", "\"text\""};
+    ht_buf json;
+    ht_buf_init(&json, 4096);
+    ht_buf_printf(&json, "{\"dim\":%u,\"dtype\":\"%s\",\"metric\":\"%s\",\"id_kind\":%s,\"count\":%llu,\"embedder\":",
+                  row->dim, ht_dtype_name(row->dtype), ht_metric_name(row->metric), kinds[row->id_kind],
+                  (unsigned long long)row->live_count);
+    if (row->embedder[0])
+        ht_buf_json_string(&json, row->embedder, strlen(row->embedder));
+    else
+        ht_buf_puts(&json, "null");
+    ht_buf_putc(&json, '}');
+    hither_status status = ht_buf_check(&json, "the description of a collection", err);
+    if (status == HITHER_OK) {
+        ht_result_add_text(out, row->name, strlen(row->name));
+        ht_result_metadata(out, (ht_text){json.data, json.size});
+    }
+    ht_buf_clear(&json);
+    return status;
+}
+
+typedef struct rows {
+    ht_collection_row *rows;
+    size_t count, room;
+    hither_error *err;
+} rows;
+
+static hither_status collect(void *arg, const ht_collection_row *row) {
+    rows *all = arg;
+    if (all->count == all->room) {
+        size_t room = all->room ? all->room * 2 : 16;
+        ht_collection_row *grown = ht_resize(all->rows, room * sizeof *grown);
+        if (!grown)
+            return ht_fail_nomem(all->err, room * sizeof *grown, "the list of collections");
+        all->rows = grown;
+        all->room = room;
+    }
+    all->rows[all->count++] = *row;
+    return HITHER_OK;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const ht_collection_row *)a)->name, ((const ht_collection_row *)b)->name);
+}
+
+hither_status ht_db_list(ht_db *db, hither_result **out, hither_error *err) {
+    HT_TRY(ht_fork_check(db->generation, err));
+    rows all = {.err = err};
+    hither_result *result = NULL;
+    hither_status status = ht_store_collections(db->store, collect, &all, err);
+    if (status == HITHER_OK)
+        status = ht_result_new(HITHER_INCLUDE_METADATA, 0, false, &result, err);
+    if (status != HITHER_OK)
+        goto done;
+    if (all.count)
+        qsort(all.rows, all.count, sizeof *all.rows, by_name);
+    for (size_t i = 0; i < all.count && status == HITHER_OK; i++)
+        status = ht_collection_describe(&all.rows[i], result, err);
+    if (status == HITHER_OK)
+        status = ht_result_check(result, err);
+done:
+    ht_release(all.rows);
+    if (status == HITHER_OK)
+        *out = result;
+    else
+        hither_result_free(result);
+    return status;
+}
+
+static hither_status count_one(void *arg, const ht_collection_row *row) {
+    (void)row;
+    ++*(size_t *)arg;
+    return HITHER_OK;
+}
+
+hither_status ht_db_info(ht_db *db, hither_result **out, hither_error *err) {
+    HT_TRY(ht_fork_check(db->generation, err));
+    uint64_t catalog = 0, segments = 0;
+    size_t collections = 0;
+    HT_TRY(ht_store_sizes(db->store, &catalog, &segments, err));
+    HT_TRY(ht_store_collections(db->store, count_one, &collections, err));
+    const char *path = ht_store_path(db->store);
+    ht_buf json;
+    ht_buf_init(&json, (size_t)1 << 20);
+    ht_buf_puts(&json, "{\"path\":");
+    ht_buf_json_string(&json, path, ht_utf8_valid_prefix(path, strlen(path)));
+    ht_buf_printf(&json,
+                  ",\"format\":%d,\"version\":\"%s\",\"sqlite\":\"%s\",\"readonly\":%s,\"simd\":\"%s\",\"bytes\":{"
+                  "\"catalog\":%llu,\"segments\":%llu},\"collections\":%zu}",
+                  HT_STORE_FORMAT, HITHER_VERSION_TEXT, ht_store_sqlite_version(), db->readonly ? "true" : "false",
+                  ht_kernels_get()->name, (unsigned long long)catalog, (unsigned long long)segments, collections);
+    hither_result *result = NULL;
+    hither_status status = ht_buf_check(&json, "the description of a database", err);
+    if (status == HITHER_OK)
+        status = ht_result_new(HITHER_INCLUDE_METADATA, 0, false, &result, err);
+    if (status == HITHER_OK) {
+        ht_result_add_text(result, path, ht_utf8_valid_prefix(path, strlen(path)));
+        ht_result_metadata(result, (ht_text){json.data, json.size});
+        status = ht_result_check(result, err);
+    }
+    ht_buf_clear(&json);
+    if (status == HITHER_OK)
+        *out = result;
+    else
+        hither_result_free(result);
+    return status;
+}
+
+/* ---- drop, rename, verify */
+
+static hither_status enter_write(ht_db *db, hither_error *err) {
+    HT_TRY(ht_fork_check(db->generation, err));
+    if (db->readonly)
+        return ht_fail(err, HITHER_READONLY, "this handle was opened read-only");
+    pthread_mutex_lock(&db->writer);
+    return HITHER_OK;
+}
+
+hither_status ht_db_drop(ht_db *db, const char *name, hither_error *err) {
+    HT_TRY(enter_write(db, err));
+    ht_collection_row row;
+    hither_status status = ht_store_collection(db->store, name, 0, &row, err);
+    if (status == HITHER_OK)
+        status = ht_store_drop(db->store, row.cid, err);
+    if (status == HITHER_OK)
+        ht_collection_forget(db, row.cid);
+    pthread_mutex_unlock(&db->writer);
+    return status;
+}
+
+hither_status ht_db_rename(ht_db *db, const char *from, const char *to, hither_error *err) {
+    HT_TRY(enter_write(db, err));
+    ht_collection_row row;
+    hither_status status = ht_store_collection(db->store, from, 0, &row, err);
+    if (status == HITHER_OK && strcmp(from, to) != 0)
+        status = ht_store_rename(db->store, row.cid, to, err);
+    pthread_mutex_unlock(&db->writer);
+    return status;
+}
+
+static hither_status add_finding(void *arg, const char *place, const char *problem) {
+    hither_result *report = arg;
+    ht_result_add_text(report, place, ht_utf8_valid_prefix(place, strlen(place)));
+    ht_result_document(report, (ht_text){problem, ht_utf8_valid_prefix(problem, strlen(problem))});
+    return HITHER_OK;
+}
+
+hither_status ht_db_verify(ht_db *db, hither_result **out, hither_error *err) {
+    HT_TRY(ht_fork_check(db->generation, err));
+    hither_result *report;
+    HT_TRY(ht_result_new(HITHER_INCLUDE_DOCUMENTS, 0, false, &report, err));
+    hither_status status = ht_store_verify(db->store, add_finding, report, err);
+    if (status == HITHER_OK)
+        status = ht_result_check(report, err);
+    if (status != HITHER_OK) {
+        hither_result_free(report);
+        return status;
+    }
+    size_t findings = hither_result_count(report, 0);
+    if (findings) {
+        hither_strings places = hither_result_ids(report, 0).strings, problems = hither_result_documents(report, 0);
+        ht_text place = ht_strings_at(&places, 0), problem = ht_strings_at(&problems, 0);
+        status = ht_fail(err, HITHER_CORRUPT, "%zu problem%s, the first: %.*s: %.*s", findings,
+                         findings == 1 ? "" : "s", (int)place.bytes, place.data, (int)problem.bytes, problem.data);
+    }
+    if (out)
+        *out = report;
+    else
+        hither_result_free(report);
+    return status;
+}

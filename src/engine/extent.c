@@ -1,0 +1,122 @@
+/*
+ * extent.c: first touch. A block is claimed by setting the top bit of its count, checked, and given back with the new
+ * count; a thread that finds it claimed by another yields until that one is done (the work is 64 rows). Memory orders:
+ * the count is released after the norms are written and acquired before they are read.
+ */
+#include "engine/extent.h"
+
+#include <math.h>
+#include <sched.h>
+
+#include "base/alloc.h"
+#include "kernels/kernels.h"
+
+#define BUSY 0x80u
+
+hither_status ht_extent_new(ht_segment *segment, ht_extent **out, hither_error *err) {
+    const ht_segment_info *info = ht_segment_describe(segment);
+    size_t blocks = (size_t)(info->capacity / HT_BLOCK_ROWS);
+    ht_extent *extent = ht_calloc(1, sizeof *extent);
+    size_t norm_bytes;
+    float *norms = ht_mul_size(info->capacity, sizeof *norms, &norm_bytes) ? ht_alloc(norm_bytes) : NULL;
+    _Atomic uint8_t *checked = ht_calloc(blocks, sizeof *checked);
+    if (!extent || !norms || !checked) {
+        ht_release((void *)checked);
+        ht_release(norms);
+        ht_release(extent);
+        return ht_fail_nomem(err, info->capacity * sizeof *norms, "the norms of a segment");
+    }
+    atomic_init(&extent->references, 1);
+    extent->segment = segment;
+    extent->sid = info->sid;
+    extent->first_slot = info->first_slot;
+    extent->capacity = info->capacity;
+    extent->stride = info->stride;
+    extent->dim = info->dim;
+    extent->rows = ht_segment_rows(segment);
+    extent->norms = norms;
+    extent->checked = checked;
+    *out = extent;
+    return HITHER_OK;
+}
+
+ht_extent *ht_extent_acquire(ht_extent *extent) {
+    atomic_fetch_add_explicit(&extent->references, 1, memory_order_relaxed);
+    return extent;
+}
+
+void ht_extent_release(ht_extent *extent) {
+    /* acq_rel: whoever frees sees everything the others did with it. */
+    if (!extent || atomic_fetch_sub_explicit(&extent->references, 1, memory_order_acq_rel) != 1)
+        return;
+    ht_segment_release(extent->segment);
+    ht_release((void *)extent->checked);
+    ht_release(extent->norms);
+    ht_release(extent);
+}
+
+/* The kernel's |x|^2 is off by a factor of at most 1 + e, so multiplying by 1 + 2e covers it; where f32 may have
+ * overflowed or lost everything to underflow, the f64 sum is taken instead. nextafterf covers the last rounding. */
+static void fill_norms(const void *rows, size_t stride, size_t count, size_t dim, float *norms) {
+    const ht_kernels *kernels = ht_kernels_get();
+    double up = 1 + 2 * ((double)dim / kernels->lanes + 8) * 0x1p-23;
+    float norm2[HT_BLOCK_ROWS];
+    for (size_t i = 0; i < count; i += HT_BLOCK_ROWS) {
+        size_t n = ht_min_size(HT_BLOCK_ROWS, count - i);
+        const char *block = (const char *)rows + i * stride;
+        kernels->norm_f32(block, stride, n, dim, norm2);
+        for (size_t j = 0; j < n; j++) {
+            const float *row = (const float *)(const void *)(block + j * stride);
+            bool trusted = norm2[j] > 1e-30f && norm2[j] < 1e37f;
+            double sum = trusted ? (double)norm2[j] : kernels->ref_dot_f32(row, row, dim);
+            norms[i + j] = sum == 0 ? 0 : nextafterf((float)sqrt(sum * up), INFINITY);
+        }
+    }
+}
+
+void ht_extent_stage(ht_extent *extent, size_t position, const void *rows, size_t count) {
+    fill_norms(rows, extent->stride, count, extent->dim, extent->norms + position);
+}
+
+/* Brings block `b` to at least `wanted` checked rows. */
+static hither_status touch_block(ht_extent *extent, size_t b, unsigned wanted, hither_error *err) {
+    _Atomic uint8_t *count = &extent->checked[b];
+    for (;;) {
+        uint8_t seen = atomic_load_explicit(count, memory_order_acquire);
+        if ((seen & ~BUSY) >= wanted)
+            return HITHER_OK;
+        if (seen & BUSY) {
+            sched_yield();
+            continue;
+        }
+        if (!atomic_compare_exchange_weak_explicit(count, &seen, (uint8_t)(seen | BUSY), memory_order_acquire,
+                                                   memory_order_relaxed))
+            continue;
+        size_t begin = b * HT_BLOCK_ROWS + seen, end = b * HT_BLOCK_ROWS + wanted;
+        hither_status status = ht_segment_check(extent->segment, begin, end, err);
+        if (status == HITHER_OK)
+            fill_norms(extent->rows + begin * extent->stride, extent->stride, end - begin, extent->dim,
+                       extent->norms + begin);
+        atomic_store_explicit(count, status == HITHER_OK ? (uint8_t)wanted : seen, memory_order_release);
+        return status;
+    }
+}
+
+hither_status ht_extent_touch(ht_extent *extent, size_t begin, size_t end, hither_error *err) {
+    for (size_t b = begin / HT_BLOCK_ROWS; b * HT_BLOCK_ROWS < end; b++) {
+        unsigned wanted = (unsigned)ht_min_size(HT_BLOCK_ROWS, end - b * HT_BLOCK_ROWS);
+        if (atomic_load_explicit(&extent->checked[b], memory_order_acquire) != HT_BLOCK_ROWS)
+            HT_TRY(touch_block(extent, b, wanted, err));
+    }
+    return HITHER_OK;
+}
+
+void ht_extent_trust(ht_extent *extent, size_t begin, size_t end) {
+    for (size_t b = begin / HT_BLOCK_ROWS; b * HT_BLOCK_ROWS < end; b++) {
+        size_t from = begin > b * HT_BLOCK_ROWS ? begin - b * HT_BLOCK_ROWS : 0;
+        uint8_t seen = (uint8_t)from, now = (uint8_t)ht_min_size(HT_BLOCK_ROWS, end - b * HT_BLOCK_ROWS);
+        /* Where the rows before ours are still unchecked, or being checked, ours are checked with them later. */
+        (void)atomic_compare_exchange_strong_explicit(&extent->checked[b], &seen, now, memory_order_release,
+                                                      memory_order_relaxed);
+    }
+}

@@ -1,0 +1,51 @@
+/*
+ * extent.h: a segment of rows together with what this process knows about it: which rows' checksums it has seen to be
+ * good, and the norm of each of those rows, rounded up. Snapshots share extents, so every byte is checked once in a
+ * process, on first touch, whoever touches it.
+ *
+ * What must stay true:
+ *   - per block of 64 rows, the first `checked` rows have good checksums and final norms; nobody writes those norms
+ *     again, so readers read them without a lock once they have seen the count (acquire, paired with its release);
+ *   - norms past the count are written by one thread at a time: a reader that has claimed the block, or the writer for
+ *     rows no snapshot has yet.
+ * Any thread may touch; only the holder of the writer lock calls ht_extent_stage and ht_extent_trust.
+ */
+#ifndef HT_ENGINE_EXTENT_H
+#define HT_ENGINE_EXTENT_H
+
+#include <stdatomic.h>
+
+#include "store/store.h"
+
+#define HT_BLOCK_ROWS 64u
+
+typedef struct ht_extent {
+    _Atomic uint32_t references;
+    ht_segment *segment;
+    int64_t sid;
+    uint64_t first_slot, capacity;
+    size_t stride;
+    uint32_t dim;
+    const char *rows;         /* the mapping: row i at rows + i * stride */
+    float *norms;             /* capacity of them */
+    _Atomic uint8_t *checked; /* per block: rows checked, 0...64; the top bit: a thread is at work on it */
+} ht_extent;
+
+/* Takes over the segment's reference on success. One reference is the caller's. */
+HT_NODISCARD hither_status ht_extent_new(ht_segment *segment, ht_extent **out, hither_error *err);
+ht_extent *ht_extent_acquire(ht_extent *extent);
+void ht_extent_release(ht_extent *extent);
+
+static inline const float *ht_extent_row(const ht_extent *extent, uint64_t slot) {
+    return (const float *)(const void *)(extent->rows + (slot - extent->first_slot) * extent->stride);
+}
+
+/* Makes sure that rows [begin, end), positions in the extent, are checked and have norms. CORRUPT names the place. */
+HT_NODISCARD hither_status ht_extent_touch(ht_extent *extent, size_t begin, size_t end, hither_error *err);
+
+/* Norms of rows about to be written at `position`, from the writer's own copy (rows `stride` bytes apart). */
+void ht_extent_stage(ht_extent *extent, size_t position, const void *rows, size_t count);
+/* The rows [begin, end) written by this process are committed: they count as checked, with the norms staged. */
+void ht_extent_trust(ht_extent *extent, size_t begin, size_t end);
+
+#endif

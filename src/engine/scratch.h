@@ -1,0 +1,43 @@
+/*
+ * scratch.h: what a reader needs for the length of a call: a hazard pointer and some memory, from a lock-free pool the
+ * database keeps. The list of scratches only grows (to the largest number of calls at once); a scratch is claimed by
+ * an atomic exchange on its flag, so in the steady state a reader neither locks nor allocates.
+ *
+ * Any thread may claim; a claimed scratch is its thread's until ht_scratch_give.
+ */
+#ifndef HT_ENGINE_SCRATCH_H
+#define HT_ENGINE_SCRATCH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/topk.h"
+
+struct ht_snapshot;
+
+typedef struct ht_scratch {
+    _Atomic(struct ht_snapshot *) hazard; /* the snapshot this reader stands on; written by its holder only */
+    _Atomic bool taken;
+    struct ht_scratch *next; /* fixed once in the list */
+    ht_hit *hits;            /* grown by ht_scratch_hits */
+    size_t *counts;
+    size_t hit_room, count_room;
+} ht_scratch;
+
+typedef struct ht_scratch_pool {
+    _Atomic(ht_scratch *) first;
+} ht_scratch_pool;
+
+/* NOMEM only while the list still grows. */
+HT_NODISCARD hither_status ht_scratch_take(ht_scratch_pool *pool, ht_scratch **out, hither_error *err);
+/* Clears the hazard and gives the scratch back. */
+void ht_scratch_give(ht_scratch *scratch);
+/* Room for that many hits and counts; what was there is lost. */
+HT_NODISCARD hither_status ht_scratch_reserve(ht_scratch *scratch, size_t hits, size_t counts, hither_error *err);
+/* Whether any reader stands on the snapshot. */
+bool ht_scratch_pins(ht_scratch_pool *pool, const struct ht_snapshot *snapshot);
+/* Frees all; nobody may be using the pool any more. */
+void ht_scratch_clear(ht_scratch_pool *pool);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * snapshot.h: one version of a collection, immutable: commit number, slot limit, segments, live set. The live set is a
+ * spine of counted chunks of 65,536 slots; a NULL chunk is all ones; a commit copies only the chunks it kills in.
+ *
+ * A home holds a collection's current snapshot. Readers pin it through the hazard pointer of a scratch, or hold a
+ * counted reference (cursors). Publishing swaps one pointer and retires the old snapshot to the graveyard, where it is
+ * freed once no hazard points at it and its count is zero.
+ *
+ * Any thread reads. ht_snapshot_publish and ht_graveyard_sweep are for the holder of the writer lock.
+ */
+#ifndef HT_ENGINE_SNAPSHOT_H
+#define HT_ENGINE_SNAPSHOT_H
+
+#include "engine/extent.h"
+#include "engine/scratch.h"
+#include "index/exact.h"
+
+#define HT_CHUNK_SLOTS 65536u
+
+typedef struct ht_snapshot {
+    uint64_t seq; /* the collection's commit_seq */
+    uint64_t slot_limit;
+    uint64_t live_count;
+    ht_id_kind id_kind;
+    size_t extent_count; /* extents and parts, by rising first_slot, those below slot_limit */
+    ht_extent **extents;
+    ht_part *parts;
+    size_t chunk_count;
+    const uint64_t **chunks;
+    _Atomic uint32_t holders;         /* counted references */
+    struct ht_snapshot *next_retired; /* in the graveyard */
+} ht_snapshot;
+
+/* How a snapshot differs from the one before. */
+typedef struct ht_change {
+    uint64_t seq, slot_limit;
+    ht_id_kind id_kind;
+    ht_extent *const *extents; /* all of them from now on, by rising first_slot; references are taken */
+    size_t extent_count;
+    const uint64_t *dead; /* slots that died, in any order; naming one twice, or a dead one, is fine */
+    size_t dead_count;
+} ht_change;
+
+typedef struct ht_home {
+    _Atomic(ht_snapshot *) current;
+} ht_home;
+
+/* Snapshots that were replaced and may still be read. */
+typedef struct ht_graveyard {
+    ht_snapshot *first;
+} ht_graveyard;
+
+/* base NULL: of an empty collection. */
+HT_NODISCARD hither_status ht_snapshot_make(const ht_snapshot *base, const ht_change *change, ht_snapshot **out,
+                                            hither_error *err);
+void ht_snapshot_free(ht_snapshot *snapshot); /* one never published, or with nobody left who could read it */
+
+/* Puts `fresh` in force. The home's first snapshot needs no graveyard. */
+void ht_snapshot_publish(ht_home *home, ht_snapshot *fresh, ht_graveyard *graveyard, ht_scratch_pool *pool);
+void ht_graveyard_sweep(ht_graveyard *graveyard, ht_scratch_pool *pool);
+void ht_graveyard_clear(ht_graveyard *graveyard); /* frees all, whoever stands on them: the database is going */
+
+/* The current snapshot, safe until ht_scratch_give or the next pin with this scratch. */
+ht_snapshot *ht_snapshot_pin(ht_home *home, ht_scratch *scratch);
+/* Turns a pinned snapshot into a counted one, which outlives the scratch. */
+void ht_snapshot_hold(ht_snapshot *pinned);
+void ht_snapshot_unhold(ht_snapshot *held); /* freed by the next sweep */
+
+bool ht_snapshot_alive(const ht_snapshot *s, uint64_t slot);
+/* The first live slot at or after `slot`, or slot_limit. */
+uint64_t ht_snapshot_next(const ht_snapshot *s, uint64_t slot);
+ht_mask ht_snapshot_mask(const ht_snapshot *s);
+/* The vector of a slot below slot_limit, checked. */
+HT_NODISCARD hither_status ht_snapshot_row(const ht_snapshot *s, uint64_t slot, const float **out, hither_error *err);
+/* For ht_vectors.touch; the context is the snapshot. */
+HT_NODISCARD hither_status ht_snapshot_touch(void *snapshot, size_t part, size_t begin, size_t end, hither_error *err);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * state.h: what the files of engine/ share: the database and collection objects.
+ *
+ * Who may touch what:
+ *   - immutable after it is made: store, memory, readonly, generation; of a collection db, cid, dim, dtype, metric,
+ *     embedder;
+ *   - under the writer lock: the graveyard, ht_collection.row, publishing;
+ *   - under the table lock: the list of collections;
+ *   - atomic, any thread: counts, home, dropped, seen_version, the scratch pool.
+ * A read-only handle has no writer; there the writer lock serialises advancing to other processes' commits.
+ */
+#ifndef HT_ENGINE_STATE_H
+#define HT_ENGINE_STATE_H
+
+#include <pthread.h>
+
+#include "base/alloc.h"
+#include "engine/engine.h"
+#include "engine/fork.h"
+#include "engine/snapshot.h"
+#include "store/store.h"
+
+struct ht_db {
+    _Atomic uint32_t references; /* of the handle, and of every open collection and cursor */
+    uint64_t generation;
+    ht_store *store;
+    ht_io *memory; /* the files of ":memory:", else NULL */
+    bool readonly;
+    ht_scratch_pool scratches;
+    pthread_mutex_t writer;
+    ht_graveyard graveyard;
+    pthread_mutex_t table;
+    ht_collection *collections; /* each counted once here, so that what is known of one outlives its handles */
+};
+
+struct ht_collection {
+    _Atomic uint32_t references;
+    ht_db *db; /* not counted by the table's reference, counted by each handle's */
+    ht_collection *next;
+    int64_t cid;
+    uint32_t dim;
+    hither_metric metric;
+    char embedder[64];
+    ht_home home;
+    _Atomic bool dropped;
+    _Atomic uint64_t seen_version; /* of a read-only handle: the store's data version this snapshot is at least as new
+                                      as */
+    ht_collection_row row;         /* as the last commit left it; its name may be out of date */
+};
+
+ht_db *ht_db_acquire(ht_db *db);
+
+/* For every entry point: FORKED, NOT_FOUND if the collection was dropped; a read-only handle catches up. */
+HT_NODISCARD hither_status ht_collection_enter(ht_collection *c, hither_error *err);
+/* For every entry point that writes: FORKED, READONLY; takes the writer lock (NOT_FOUND if it was dropped). */
+HT_NODISCARD hither_status ht_collection_enter_write(ht_collection *c, hither_error *err);
+/* Takes a collection that was dropped out of the table. The writer lock is held. */
+void ht_collection_forget(ht_db *db, int64_t cid);
+void ht_collection_unref(ht_collection *c);
+ht_collection *ht_collection_ref(ht_collection *c);
+
+/* Reads what the catalog has committed and puts it in force as a snapshot; base NULL the first time. */
+HT_NODISCARD hither_status ht_collection_load(ht_collection *c, hither_error *err);
+
+/* As they stand in JSON: "f32", "cosine", "int". */
+const char *ht_dtype_name(hither_dtype dtype);
+const char *ht_metric_name(hither_metric metric);
+/* One record of hither_db_list. */
+HT_NODISCARD hither_status ht_collection_describe(const ht_collection_row *row, hither_result *out, hither_error *err);
+
+/* INVALID if the ids are of another kind than the collection's. */
+HT_NODISCARD hither_status ht_id_kind_check(ht_id_kind kind, const hither_ids *ids, hither_error *err);
+/* The i-th id as a message shows it: 42 or "abc", cut at 64 bytes. */
+#define HT_ID_SHOWN 80
+const char *ht_id_show(const hither_ids *ids, size_t i, char out[HT_ID_SHOWN]);
+
+#endif
