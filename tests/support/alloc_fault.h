@@ -1,0 +1,28 @@
+/*
+ * alloc_fault.h: the library's memory under control of a test: count the blocks, fail the n-th request, find what was
+ * not given back.
+ *
+ * Call alloc_fault_install first thing in main, before the library gives out memory. Afterwards every block comes from
+ * here, filled with a pattern when given out and when taken back, so that nothing works by luck. Counters are atomic:
+ * any thread. SQLite's and jansson's memory are not seen unless alloc_fault_install_jansson hooks the latter in; only
+ * a program that wants them to fail does that.
+ */
+#ifndef HT_TESTS_ALLOC_FAULT_H
+#define HT_TESTS_ALLOC_FAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+void alloc_fault_install(void);
+void alloc_fault_install_jansson(void);
+
+/* The nth request (from 1) from now on fails; with `for_good` every later one too. 0: none fails. Resets the count. */
+void alloc_fault_arm(uint64_t nth, bool for_good);
+/* Requests since the last arm. */
+uint64_t alloc_fault_requests(void);
+/* Whether a request was failed since the last arm. */
+bool alloc_fault_hit(void);
+/* Blocks given out and not yet taken back. */
+int64_t alloc_fault_live(void);
+
+#endif
