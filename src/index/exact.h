@@ -2,10 +2,10 @@
  * exact.h: exact search over borrowed rows: the answer of brute force by D (kernels/reference.h), order of ties
  * included, found with fast kernels that rule rows out by proof.
  *
- * How: a block of rows gets f32 estimates; each estimate e carries a bound, so D lies in [e - b, e + b]. The k-th
- * smallest upper bound seen so far is a threshold no true answer can exceed; rows whose lower bound is above it are
- * out. What is left is scored by D. Raising or lowering the threshold late, or in another thread, costs time and never
- * changes the answer.
+ * How: a block of rows gets f32 estimates; each estimate e carries a bound, so D lies in [e - b, e + b] (bound.h). The
+ * k-th smallest D found so far is a threshold no true answer can exceed; rows whose lower bound is above it are out.
+ * What is left is scored by D. A threshold that is late, or shared between threads, costs time and never changes the
+ * answer.
  *
  * Rows come in parts (segments, or one array). A part's rows carry consecutive slots. Any thread; the rows, masks and
  * parts must not change during the call. One query runs on its caller unless it must read more than 32 MB; several
@@ -23,7 +23,7 @@ typedef struct ht_part {
     uint64_t first_slot;
     size_t count;
     size_t stride;      /* bytes */
-    const float *norms; /* of each row, rounded up, so that |x| <= norms[i]; NULL: not known, computed on the way */
+    const float *norms; /* of each row, as ht_exact_norms makes them; NULL: not known, computed on the way */
 } ht_part;
 
 typedef struct ht_vectors {
@@ -55,11 +55,17 @@ typedef struct ht_exact_stats {
 /* The k nearest of the rows in `live` (NULL: all) and in `allow` (NULL: all) to each query. Queries are f32, packed
  * with query_stride bytes between them, finite. hits has room for query_count * k, best first per query; counts[j] is
  * how many there are: min(k, rows that qualify). stats (may be NULL) is added to.
- * NOMEM, UNSUPPORTED (dtype), or what touch returned; hits and counts are written only on success. */
+ * NOMEM, UNSUPPORTED (dtype, or metric for it), NOT_FINITE (a row that took part; the message names its slot), or what
+ * touch returned; hits and counts are written only on success. */
 HT_NODISCARD hither_status ht_exact_search(const ht_vectors *vectors, const float *queries, size_t query_stride,
                                            size_t query_count, const ht_mask *live, const ht_mask *allow, size_t k,
                                            unsigned threads, ht_hit *hits, size_t *counts, ht_exact_stats *stats,
                                            hither_error *err);
+
+/* norms[i]: the length of row i, rounded up by at most one part in 2^22: |x| <= norms[i] <= |x| * (1 + 2^-22) where
+ * that is a normal f32; +inf where it is larger than any. The bounds rest on it, so norms come from here and nowhere
+ * else. Pure; any thread; the caller is between ht_fp_enter and ht_fp_leave. */
+void ht_exact_norms(const void *rows, size_t stride, size_t count, size_t dim, float *norms);
 
 /* The slow, obvious twin: D of every row, then a sort. */
 HT_NODISCARD hither_status ht_brute_search(const ht_vectors *vectors, const float *queries, size_t query_stride,

@@ -5,18 +5,30 @@
  *   - the reference distance D (reference.h): the answer, the same bits on every machine and at every level;
  *   - the fast f32 kernels here: estimates with a stated error, which only ever rule rows out.
  *
- * One slot per operation takes a *block* of rows, so the call through a pointer is paid per block. Levels are overlays
- * in rising order (scalar, avx2, avx512, neon, ...); each file installs the slots it is better at. The table is chosen
- * once, from the processor, capped by the environment variable HITHER_SIMD. Any thread.
+ * One slot per operation takes a *block* of rows, so the call through a pointer is paid per block. Levels come in
+ * rising order (scalar, avx2, avx512, neon, ...). The table is chosen once, from the processor, capped by the
+ * environment variable HITHER_SIMD (the name of a level; other values cap nothing). Any thread.
  *
  * Row i starts at (const char *)rows + i * stride; rows need only the alignment of a float. Callers guarantee that the
- * floating-point mode is round-to-nearest with denormals on (ht_fp_enter).
+ * floating-point mode is round-to-nearest with denormals on (ht_fp_enter). An estimate that is finite had no overflow
+ * on its way, so the stated errors hold; an infinite or NaN estimate says nothing, and its row must be scored by D.
  */
 #ifndef HT_KERNELS_KERNELS_H
 #define HT_KERNELS_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* When a row is ruled out: its key = sign * estimate + by_norm * norm + by_norm2 * norm * norm is finite and below
+ * limit. A NaN or infinite key keeps the row. Each product and sum may be rounded or fused: makers of rules allow for
+ * it. */
+typedef struct ht_rule {
+    float sign; /* 1 or -1 */
+    float by_norm;
+    float by_norm2;
+    float limit;
+} ht_rule;
 
 typedef struct ht_kernels {
     const char *name; /* of the highest level in it */
@@ -24,7 +36,8 @@ typedef struct ht_kernels {
 
     /* out[i] = sum q*x. |error| <= (dim/L + 8) * 2^-23 * |q|*|x| + dim * 2^-149. */
     void (*dot_f32)(const float *query, const void *rows, size_t stride, size_t count, size_t dim, float *out);
-    /* The same, and norm2[i] = sum x*x with relative error (dim/L + 8) * 2^-23, in one pass over memory. */
+    /* The same, and norm2[i] = sum x*x with relative error (dim/L + 8) * 2^-23 (+ dim * 2^-149), in one pass over
+     * memory. */
     void (*dot_norm_f32)(const float *query, const void *rows, size_t stride, size_t count, size_t dim, float *out,
                          float *norm2);
     void (*norm_f32)(const void *rows, size_t stride, size_t count, size_t dim, float *norm2);
@@ -35,6 +48,8 @@ typedef struct ht_kernels {
     /* Dots of several queries with a block of rows, register-tiled: out[j * out_stride + i] for query j, row i. */
     void (*dots_f32)(const float *queries, size_t query_stride, size_t query_count, const void *rows, size_t stride,
                      size_t count, size_t dim, float *out, size_t out_stride);
+    /* Bit i is set where the rule keeps estimate i; count <= 64. norms may be NULL: then they do not take part. */
+    uint64_t (*keep_f32)(const float *estimates, const float *norms, size_t count, const ht_rule *rule);
 
     /* The reference sums of reference.h, vectorised: the same bits as the scalar code, always. */
     double (*ref_dot_f32)(const float *query, const float *row, size_t dim);
@@ -48,7 +63,12 @@ const ht_kernels *ht_kernels_get(void);
 /* For tests: the levels compiled in, in rising order, and whether this machine runs them. NULL past the last. */
 const ht_kernels *ht_kernels_level(size_t i, int *supported);
 
-/* Round to nearest, denormals on, for the length of a computation; ht_fp_leave restores what was there. */
+/* For tests: uses the named level from now on; NULL: chosen anew, as at first need. false, and nothing changed, if the
+ * level is not compiled in or this machine does not run it. Not while another thread computes. */
+bool ht_kernels_force(const char *name);
+
+/* Round to nearest, denormals on, for the length of a computation; ht_fp_leave restores what was there. Each thread
+ * has a mode of its own, inherited from its maker: work handed to the pool enters for itself. */
 typedef struct ht_fp_state {
     uint64_t word;
 } ht_fp_state;

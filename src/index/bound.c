@@ -1,0 +1,76 @@
+/*
+ * bound.c: the proof of docs/decisions/0002-exact-bound.md in code. The names of its terms are those of the proof;
+ * every rounding goes outward, towards keeping the row.
+ */
+#include "index/bound.h"
+
+#include <float.h>
+#include <math.h>
+
+#ifdef HT_ASSERTIONS
+double ht_bound_test_scale = 1;
+#endif
+
+/* Covers D's own f64 sums at any dimension (at most 2^-40 relative) and the f64 arithmetic here. */
+static const double REFERENCE_ERROR = 0x1p-38;
+
+static float round_down(double x) {
+    float f = (float)x;
+    return (double)f > x ? nextafterf(f, -INFINITY) : f;
+}
+
+static float round_up(double x) { return -round_down(-x); }
+
+ht_bound ht_bound_make(hither_metric metric, bool by_dot, bool given_norms, const ht_kernels *kernels, uint32_t dim) {
+    ht_bound bound = {.metric = metric, .by_dot = by_dot};
+    bound.sum = ((double)dim / kernels->lanes + 8) * 0x1p-23;
+    bound.tiny = (double)dim * 0x1p-149 + 0x1p-140;
+    bound.rounding = 0x1p-20;
+    bound.norm = given_norms ? 0x1p-20 : bound.sum + 0x1p-20;
+    bound.small = given_norms ? 0x1p-126 : 0x1p-49;
+#ifdef HT_ASSERTIONS
+    bound.sum *= ht_bound_test_scale;
+    bound.norm *= ht_bound_test_scale;
+    bound.rounding *= ht_bound_test_scale;
+#endif
+    return bound;
+}
+
+static ht_rule rule_dot(const ht_bound *b, double q, double threshold) {
+    double error = (b->sum + REFERENCE_ERROR) * (1 + b->norm);
+    double limit = -threshold;
+    limit -= fabs(limit) * 0x1p-50 + 2 * b->tiny + 2 * b->small * error * q;
+    return (ht_rule){1, round_up(q * (error + b->rounding) + 0x1p-148), 0, round_down(limit)};
+}
+
+static ht_rule rule_cosine(const ht_bound *b, double q, double threshold) {
+    if (threshold >= 2)
+        return (ht_rule){1, 0, 0, -INFINITY};
+    double least = 1 - threshold - REFERENCE_ERROR - b->sum - 1.1 * b->norm - b->rounding;
+    double limit = -(4 * q * b->small + 4 * b->tiny);
+    return (ht_rule){1, round_up(-least * q), 0, round_down(limit)};
+}
+
+static ht_rule rule_l2_by_dot(const ht_bound *b, double qq, double q, double threshold) {
+    double error = (b->sum + REFERENCE_ERROR) * (1 + b->norm);
+    double limit = (qq * (1 - REFERENCE_ERROR) - threshold * (1 + REFERENCE_ERROR)) / 2;
+    limit -= 2 * b->tiny + 2 * b->small * error * q + b->small * b->small;
+    float by_norm = round_up(q * (error + b->rounding) + 0x1p-148);
+    return (ht_rule){1, by_norm, round_up(-(0.5 - b->norm - b->rounding)), round_down(limit)};
+}
+
+static ht_rule rule_direct(const ht_bound *b, double threshold) {
+    double most = threshold * (1 + 1.02 * b->sum + REFERENCE_ERROR) + 2 * b->tiny;
+    return (ht_rule){-1, 0, 0, round_down(-most)};
+}
+
+ht_rule ht_bound_rule(const ht_bound *bound, double qq, double threshold) {
+    if (isinf(threshold))
+        return (ht_rule){1, 0, 0, -INFINITY};
+    double q = sqrt(qq) * (1 + REFERENCE_ERROR);
+    if (bound->metric == HITHER_DOT)
+        return rule_dot(bound, q, threshold);
+    if (bound->metric == HITHER_COSINE)
+        return rule_cosine(bound, q, threshold);
+    return bound->by_dot ? rule_l2_by_dot(bound, qq, q, threshold) : rule_direct(bound, threshold);
+}

@@ -1,0 +1,38 @@
+/*
+ * bound.h: from a threshold on D to a rule on f32 estimates: a row the rule drops has a D above the threshold, by the
+ * proof in docs/decisions/0002-exact-bound.md. Nothing else in the library may turn an estimate into a verdict.
+ * Pure functions; any thread.
+ */
+#ifndef HT_INDEX_BOUND_H
+#define HT_INDEX_BOUND_H
+
+#include <stdbool.h>
+
+#include "hither.h"
+#include "kernels/kernels.h"
+
+/* What the errors of one search depend on. */
+typedef struct ht_bound {
+    hither_metric metric;
+    bool by_dot;     /* l2 from dot products and norms, instead of from differences */
+    double sum;      /* relative error of an f32 sum: (dim/L + 8) * 2^-23 */
+    double norm;     /* |x| is in norm * (1 -+ this), if norm >= small */
+    double small;    /* rows below it are below twice it in truth */
+    double tiny;     /* absolute error of an f32 sum by underflow */
+    double rounding; /* a few units in the last place, for the evaluation of a rule */
+} ht_bound;
+
+/* given_norms: norms are as ht_exact_norms makes them; otherwise square roots of the kernels' norm2. */
+ht_bound ht_bound_make(hither_metric metric, bool by_dot, bool given_norms, const ht_kernels *kernels, uint32_t dim);
+
+/* The rule that drops only rows whose D is above threshold (+inf: none). qq is the reference dot of the query with
+ * itself. */
+ht_rule ht_bound_rule(const ht_bound *bound, double qq, double threshold);
+
+#ifdef HT_ASSERTIONS
+/* For the test that the tests can fail: every allowance is multiplied by this. 1 at the start. Not while a search
+ * runs. */
+extern double ht_bound_test_scale;
+#endif
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * avx2.c: 8 lanes of f32. vfmadd231ps: latency 4, two a cycle; loads: two of 32 bytes a cycle; vmaskmovps reads a
+ * tail without touching what lies behind it. Compiled with -mavx2 -mfma; runs only where cpu.c found both.
+ */
+#include <float.h>
+#include <immintrin.h>
+#include <string.h>
+
+#include "kernels/levels.h"
+
+#define LEVEL_NAME   "avx2"
+#define LEVEL_TABLE  ht_kernels_avx2
+#define LANES        8
+#define ROWS         4
+#define TILE_QUERIES 2
+#define TILE_ROWS    4
+
+typedef __m256 vec;
+
+static inline vec vec_zero(void) { return _mm256_setzero_ps(); }
+static inline vec vec_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline vec vec_load_part(const float *p, size_t n) {
+    static const int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_maskload_ps(p, _mm256_loadu_si256((const __m256i *)(const void *)(ones_then_zeros + 8 - n)));
+}
+static inline vec vec_add(vec x, vec y) { return _mm256_add_ps(x, y); }
+static inline vec vec_dot(vec sum, vec q, vec x) { return _mm256_fmadd_ps(q, x, sum); }
+static inline vec vec_l2(vec sum, vec q, vec x) {
+    vec d = _mm256_sub_ps(q, x);
+    return _mm256_fmadd_ps(d, d, sum);
+}
+static inline vec vec_l1(vec sum, vec q, vec x) {
+    return _mm256_add_ps(sum, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), _mm256_sub_ps(q, x)));
+}
+static inline float vec_sum(vec x) {
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+static inline uint64_t vec_keep(vec e, vec n, const ht_rule *rule) {
+    vec per_norm = _mm256_fmadd_ps(_mm256_set1_ps(rule->by_norm2), n, _mm256_set1_ps(rule->by_norm));
+    vec key = _mm256_fmadd_ps(per_norm, n, _mm256_mul_ps(_mm256_set1_ps(rule->sign), e));
+    vec low = _mm256_cmp_ps(key, _mm256_set1_ps(rule->limit), _CMP_LT_OQ);
+    vec finite = _mm256_cmp_ps(key, _mm256_set1_ps(-FLT_MAX), _CMP_GE_OQ);
+    return ~(unsigned)_mm256_movemask_ps(_mm256_and_ps(low, finite)) & 0xffu;
+}
+
+typedef struct wide {
+    __m256d a, b, c, d; /* lanes 0-3, 4-7, 8-11, 12-15 */
+} wide;
+
+static inline wide wide_zero(void) {
+    return (wide){_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
+}
+static inline wide wide_widen(const float *p) {
+    return (wide){_mm256_cvtps_pd(_mm_loadu_ps(p)), _mm256_cvtps_pd(_mm_loadu_ps(p + 4)),
+                  _mm256_cvtps_pd(_mm_loadu_ps(p + 8)), _mm256_cvtps_pd(_mm_loadu_ps(p + 12))};
+}
+static inline wide wide_mul(wide x, wide y) {
+    return (wide){_mm256_mul_pd(x.a, y.a), _mm256_mul_pd(x.b, y.b), _mm256_mul_pd(x.c, y.c), _mm256_mul_pd(x.d, y.d)};
+}
+static inline wide wide_sub(wide x, wide y) {
+    return (wide){_mm256_sub_pd(x.a, y.a), _mm256_sub_pd(x.b, y.b), _mm256_sub_pd(x.c, y.c), _mm256_sub_pd(x.d, y.d)};
+}
+static inline wide wide_add(wide x, wide y) {
+    return (wide){_mm256_add_pd(x.a, y.a), _mm256_add_pd(x.b, y.b), _mm256_add_pd(x.c, y.c), _mm256_add_pd(x.d, y.d)};
+}
+static inline wide wide_abs(wide x) {
+    __m256d sign = _mm256_set1_pd(-0.0);
+    return (wide){_mm256_andnot_pd(sign, x.a), _mm256_andnot_pd(sign, x.b), _mm256_andnot_pd(sign, x.c),
+                  _mm256_andnot_pd(sign, x.d)};
+}
+static inline double wide_fold(wide x) {
+    __m256d four = _mm256_add_pd(_mm256_add_pd(x.a, x.c), _mm256_add_pd(x.b, x.d));
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+#include "kernels/f32_rows.inc"

@@ -1,0 +1,310 @@
+/*
+ * test_kernels.c: every kernel of one level against slow sums in a wider type, within the bound its header states.
+ *
+ * test_kernels LEVEL tests that level, or exits with 77 where it is not compiled in or does not run; without an
+ * argument it tests the choice of a level. Inputs lie flush against a page that may not be read, so a kernel that
+ * reads one byte too many dies, sanitizer or not.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cmocka_all.h"
+#include "kernels/kernels.h"
+#include "kernels/reference.h"
+
+enum { SEED = 20240611, MOST_ROWS = 9, MOST_QUERIES = 7 };
+
+static const ht_kernels *level;
+static uint64_t random_state = SEED;
+
+static uint64_t next_random(void) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+/* Mostly within [-1, 1], now and then a zero, a denormal or a value of another magnitude. */
+static float next_value(void) {
+    float x = (float)((double)(int64_t)next_random() * 0x1p-63);
+    switch (next_random() % 16) {
+    case 0:
+        return 0;
+    case 1:
+        return x * 0x1p-140f;
+    case 2:
+        return x * 1000;
+    default:
+        return x;
+    }
+}
+
+/* Memory that ends where a forbidden page begins. */
+typedef struct guarded {
+    char *map;
+    size_t map_bytes;
+    float *data;
+} guarded;
+
+static guarded guarded_new(size_t bytes) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t whole = (bytes + page - 1) / page * page;
+    guarded g = {NULL, whole + page, NULL};
+    g.map = mmap(NULL, g.map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(g.map != MAP_FAILED);
+    assert_int_equal(mprotect(g.map + whole, page, PROT_NONE), 0);
+    g.data = (float *)(void *)(g.map + whole - bytes);
+    return g;
+}
+
+static void guarded_free(guarded g) { munmap(g.map, g.map_bytes); }
+
+static guarded guarded_random(size_t rows, size_t stride, size_t dim) {
+    guarded g = guarded_new((rows - 1) * stride + dim * sizeof(float));
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < dim; j++)
+            g.data[i * (stride / sizeof(float)) + j] = next_value();
+    return g;
+}
+
+typedef struct sums {
+    long double dot, l2, l1, qq, xx;
+} sums;
+
+static sums slow(const float *q, const float *x, size_t dim) {
+    sums s = {0, 0, 0, 0, 0};
+    for (size_t j = 0; j < dim; j++) {
+        long double a = q[j], b = x[j], d = a - b;
+        s.dot += a * b;
+        s.l2 += d * d;
+        s.l1 += fabsl(d);
+        s.qq += a * a;
+        s.xx += b * b;
+    }
+    return s;
+}
+
+static void check_near(const char *what, size_t dim, size_t row, float got, long double want, long double bound) {
+    if (fabsl((long double)got - want) <= bound)
+        return;
+    print_error("%s, level %s, dim %zu, row %zu, seed %d: got %.9g, want %.9Lg, bound %.3Lg\n", what, level->name, dim,
+                row, SEED, (double)got, want, bound);
+    fail();
+}
+
+static void check_shape(size_t dim, size_t rows, size_t queries, size_t padding) {
+    size_t stride = dim * sizeof(float) + padding;
+    guarded x = guarded_random(rows, stride, dim), q = guarded_random(queries, stride, dim);
+    guarded out = guarded_new(rows * sizeof(float)), norm = guarded_new(rows * sizeof(float));
+    guarded many = guarded_new(queries * rows * sizeof(float));
+    long double relative = ((long double)dim / level->lanes + 8) * 0x1p-23L, tiny = (long double)dim * 0x1p-149L;
+    level->dots_f32(q.data, stride, queries, x.data, stride, rows, dim, many.data, rows);
+    for (size_t a = 0; a < queries; a++) {
+        const float *query = q.data + a * (stride / sizeof(float));
+        float *o = out.data, *n = norm.data;
+        for (int op = 0; op < 5; op++) {
+            memset(o, 0xff, rows * sizeof *o);
+            memset(n, 0xff, rows * sizeof *n);
+            if (op == 0)
+                level->dot_f32(query, x.data, stride, rows, dim, o);
+            else if (op == 1)
+                level->dot_norm_f32(query, x.data, stride, rows, dim, o, n);
+            else if (op == 2)
+                level->norm_f32(x.data, stride, rows, dim, n);
+            else if (op == 3)
+                level->l2_f32(query, x.data, stride, rows, dim, o);
+            else
+                level->l1_f32(query, x.data, stride, rows, dim, o);
+            for (size_t i = 0; i < rows; i++) {
+                sums s = slow(query, x.data + i * (stride / sizeof(float)), dim);
+                long double dot_bound = relative * sqrtl(s.qq) * sqrtl(s.xx) + tiny;
+                if (op <= 1)
+                    check_near("dot", dim, i, o[i], s.dot, dot_bound);
+                if (op == 0)
+                    check_near("dots", dim, i, many.data[a * rows + i], s.dot, dot_bound);
+                if (op == 1 || op == 2)
+                    check_near("norm", dim, i, n[i], s.xx, relative * s.xx + tiny);
+                if (op == 3)
+                    check_near("l2", dim, i, o[i], s.l2, relative * s.l2 + tiny);
+                if (op == 4)
+                    check_near("l1", dim, i, o[i], s.l1, relative * s.l1 + tiny);
+            }
+        }
+    }
+    guarded_free(x);
+    guarded_free(q);
+    guarded_free(out);
+    guarded_free(norm);
+    guarded_free(many);
+}
+
+static void test_estimates(void **state) {
+    (void)state;
+    ht_fp_state fp = ht_fp_enter();
+    for (size_t dim = 1; dim <= 130; dim++)
+        check_shape(dim, 1 + dim % MOST_ROWS, 1 + dim % MOST_QUERIES, dim % 3 * 4);
+    static const size_t large[] = {255, 256, 257, 384, 511, 768, 1000, 1024, 1536, 4096, 4099};
+    for (size_t i = 0; i < sizeof large / sizeof large[0]; i++)
+        check_shape(large[i], 5, 5, 20);
+    check_shape(65535, 2, 1, 0);
+    for (size_t rows = 1; rows <= 2 * MOST_ROWS; rows++)
+        for (size_t queries = 1; queries <= MOST_QUERIES; queries++)
+            check_shape(33, rows, queries, 0);
+    ht_fp_leave(fp);
+}
+
+static void check_same_bits(const char *what, size_t dim, double got, double want) {
+    if (memcmp(&got, &want, sizeof got) == 0)
+        return;
+    print_error("%s, level %s, dim %zu, seed %d: got %a, want %a\n", what, level->name, dim, SEED, got, want);
+    fail();
+}
+
+static void check_reference(size_t dim, float scale) {
+    guarded q = guarded_random(1, dim * sizeof(float), dim), x = guarded_random(1, dim * sizeof(float), dim);
+    for (size_t j = 0; j < dim; j++)
+        x.data[j] *= scale;
+    check_same_bits("dot", dim, level->ref_dot_f32(q.data, x.data, dim), ht_ref_dot_f32(q.data, x.data, dim));
+    check_same_bits("l2", dim, level->ref_l2_f32(q.data, x.data, dim), ht_ref_l2_f32(q.data, x.data, dim));
+    check_same_bits("l1", dim, level->ref_l1_f32(q.data, x.data, dim), ht_ref_l1_f32(q.data, x.data, dim));
+    guarded_free(q);
+    guarded_free(x);
+}
+
+static void test_reference(void **state) {
+    (void)state;
+    ht_fp_state fp = ht_fp_enter();
+    for (int round = 0; round < 5; round++)
+        for (size_t dim = 1; dim <= 130; dim++)
+            check_reference(dim, round == 0 ? 0x1p-120f : round == 1 ? 0x1p+110f : round == 2 ? -1 : 1);
+    check_reference(384, 1);
+    check_reference(1001, 1);
+    check_reference(65535, 1);
+    ht_fp_leave(fp);
+}
+
+/* Sums that overflow must come out as infinity or NaN, never as a number: then their rows are kept. */
+static void test_overflow(void **state) {
+    (void)state;
+    for (size_t dim = 1; dim <= 70; dim++) {
+        guarded q = guarded_random(1, dim * sizeof(float), dim), x = guarded_random(1, dim * sizeof(float), dim);
+        for (size_t j = 0; j < dim; j++)
+            q.data[j] = j % 2 ? 3e38f : 2e30f, x.data[j] = j % 3 ? -3e38f : 3e38f;
+        float out[5], norm[2];
+        level->dot_f32(q.data, x.data, 0, 1, dim, out);
+        level->dot_norm_f32(q.data, x.data, 0, 1, dim, out + 1, norm);
+        level->l2_f32(q.data, x.data, 0, 1, dim, out + 2);
+        level->dots_f32(q.data, 0, 1, x.data, 0, 1, dim, out + 3, 1);
+        level->norm_f32(x.data, 0, 1, dim, norm + 1);
+        for (int i = 0; i < 4; i++)
+            assert_false(isfinite(out[i]));
+        assert_false(isfinite(norm[0]) || isfinite(norm[1]));
+        guarded_free(q);
+        guarded_free(x);
+    }
+}
+
+static void test_keep(void **state) {
+    (void)state;
+    ht_fp_state fp = ht_fp_enter();
+    for (int round = 0; round < 2000; round++) {
+        size_t count = 1 + (size_t)round % 64;
+        guarded e = guarded_new(count * sizeof(float)), n = guarded_new(count * sizeof(float));
+        for (size_t i = 0; i < count; i++) {
+            e.data[i] = next_value();
+            n.data[i] = fabsf(next_value());
+            unsigned odd = (unsigned)(next_random() % 40);
+            if (odd < 3)
+                e.data[i] = odd == 0 ? NAN : odd == 1 ? INFINITY : -INFINITY;
+            if (odd == 3)
+                n.data[i] = INFINITY;
+        }
+        ht_rule rule = {round % 2 ? 1.0f : -1.0f, next_value(), next_value(), round % 7 ? next_value() : -INFINITY};
+        const float *norms = round % 5 ? n.data : NULL;
+        uint64_t got = level->keep_f32(e.data, norms, count, &rule);
+        for (size_t i = 0; i < count; i++) {
+            double norm = norms ? (double)norms[i] : 0;
+            double terms[3] = {rule.sign * (double)e.data[i], rule.by_norm * norm, rule.by_norm2 * norm * norm};
+            double key = terms[0] + terms[1] + terms[2];
+            double slack = (fabs(terms[0]) + fabs(terms[1]) + fabs(terms[2])) * 0x1p-21 + 0x1p-140;
+            bool kept = got >> i & 1;
+            if (!isfinite(key) || key > rule.limit + slack)
+                assert_true(kept);
+            else if (key < rule.limit - slack)
+                assert_false(kept);
+        }
+        if (count < 64)
+            assert_true(got >> count == 0);
+        guarded_free(e);
+        guarded_free(n);
+    }
+    ht_fp_leave(fp);
+}
+
+static void test_choice(void **state) {
+    (void)state;
+    const ht_kernels *best = NULL;
+    int supported;
+    for (size_t i = 0; ht_kernels_level(i, &supported); i++) {
+        const ht_kernels *table = ht_kernels_level(i, &supported);
+        assert_int_equal(ht_kernels_force(table->name), supported);
+        if (!supported)
+            continue;
+        best = table;
+        assert_ptr_equal(ht_kernels_get(), table);
+        assert_int_equal(setenv("HITHER_SIMD", table->name, 1), 0);
+        assert_true(ht_kernels_force(NULL));
+        assert_ptr_equal(ht_kernels_get(), table);
+    }
+    assert_non_null(best);
+    assert_false(ht_kernels_force("no such level"));
+    assert_int_equal(setenv("HITHER_SIMD", "no such level", 1), 0);
+    assert_true(ht_kernels_force(NULL));
+    assert_ptr_equal(ht_kernels_get(), best);
+}
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+/* A host with flush-to-zero and another rounding gets it back, and no say in between. */
+static void test_fp_mode(void **state) {
+    (void)state;
+    unsigned before = _mm_getcsr(), host = before | 0x8040u | 0x6000u;
+    volatile float tiny = 0x1p-140f;
+    _mm_setcsr(host);
+    assert_true(tiny * 0.5f == 0);
+    ht_fp_state fp = ht_fp_enter();
+    assert_true(tiny * 0.5f > 0);
+    assert_true((_mm_getcsr() & 0xe040u) == 0);
+    ht_fp_leave(fp);
+    assert_int_equal(_mm_getcsr(), host);
+    _mm_setcsr(before);
+}
+#endif
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_choice),
+#if defined(__x86_64__)
+            cmocka_unit_test(test_fp_mode),
+#endif
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+    }
+    int supported = 0;
+    for (size_t i = 0; (level = ht_kernels_level(i, &supported)) && strcmp(level->name, argv[1]) != 0;)
+        i++;
+    if (!level || !supported)
+        return 77;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_estimates),
+        cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_keep),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
