@@ -25,6 +25,9 @@ static inline ht_cursor *ht_cursor_in(hither_cursor *cursor) { return (ht_cursor
 HT_NODISCARD hither_status ht_options_read(void *out, size_t bytes, const void *options, const char *what,
                                            hither_error *err);
 
+/* INVALID unless it may name a collection. */
+HT_NODISCARD hither_status ht_name_check(const char *name, hither_error *err);
+
 /* A matrix of f32 to read from: the caller's own memory, or a packed copy converted from f64. */
 typedef struct ht_floats {
     hither_matrix view; /* dtype f32, stride never 0 */

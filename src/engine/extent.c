@@ -5,11 +5,10 @@
  */
 #include "engine/extent.h"
 
-#include <math.h>
 #include <sched.h>
 
 #include "base/alloc.h"
-#include "kernels/kernels.h"
+#include "index/exact.h"
 
 #define BUSY 0x80u
 
@@ -55,27 +54,8 @@ void ht_extent_release(ht_extent *extent) {
     ht_release(extent);
 }
 
-/* The kernel's |x|^2 is off by a factor of at most 1 + e, so multiplying by 1 + 2e covers it; where f32 may have
- * overflowed or lost everything to underflow, the f64 sum is taken instead. nextafterf covers the last rounding. */
-static void fill_norms(const void *rows, size_t stride, size_t count, size_t dim, float *norms) {
-    const ht_kernels *kernels = ht_kernels_get();
-    double up = 1 + 2 * ((double)dim / kernels->lanes + 8) * 0x1p-23;
-    float norm2[HT_BLOCK_ROWS];
-    for (size_t i = 0; i < count; i += HT_BLOCK_ROWS) {
-        size_t n = ht_min_size(HT_BLOCK_ROWS, count - i);
-        const char *block = (const char *)rows + i * stride;
-        kernels->norm_f32(block, stride, n, dim, norm2);
-        for (size_t j = 0; j < n; j++) {
-            const float *row = (const float *)(const void *)(block + j * stride);
-            bool trusted = norm2[j] > 1e-30f && norm2[j] < 1e37f;
-            double sum = trusted ? (double)norm2[j] : kernels->ref_dot_f32(row, row, dim);
-            norms[i + j] = sum == 0 ? 0 : nextafterf((float)sqrt(sum * up), INFINITY);
-        }
-    }
-}
-
 void ht_extent_stage(ht_extent *extent, size_t position, const void *rows, size_t count) {
-    fill_norms(rows, extent->stride, count, extent->dim, extent->norms + position);
+    ht_exact_norms(rows, extent->stride, count, extent->dim, extent->norms + position);
 }
 
 /* Brings block `b` to at least `wanted` checked rows. */
@@ -95,8 +75,8 @@ static hither_status touch_block(ht_extent *extent, size_t b, unsigned wanted, h
         size_t begin = b * HT_BLOCK_ROWS + seen, end = b * HT_BLOCK_ROWS + wanted;
         hither_status status = ht_segment_check(extent->segment, begin, end, err);
         if (status == HITHER_OK)
-            fill_norms(extent->rows + begin * extent->stride, extent->stride, end - begin, extent->dim,
-                       extent->norms + begin);
+            ht_exact_norms(extent->rows + begin * extent->stride, extent->stride, end - begin, extent->dim,
+                           extent->norms + begin);
         atomic_store_explicit(count, status == HITHER_OK ? (uint8_t)wanted : seen, memory_order_release);
         return status;
     }

@@ -191,6 +191,8 @@ static hither_status search_all(view *v, const hither_matrix *queries, size_t k,
     ht_mask live = ht_snapshot_mask(s);
     ht_exact_stats stats = {0};
     k = s->live_count < k ? (size_t)s->live_count : k;
+    if (!threads && queries->rows == 1)
+        threads = 1;
     size_t at_once = ht_min_size(queries->rows, k ? 1 + (HITS_AT_ONCE - 1) / k : queries->rows);
     HT_TRY(ht_scratch_reserve(v->scratch, at_once * k, at_once, err));
     for (size_t first = 0; first < queries->rows; first += at_once) {

@@ -1,0 +1,264 @@
+/*
+ * collection.c: the collection part of hither.h. Joins text -> embed -> put and text -> embed -> search. Any thread.
+ */
+#include <string.h>
+
+#include "api/api.h"
+#include "base/alloc.h"
+#include "kernels/kernels.h"
+
+struct hither_collection {
+    ht_collection *inner;
+    ht_embedder *embedder; /* NULL: none */
+};
+
+/* ---- open and close */
+
+/* What the engine is to open or make, given the caller's options. */
+static hither_status spec_of(const hither_collection_options *o, ht_collection_spec *spec, hither_error *err) {
+    if (o->flags & ~(uint32_t)(HITHER_COLLECTION_EXISTING | HITHER_COLLECTION_NEW))
+        return ht_fail(err, HITHER_UNSUPPORTED, "hither_collection_options.flags has unknown bits: 0x%x", o->flags);
+    if (o->flags == (HITHER_COLLECTION_EXISTING | HITHER_COLLECTION_NEW))
+        return ht_fail(err, HITHER_INVALID, "a collection cannot be both existing and new");
+    *spec = (ht_collection_spec){.flags = o->flags, .dim = o->dim, .dtype = o->dtype, .metric = o->metric};
+    if (!o->embedder)
+        return HITHER_OK;
+    uint32_t dim = hither_embedder_dim(o->embedder);
+    if (o->dim && o->dim != dim)
+        return ht_fail(err, HITHER_DIMENSION, "%u dimensions were asked for, the embedder gives %u", o->dim, dim);
+    spec->dim = dim;
+    spec->embedder = hither_embedder_name(o->embedder);
+    return HITHER_OK;
+}
+
+/* The embedder of an opened collection: the one given, or the built-in one where that is what the collection names. */
+static hither_status find_embedder(hither_collection *c, hither_embedder *given, hither_error *err) {
+    if (given)
+        c->embedder = ht_embedder_acquire(ht_embedder_in(given));
+    else if (strcmp(ht_collection_embedder(c->inner), HT_BUILTIN_NAME) == 0)
+        return ht_embedder_builtin(&c->embedder, err);
+    return HITHER_OK;
+}
+
+hither_status hither_collection_open(hither_db *db, const char *name, const hither_collection_options *options,
+                                     hither_collection **out, hither_error *err) {
+    hither_collection_options o;
+    ht_collection_spec spec;
+    if (!out)
+        return ht_fail(err, HITHER_INVALID, "out is NULL");
+    *out = NULL;
+    if (!db)
+        return ht_fail(err, HITHER_INVALID, "the database is NULL");
+    HT_TRY(ht_name_check(name, err));
+    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_collection_options", err));
+    HT_TRY(spec_of(&o, &spec, err));
+    hither_collection *c = ht_calloc(1, sizeof *c);
+    if (!c)
+        return ht_fail_nomem(err, sizeof *c, "a collection");
+    hither_status status = ht_collection_open(ht_db_in(db), name, &spec, &c->inner, err);
+    if (status == HITHER_OK)
+        status = find_embedder(c, o.embedder, err);
+    if (status == HITHER_OK)
+        *out = c;
+    else
+        hither_collection_close(c);
+    return status;
+}
+
+void hither_collection_close(hither_collection *c) {
+    if (!c)
+        return;
+    ht_collection_close(c->inner);
+    ht_embedder_release(c->embedder);
+    ht_release(c);
+}
+
+static hither_status check_call(const hither_collection *c, const void *out, hither_error *err) {
+    if (!c)
+        return ht_fail(err, HITHER_INVALID, "the collection is NULL");
+    if (!out)
+        return ht_fail(err, HITHER_INVALID, "a pointer that is needed is NULL");
+    return HITHER_OK;
+}
+
+hither_status hither_collection_info(hither_collection *c, hither_result **out, hither_error *err) {
+    HT_TRY(check_call(c, out, err));
+    return ht_collection_info(c->inner, out, err);
+}
+
+hither_status hither_collection_count(hither_collection *c, uint64_t *out, hither_error *err) {
+    HT_TRY(check_call(c, out, err));
+    return ht_collection_count(c->inner, out, err);
+}
+
+/* ---- texts to vectors */
+
+static hither_status embed(hither_collection *c, const hither_strings *texts, ht_floats *out, hither_error *err) {
+    if (!c->embedder && ht_collection_embedder(c->inner)[0])
+        return ht_fail(err, HITHER_MODEL, "this collection was made with embedder '%s'; open it with that embedder",
+                       ht_collection_embedder(c->inner));
+    if (!c->embedder)
+        return ht_fail(err, HITHER_MODEL, "this collection has no embedder; give vectors instead of texts");
+    size_t bytes, dim = ht_embedder_dim(c->embedder);
+    float *vectors = ht_mul_size(texts->count, dim * sizeof(float), &bytes) ? ht_alloc(bytes) : NULL;
+    if (!vectors)
+        return ht_fail_nomem(err, texts->count, "the vectors of texts");
+    hither_status status = ht_embedder_embed(c->embedder, texts, vectors, err);
+    if (status == HITHER_OK)
+        ht_floats_own(vectors, texts->count, dim, out);
+    else
+        ht_release(vectors);
+    return status;
+}
+
+/* ---- put and delete */
+
+static hither_status check_column(size_t count, size_t rows, const char *what, hither_error *err) {
+    if (count && count != rows)
+        return ht_fail(err, HITHER_INVALID, "%zu %s for %zu ids", count, what, rows);
+    return HITHER_OK;
+}
+
+static hither_status check_batch(const hither_batch *b, hither_error *err) {
+    size_t n = b->ids.count;
+    HT_TRY(ht_ids_check(&b->ids, err));
+    HT_TRY(check_column(b->vectors.rows, n, "vectors", err));
+    HT_TRY(check_column(b->metadata.count, n, "metadata objects", err));
+    HT_TRY(check_column(b->documents.count, n, "documents", err));
+    HT_TRY(ht_strings_check(&b->metadata, "metadata", HITHER_MAX_TEXT_BYTES, err));
+    return ht_strings_check(&b->documents, "documents", HITHER_MAX_TEXT_BYTES, err);
+}
+
+/* Vectors of the batch's documents, where it has no vectors of its own. An update needs none; there only rows with a
+ * document get a new vector, and only if the collection has an embedder. */
+static hither_status embed_documents(hither_collection *c, hither_mode mode, const hither_batch *b, ht_floats *out,
+                                     hither_error *err) {
+    bool update = mode == HITHER_UPDATE;
+    if (update && (!b->documents.count || !ht_collection_embedder(c->inner)[0]))
+        return HITHER_OK;
+    for (size_t i = 0; !update && i < b->ids.count; i++) {
+        if (!ht_strings_has(&b->documents, i))
+            return ht_fail(err, HITHER_INVALID, "row %zu has neither a vector nor a document", i);
+    }
+    return embed(c, &b->documents, out, err);
+}
+
+static hither_status put(hither_collection *c, hither_mode mode, hither_batch *b, size_t *written, hither_error *err) {
+    ht_floats vectors = {0};
+    const uint8_t *has_vector = NULL;
+    hither_status status = HITHER_OK;
+    if (b->vectors.rows) {
+        status = ht_floats_read(&b->vectors, "vectors", &vectors, err);
+    } else if (b->ids.count) {
+        status = embed_documents(c, mode, b, &vectors, err);
+        has_vector = mode == HITHER_UPDATE ? b->documents.valid : NULL;
+    }
+    b->vectors = vectors.view;
+    if (status == HITHER_OK)
+        status = ht_collection_put(c->inner, mode, b, has_vector, written, err);
+    ht_floats_clear(&vectors);
+    return status;
+}
+
+hither_status hither_collection_put(hither_collection *c, hither_mode mode, const hither_batch *batch, size_t *written,
+                                    hither_error *err) {
+    hither_batch b;
+    HT_TRY(check_call(c, batch, err));
+    if (mode < HITHER_INSERT || mode > HITHER_UPDATE)
+        return ht_fail(err, HITHER_INVALID, "%d is not a mode", (int)mode);
+    HT_TRY(ht_options_read(&b, sizeof b, batch, "hither_batch", err));
+    HT_TRY(check_batch(&b, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = put(c, mode, &b, written, err);
+    ht_fp_leave(fp);
+    return status;
+}
+
+hither_status hither_collection_delete(hither_collection *c, const hither_ids *ids, size_t *deleted,
+                                       hither_error *err) {
+    HT_TRY(check_call(c, ids, err));
+    HT_TRY(ht_ids_check(ids, err));
+    return ht_collection_delete(c->inner, ids, deleted, err);
+}
+
+/* ---- get and search */
+
+static hither_status check_include(uint32_t include, hither_error *err) {
+    uint32_t columns = HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS;
+    if (include & ~(columns | HITHER_INCLUDE_NOTHING))
+        return ht_fail(err, HITHER_UNSUPPORTED, "include has unknown bits: 0x%x", include);
+    if ((include & HITHER_INCLUDE_NOTHING) && (include & columns))
+        return ht_fail(err, HITHER_INVALID, "include asks for columns and for nothing");
+    return HITHER_OK;
+}
+
+hither_status hither_collection_get(hither_collection *c, const hither_ids *ids, uint32_t include, hither_result **out,
+                                    hither_error *err) {
+    HT_TRY(check_call(c, ids && out ? out : NULL, err));
+    HT_TRY(ht_ids_check(ids, err));
+    HT_TRY(check_include(include, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = ht_collection_get(c->inner, ids, include, out, err);
+    ht_fp_leave(fp);
+    return status;
+}
+
+static hither_status check_k(uint32_t k, hither_error *err) {
+    if (!k)
+        return ht_fail(err, HITHER_INVALID, "k is 0; ask for at least one result");
+    if (k > HITHER_MAX_K)
+        return ht_fail(err, HITHER_TOO_LARGE, "k is %u; at most %u results are possible", k, HITHER_MAX_K);
+    return HITHER_OK;
+}
+
+static hither_status check_query(const hither_query *q, hither_error *err) {
+    int kinds = (q->vectors.rows > 0) + (q->texts.count > 0) + (q->ids.count > 0);
+    if (kinds != 1)
+        return ht_fail(err, HITHER_INVALID, "%s; give vectors, texts or ids",
+                       kinds ? "the query is of several kinds" : "there is no query");
+    HT_TRY(ht_strings_check(&q->texts, "texts", HITHER_MAX_TEXT_BYTES, err));
+    return q->ids.count ? ht_ids_check(&q->ids, err) : HITHER_OK;
+}
+
+static hither_status search(hither_collection *c, const hither_query *q, uint32_t k, const hither_search_options *o,
+                            hither_result **out, hither_error *err) {
+    ht_floats vectors = {0};
+    hither_status status = HITHER_OK;
+    if (q->vectors.rows)
+        status = ht_floats_read(&q->vectors, "queries", &vectors, err);
+    else if (q->texts.count)
+        status = embed(c, &q->texts, &vectors, err);
+    if (status == HITHER_OK)
+        status = ht_collection_search(c->inner, q->ids.count ? NULL : &vectors.view, &q->ids, k, o->include, o->threads,
+                                      out, err);
+    ht_floats_clear(&vectors);
+    return status;
+}
+
+hither_status hither_collection_search(hither_collection *c, const hither_query *query, uint32_t k,
+                                       const hither_search_options *options, hither_result **out, hither_error *err) {
+    hither_query q;
+    hither_search_options o;
+    HT_TRY(check_call(c, query && out ? out : NULL, err));
+    HT_TRY(check_k(k, err));
+    HT_TRY(ht_options_read(&q, sizeof q, query, "hither_query", err));
+    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_search_options", err));
+    HT_TRY(check_include(o.include, err));
+    HT_TRY(check_query(&q, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = search(c, &q, k, &o, out, err);
+    ht_fp_leave(fp);
+    return status;
+}
+
+/* ---- scan (the cursor's own functions are in cursor.c) */
+
+hither_status hither_collection_scan(hither_collection *c, uint32_t include, hither_cursor **out, hither_error *err) {
+    ht_cursor *cursor;
+    HT_TRY(check_call(c, out, err));
+    *out = NULL;
+    HT_TRY(check_include(include, err));
+    HT_TRY(ht_collection_scan(c->inner, include, &cursor, err));
+    *out = (hither_cursor *)cursor;
+    return HITHER_OK;
+}
