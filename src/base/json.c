@@ -1,13 +1,15 @@
 /*
  * json.c: jansson, kept from text that would hurt it.
  *
- * jansson recurses once a level, so the depth is counted here first, in one pass without recursion. Merging works on
- * the texts, not on parsed values: numbers come out as they were written, digit for digit. Any thread.
+ * jansson recurses once a level and cannot always tell a wrong text from a lack of memory, so the grammar and the depth
+ * are checked here first, in one pass without recursion. Merging works on the texts, not on parsed values: numbers come
+ * out as they were written, digit for digit. Any thread.
  */
 #include "base/json.h"
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/strings.h"
 
 /* ---- where in the text */
@@ -26,51 +28,219 @@ static hither_status fail_at(hither_error *err, hither_status status, const char
     return ht_fail(err, status, "%s: %s (line %zu, column %zu, byte %zu)", where, problem, line, column, at);
 }
 
-/* ---- scanning: right for every text that jansson accepts, safe for any */
+/* ---- the grammar, in one pass without recursion */
 
-/* The index after the string literal that begins at text[at] == '"'; `bytes` if it does not end. */
-static size_t skip_string(const char *text, size_t bytes, size_t at) {
-    for (size_t i = at + 1; i < bytes; i++) {
-        if (text[i] == '\\')
-            i++;
-        else if (text[i] == '"')
-            return i + 1;
-    }
-    return bytes;
-}
+typedef struct scanner {
+    const char *text;
+    size_t bytes, at;
+    size_t depth;
+    const char *problem; /* NULL while all is well */
+    hither_status status;
+    char closers[HITHER_MAX_JSON_DEPTH]; /* of the brackets that are open */
+} scanner;
 
 static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* The index of the first bracket nested too deeply, or `bytes`. */
-static size_t too_deep_at(const char *text, size_t bytes) {
-    size_t depth = 0;
-    for (size_t i = 0; i < bytes;) {
-        char c = text[i];
-        if (c == '"') {
-            i = skip_string(text, bytes, i);
-            continue;
+/* The character at `at`; NUL, which the grammar knows nowhere, at the end. */
+static char peek(const scanner *s) { return s->at < s->bytes ? s->text[s->at] : '\0'; }
+
+static bool refuse(scanner *s, const char *problem) {
+    s->problem = s->at < s->bytes ? problem : "the text ends too early";
+    s->status = HITHER_SYNTAX;
+    return false;
+}
+
+static void skip_space(scanner *s) {
+    while (s->at < s->bytes && is_space(s->text[s->at]))
+        s->at++;
+}
+
+/* Four hex digits; -1 if they are not. */
+static long scan_hex(scanner *s) {
+    long code = 0;
+    for (int i = 0; i < 4; i++, s->at++) {
+        char c = peek(s);
+        int digit = is_digit(c)            ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
+        if (digit < 0) {
+            refuse(s, "\\u needs four hexadecimal digits");
+            return -1;
         }
-        if (c == '{' || c == '[') {
-            if (++depth > HITHER_MAX_JSON_DEPTH)
-                return i;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            depth--;
-        }
-        i++;
+        code = code * 16 + digit;
     }
-    return bytes;
+    return code;
+}
+
+/* From behind the backslash to behind the escape. */
+static bool scan_escape(scanner *s) {
+    char c = peek(s);
+    if (c != 'u') {
+        if (c == '\0' || !strchr("\"\\/bfnrt", c))
+            return refuse(s, "an unknown escape");
+        s->at++;
+        return true;
+    }
+    size_t start = s->at++;
+    long code = scan_hex(s);
+    if (code < 0)
+        return false;
+    if (code >= 0xd800 && code < 0xdc00 && s->bytes - s->at >= 2 && memcmp(s->text + s->at, "\\u", 2) == 0) {
+        s->at += 2;
+        long low = scan_hex(s);
+        if (low < 0)
+            return false;
+        if (low >= 0xdc00 && low < 0xe000)
+            return true;
+    }
+    if (code == 0 || (code >= 0xd800 && code < 0xe000)) {
+        s->at = start - 1;
+        return refuse(s, code == 0 ? "\\u0000 is not allowed" : "half of a surrogate pair");
+    }
+    return true;
+}
+
+static bool scan_string(scanner *s) {
+    if (peek(s) != '"')
+        return refuse(s, "a string in double quotes is needed");
+    for (s->at++; s->at < s->bytes;) {
+        char c = s->text[s->at];
+        if (c == '"') {
+            s->at++;
+            return true;
+        }
+        if ((unsigned char)c < 0x20)
+            return refuse(s, "a control character inside a string");
+        s->at++;
+        if (c == '\\' && !scan_escape(s))
+            return false;
+    }
+    return refuse(s, "");
+}
+
+static bool scan_digits(scanner *s) {
+    if (!is_digit(peek(s)))
+        return refuse(s, "a digit is needed");
+    while (is_digit(peek(s)))
+        s->at++;
+    return true;
+}
+
+static bool scan_number(scanner *s) {
+    if (peek(s) == '-')
+        s->at++;
+    if (peek(s) == '0')
+        s->at++;
+    else if (!scan_digits(s))
+        return false;
+    if (peek(s) == '.') {
+        s->at++;
+        if (!scan_digits(s))
+            return false;
+    }
+    if (peek(s) == 'e' || peek(s) == 'E') {
+        s->at++;
+        if (peek(s) == '+' || peek(s) == '-')
+            s->at++;
+        return scan_digits(s);
+    }
+    return true;
+}
+
+static bool scan_word(scanner *s) {
+    static const char *const words[] = {"true", "false", "null"};
+    for (size_t i = 0; i < 3; i++) {
+        size_t length = strlen(words[i]);
+        if (s->bytes - s->at >= length && memcmp(s->text + s->at, words[i], length) == 0) {
+            s->at += length;
+            return true;
+        }
+    }
+    return refuse(s, "a value is needed");
+}
+
+/* A key and its colon. */
+static bool scan_key(scanner *s) {
+    skip_space(s);
+    if (!scan_string(s))
+        return false;
+    skip_space(s);
+    if (peek(s) != ':')
+        return refuse(s, "a colon is needed after the key");
+    s->at++;
+    return true;
+}
+
+/* An opening bracket, and the first key of an object. *closed tells whether it was closed at once. */
+static bool scan_open(scanner *s, bool *closed) {
+    if (s->depth == HITHER_MAX_JSON_DEPTH) {
+        s->problem = "nested too deeply; the limit is 64 levels";
+        s->status = HITHER_TOO_LARGE;
+        return false;
+    }
+    _Static_assert(HITHER_MAX_JSON_DEPTH == 64, "the message above says 64");
+    char closer = s->text[s->at++] == '{' ? '}' : ']';
+    skip_space(s);
+    *closed = peek(s) == closer;
+    if (*closed) {
+        s->at++;
+        return true;
+    }
+    s->closers[s->depth++] = closer;
+    return closer == ']' || scan_key(s);
+}
+
+/* What follows a value: closing brackets, then a comma and, in an object, a key. *more tells whether a value follows.
+ */
+static bool scan_after_value(scanner *s, bool *more) {
+    for (;;) {
+        skip_space(s);
+        *more = s->depth > 0;
+        if (s->depth == 0)
+            return s->at == s->bytes || refuse(s, "something follows the value");
+        char closer = s->closers[s->depth - 1], c = peek(s);
+        if (c == ',') {
+            s->at++;
+            return closer == ']' || scan_key(s);
+        }
+        if (c != closer)
+            return refuse(s, closer == '}' ? "a comma or } is needed" : "a comma or ] is needed");
+        s->at++;
+        s->depth--;
+    }
+}
+
+/* Whether the whole text is one JSON value. If not, at, problem and status say what is wrong. */
+static bool scan_text(scanner *s) {
+    for (bool more = true; more;) {
+        skip_space(s);
+        char c = peek(s);
+        bool closed = true, fine;
+        if (c == '{' || c == '[')
+            fine = scan_open(s, &closed);
+        else if (c == '"')
+            fine = scan_string(s);
+        else
+            fine = c == '-' || is_digit(c) ? scan_number(s) : scan_word(s);
+        if (!fine || (closed && !scan_after_value(s, &more)))
+            return false;
+    }
+    return true;
 }
 
 /* ---- parsing */
 
+/* The grammar was right, so what is left to jansson is two keys alike, a number out of range, and memory. It tells
+ * of the last in several ways, some of them looking like a wrong text. */
 static hither_status explain(const json_error_t *error, const char *where, const char *text, size_t bytes,
                              hither_error *err) {
-    size_t at = error->position > 0 ? (size_t)error->position : 0;
-    if (at > bytes)
-        at = bytes;
-    if (json_error_code(error) == json_error_out_of_memory)
-        return ht_fail(err, HITHER_NOMEM, "%s: no memory to parse %zu bytes of JSON", where, bytes);
-    return fail_at(err, HITHER_SYNTAX, where, text, at, error->text);
+    size_t at = error->position > 0 ? ht_min_size((size_t)error->position, bytes) : 0;
+    enum json_error_code code = json_error_code(error);
+    if (code == json_error_duplicate_key || code == json_error_numeric_overflow)
+        return fail_at(err, HITHER_SYNTAX, where, text, at, error->text);
+    return ht_fail(err, HITHER_NOMEM, "%s: no memory to parse %zu bytes of JSON", where, bytes);
 }
 
 hither_status ht_json_parse(const char *text, size_t bytes, size_t max_bytes, const char *where, json_t **out,
@@ -80,12 +250,11 @@ hither_status ht_json_parse(const char *text, size_t bytes, size_t max_bytes, co
     size_t good = ht_utf8_valid_prefix(text, bytes);
     if (good < bytes)
         return fail_at(err, HITHER_ENCODING, where, text, good, "not UTF-8");
-    size_t deep = too_deep_at(text, bytes);
-    if (deep < bytes)
-        return fail_at(err, HITHER_TOO_LARGE, where, text, deep, "nested too deeply; the limit is 64 levels");
-    _Static_assert(HITHER_MAX_JSON_DEPTH == 64, "the message above says 64");
+    scanner s = {.text = text, .bytes = bytes};
+    if (!scan_text(&s))
+        return fail_at(err, s.status, where, text, s.at, s.problem);
     json_error_t error;
-    json_t *value = json_loadb(bytes ? text : "", bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!value)
         return explain(&error, where, text, bytes, err);
     *out = value;
@@ -110,7 +279,18 @@ hither_status ht_json_check_object(const char *text, size_t bytes, const char *w
     return HITHER_OK;
 }
 
-/* ---- merging */
+/* ---- merging: the texts have passed the checks above */
+
+/* The index after the string literal that begins at text[at]; `bytes` if it does not end. */
+static size_t skip_string(const char *text, size_t bytes, size_t at) {
+    for (size_t i = at + 1; i < bytes; i++) {
+        if (text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            return i + 1;
+    }
+    return bytes;
+}
 
 typedef struct span {
     const char *data;
@@ -189,12 +369,14 @@ static void put_member(ht_buf *out, bool *first, span key, span value) {
 /* Keys may be written in several ways ("a" is "\u0061"), so they are looked up as jansson decodes them. */
 static json_t *decode_key(span key) { return json_loadb(key.data, key.bytes, JSON_DECODE_ANY, NULL); }
 
-/* decoded key -> where its value stands in the patch (offset, then length) */
+/* decoded key -> where its value begins in the patch */
 static bool index_patch(json_t *index, member_walk walk) {
     while (next_member(&walk)) {
         json_t *key = decode_key(walk.key);
-        json_t *place = json_pack("[I, I]", (json_int_t)(walk.value.data - walk.text), (json_int_t)walk.value.bytes);
+        json_t *place = json_integer((json_int_t)(walk.value.data - walk.text));
         bool fine = key && json_object_set_new(index, json_string_value(key), place) == 0;
+        if (!key)
+            json_decref(place);
         json_decref(key);
         if (!fine)
             return false;
@@ -204,7 +386,6 @@ static bool index_patch(json_t *index, member_walk walk) {
 
 static bool merge_members(json_t *index, member_walk base, member_walk patch, ht_buf *out) {
     bool first = true;
-    const char *patch_text = patch.text;
     while (next_member(&base)) {
         json_t *key = decode_key(base.key);
         if (!key)
@@ -212,8 +393,8 @@ static bool merge_members(json_t *index, member_walk base, member_walk patch, ht
         const json_t *place = json_object_get(index, json_string_value(key));
         span value = base.value;
         if (place) {
-            value = (span){patch_text + json_integer_value(json_array_get(place, 0)),
-                           (size_t)json_integer_value(json_array_get(place, 1))};
+            size_t at = (size_t)json_integer_value(place);
+            value = (span){patch.text + at, skip_value(patch.text, patch.bytes, at) - at};
             json_object_del(index, json_string_value(key));
         }
         json_decref(key);
