@@ -24,7 +24,7 @@ INTEGER = re.compile(r"\(?[0-9][0-9a-fA-FxXuUlL<>()+*\s-]*\)?$")
 
 
 def without_comments(text: str) -> str:
-    """The text with every comment replaced by one space. The header has no string or character literals with slashes."""
+    """The text with every comment replaced by one space; the header has no literals with slashes in them."""
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.DOTALL)
     return re.sub(r"//[^\n]*", " ", text)
 
@@ -69,8 +69,10 @@ def main() -> int:
     made = cdef(HEADER.read_text(encoding="utf-8"))
     if "--check" in sys.argv[1:]:
         if not CDEF.is_file() or CDEF.read_text(encoding="utf-8") != made:
-            print(f"{CDEF.relative_to(ROOT)} is not what {HEADER.relative_to(ROOT)} says; run tools/gen_cdef.py",
-                  file=sys.stderr)
+            print(
+                f"{CDEF.relative_to(ROOT)} is not what {HEADER.relative_to(ROOT)} says; run tools/gen_cdef.py",
+                file=sys.stderr,
+            )
             return 1
         return 0
     CDEF.write_text(made, encoding="utf-8")

@@ -1,0 +1,89 @@
+"""hither: an embedded vector engine.
+
+    connect(path)                 a database: a folder, or ":memory:"
+    knn(base, queries, k)         the nearest rows of an array, exactly
+    Embedder()                    texts to vectors, with no model
+    Window()                      what is new in a stream of texts
+
+Everything runs inside this process: no server, no network, no model download. Numbers go in and out as numpy arrays,
+without copies where their layout allows.
+"""
+
+from . import _core
+from .collection import Collection, Scan
+from .db import Database, connect
+from .embed import Embedder
+from .errors import (
+    BusyError,
+    CorruptError,
+    DimensionError,
+    EncodingError,
+    Error,
+    ExistsError,
+    ForkedError,
+    FormatError,
+    FullError,
+    InterruptedError as InterruptedError,
+    InvalidError,
+    IoError,
+    ModelError,
+    NoMemoryError,
+    NotDatabaseError,
+    NotFiniteError,
+    NotFoundError,
+    PermissionError as PermissionError,
+    PoisonedError,
+    ReadonlyError,
+    StaleError,
+    SyntaxError as SyntaxError,
+    TimeoutError as TimeoutError,
+    TooLargeError,
+    UnsupportedError,
+)
+from .exact import knn
+from .hits import Hit, Hits
+from .window import Scores, Window
+
+__version__ = _core.version()
+
+
+def simd() -> str:
+    """The kernels in use ("avx512", "avx2", "neon", "scalar"): the processor's best, capped by HITHER_SIMD."""
+    return _core.simd()
+
+
+# Without the errors that share a builtin's name: `from hither import *` must not hide those.
+__all__ = [
+    "BusyError",
+    "Collection",
+    "CorruptError",
+    "Database",
+    "DimensionError",
+    "Embedder",
+    "EncodingError",
+    "Error",
+    "ExistsError",
+    "ForkedError",
+    "FormatError",
+    "FullError",
+    "Hit",
+    "Hits",
+    "InvalidError",
+    "IoError",
+    "ModelError",
+    "NoMemoryError",
+    "NotDatabaseError",
+    "NotFiniteError",
+    "NotFoundError",
+    "PoisonedError",
+    "ReadonlyError",
+    "Scan",
+    "Scores",
+    "StaleError",
+    "TooLargeError",
+    "UnsupportedError",
+    "Window",
+    "connect",
+    "knn",
+    "simd",
+]

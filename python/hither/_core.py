@@ -1,0 +1,480 @@
+"""The only file that sees the extension module: every call of the library, its errors, its results, its lifetimes.
+
+What must stay true:
+  - A buffer handed to the library stays referenced until the call returns (the `held` lists below).
+  - The GIL is dropped during each call (cffi does that), so nothing here may rely on it across one.
+  - A handle is closed by dropping the last reference to its cdata, never by hand: a call that another thread is in
+    holds a reference of its own, so close() during a call is safe.
+  - Results are copied out and freed at once; what people hold is plain Python and numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._ffi import ffi, lib
+from .arrays import FloatMatrix, Strings, Texts
+from .errors import BY_STATUS, CorruptError, Error, InvalidError
+
+METRICS: dict[str, int] = {
+    "cosine": lib.HITHER_COSINE,
+    "dot": lib.HITHER_DOT,
+    "l2": lib.HITHER_L2,
+    "l1": lib.HITHER_L1,
+    "hamming": lib.HITHER_HAMMING,
+}
+DTYPES: dict[str, int] = {
+    "f32": lib.HITHER_F32,
+    "f64": lib.HITHER_F64,
+    "f16": lib.HITHER_F16,
+    "bf16": lib.HITHER_BF16,
+    "i8": lib.HITHER_I8,
+    "b1": lib.HITHER_B1,
+}
+INCLUDES: dict[str, int] = {
+    "vector": lib.HITHER_INCLUDE_VECTORS,
+    "metadata": lib.HITHER_INCLUDE_METADATA,
+    "document": lib.HITHER_INCLUDE_DOCUMENTS,
+}
+INCLUDE_NOTHING: int = lib.HITHER_INCLUDE_NOTHING
+INSERT: int = lib.HITHER_INSERT
+UPSERT: int = lib.HITHER_UPSERT
+UPDATE: int = lib.HITHER_UPDATE
+OPEN_READONLY: int = lib.HITHER_OPEN_READONLY
+COLLECTION_EXISTING: int = lib.HITHER_COLLECTION_EXISTING
+UINT32_MAX = 2**32 - 1
+
+# hither_score, field by field.
+SCORE = np.dtype(
+    {
+        "names": ["novelty", "rarity", "distance", "centroid", "seen", "record", "nearest"],
+        "formats": ["f4", "f4", "f4", "f4", "u4", "u8", "u8"],
+        "offsets": [
+            ffi.offsetof("hither_score", name)
+            for name in ("novelty", "rarity", "distance", "centroid", "seen", "record", "nearest")
+        ],
+        "itemsize": ffi.sizeof("hither_score"),
+    }
+)
+
+_PUT_BATCH_SIZE = ffi.sizeof("hither_batch")
+_QUERY_SIZE = ffi.sizeof("hither_query")
+_SEARCH_OPTIONS_SIZE = ffi.sizeof("hither_search_options")
+
+
+# ---- errors
+
+
+def _raise(status: int, err: Any) -> NoReturn:
+    name = ffi.string(lib.hither_status_name(status)).decode()
+    message = ffi.string(err.message).decode("utf-8", "replace")
+    kind = BY_STATUS.get(name)
+    if kind is None:
+        raise Error(f"{message} (status {status}, {name})", err.os_errno)
+    error = kind(message, err.os_errno)
+    if isinstance(error, OSError) and err.os_errno:
+        error.errno = err.os_errno
+    raise error
+
+
+def _call(function: Callable[..., int], *arguments: Any) -> None:
+    """Calls a fallible function with an error of its own, and raises what it reports."""
+    err = ffi.new("hither_error *")
+    status = function(*arguments, err)
+    if status:
+        _raise(status, err)
+
+
+# ---- handles
+
+
+class Handle:
+    """A counted handle of the library. Closing drops our reference; the handle goes when the last call leaves it."""
+
+    __slots__ = ("__weakref__", "_cdata", "what")
+
+    def __init__(self, cdata: Any, what: str) -> None:
+        self._cdata = cdata
+        self.what = what
+
+    @property
+    def cdata(self) -> Any:
+        cdata = self._cdata
+        if cdata is None:
+            raise InvalidError(f"this {self.what} is closed; connect to the database again")
+        return cdata
+
+    @property
+    def closed(self) -> bool:
+        return self._cdata is None
+
+    def close(self) -> None:
+        self._cdata = None
+
+
+def _open(what: str, kind: str, close: Any, function: Callable[..., int], *arguments: Any) -> Handle:
+    """Calls a constructor whose last argument before the error is where the handle goes."""
+    out = ffi.new(kind + " **")
+    _call(function, *arguments, out)
+    return Handle(ffi.gc(out[0], close), what)
+
+
+# ---- columns in
+
+
+def _c_string(text: str | bytes, what: str) -> bytes:
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if b"\0" in data:
+        raise InvalidError(f"{what} {text!r} has a NUL in it")
+    return data
+
+
+def _set_strings(target: Any, column: Texts, held: list[Any]) -> None:
+    data = ffi.from_buffer("char[]", column.data)
+    offsets = ffi.from_buffer("uint64_t[]", column.offsets)
+    target.bytes = data
+    target.offsets = offsets
+    target.count = column.count
+    held += (data, offsets)
+    if column.valid is not None:
+        valid = ffi.from_buffer("uint8_t[]", column.valid)
+        target.valid = valid
+        held.append(valid)
+
+
+def _set_ids(target: Any, column: NDArray[np.int64] | Texts, held: list[Any]) -> None:
+    if isinstance(column, Texts):
+        _set_strings(target.strings, column, held)
+        target.count = column.count
+        return
+    data = ffi.from_buffer("int64_t[]", column)
+    target.ints = data
+    target.count = len(column)
+    held.append(data)
+
+
+def _set_matrix(target: Any, rows: FloatMatrix, held: list[Any]) -> None:
+    if rows.flags.c_contiguous:
+        data = ffi.from_buffer(rows)
+        target.data = data
+        held.append(data)
+    else:  # rows apart: from_buffer wants them packed, the library does not
+        target.data = ffi.cast("void *", rows.__array_interface__["data"][0])
+        target.stride = rows.strides[0]
+        held.append(rows)
+    target.rows, target.dim = rows.shape
+    target.dtype = lib.HITHER_F32 if rows.dtype == np.float32 else lib.HITHER_F64
+
+
+# ---- results out
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """One group of a result, copied out of the library."""
+
+    count: int
+    ids: Strings | list[int]
+    distances: NDArray[np.float32] | None
+    vectors: NDArray[np.float32] | None
+    metadata: Strings | None
+    documents: Strings | None
+
+
+def _strings(column: Any) -> Strings | None:
+    count = column.count
+    if count == 0:
+        return None
+    offsets = ffi.unpack(column.offsets, count + 1)
+    first, last = offsets[0], offsets[-1]
+    data = ffi.buffer(column.bytes + first, last - first)[:] if last > first else b""
+    if first:
+        offsets = [offset - first for offset in offsets]
+    valid = ffi.buffer(column.valid, (count + 7) // 8)[:] if column.valid != ffi.NULL else None
+    return Strings(data, offsets, valid)
+
+
+def _floats(pointer: Any, count: int) -> NDArray[np.float32]:
+    return np.frombuffer(bytearray(ffi.buffer(pointer, count * 4)), np.float32)
+
+
+def _records(result: Any, group: int) -> Records:
+    count = lib.hither_result_count(result, group)
+    column = lib.hither_result_ids(result, group)
+    if column.ints != ffi.NULL:
+        ids: Strings | list[int] = ffi.unpack(column.ints, count)
+    else:
+        ids = _strings(column.strings) or []
+    distances = lib.hither_result_distances(result, group)
+    matrix = lib.hither_result_vectors(result, group)
+    vectors = None
+    if matrix.data != ffi.NULL:
+        stride = matrix.stride or matrix.dim * 4
+        raw = bytearray(ffi.buffer(ffi.cast("char *", matrix.data), stride * (matrix.rows - 1) + matrix.dim * 4))
+        vectors = np.ndarray((matrix.rows, matrix.dim), np.float32, raw, 0, (stride, 4))
+    return Records(
+        count,
+        ids,
+        None if distances == ffi.NULL else _floats(distances, count),
+        vectors,
+        _strings(lib.hither_result_metadata(result, group)),
+        _strings(lib.hither_result_documents(result, group)),
+    )
+
+
+def _result(function: Callable[..., int], *arguments: Any) -> Any:
+    out = ffi.new("hither_result **")
+    _call(function, *arguments, out)
+    return ffi.gc(out[0], lib.hither_result_free)
+
+
+def _one(function: Callable[..., int], *arguments: Any) -> Records:
+    return _records(_result(function, *arguments), 0)
+
+
+# ---- the library
+
+
+def version() -> str:
+    return str(ffi.string(lib.hither_version()).decode())
+
+
+def simd() -> str:
+    return str(ffi.string(lib.hither_simd()).decode())
+
+
+def knn(
+    base: FloatMatrix,
+    queries: FloatMatrix,
+    k: int,
+    metric: int,
+    threads: int,
+    allow: tuple[NDArray[np.uint64], int] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    held: list[Any] = []
+    left, right = ffi.new("hither_matrix *"), ffi.new("hither_matrix *")
+    _set_matrix(left, base, held)
+    _set_matrix(right, queries, held)
+    options = ffi.new("hither_knn_options *")
+    options.size = ffi.sizeof("hither_knn_options")
+    options.metric = metric
+    options.threads = threads
+    if allow is not None:
+        # A mask of no bits still is one: a pointer to something, and a length of 0.
+        words = ffi.from_buffer("uint64_t[]", allow[0] if len(allow[0]) else np.zeros(1, np.uint64))
+        options.allow = words
+        options.allow_bits = allow[1]
+        held.append(words)
+    labels = np.empty((len(queries), min(k, lib.HITHER_MAX_K)), np.int64)
+    distances = np.empty(labels.shape, np.float32)
+    out = ffi.from_buffer("int64_t[]", labels), ffi.from_buffer("float[]", distances)
+    _call(lib.hither_knn, left, right, k, options, *out)
+    return labels, distances
+
+
+def embedder_builtin() -> Handle:
+    return _open("embedder", "hither_embedder", lib.hither_embedder_close, lib.hither_embedder_builtin)
+
+
+def embedder_dim(embedder: Handle) -> int:
+    return int(lib.hither_embedder_dim(embedder.cdata))
+
+
+def embedder_name(embedder: Handle) -> str:
+    return str(ffi.string(lib.hither_embedder_name(embedder.cdata)).decode())
+
+
+def embed(embedder: Handle, column: Texts) -> NDArray[np.float32]:
+    held: list[Any] = []
+    strings = ffi.new("hither_strings *")
+    _set_strings(strings, column, held)
+    vectors = np.empty((column.count, embedder_dim(embedder)), np.float32)
+    _call(lib.hither_embedder_embed, embedder.cdata, strings, ffi.from_buffer("float[]", vectors))
+    return vectors
+
+
+def db_open(path: bytes, flags: int, timeout_ms: int) -> Handle:
+    options = ffi.new("hither_db_options *")
+    options.size = ffi.sizeof("hither_db_options")
+    options.flags = flags
+    options.busy_timeout_ms = timeout_ms
+    name = _c_string(path, "path")
+    return _open("database", "hither_db", lib.hither_db_close, lib.hither_db_open, name, options)
+
+
+def db_flush(db: Handle) -> None:
+    _call(lib.hither_db_flush, db.cdata)
+
+
+def db_list(db: Handle) -> Records:
+    return _one(lib.hither_db_list, db.cdata)
+
+
+def db_info(db: Handle) -> Records:
+    return _one(lib.hither_db_info, db.cdata)
+
+
+def db_drop(db: Handle, name: str) -> None:
+    _call(lib.hither_db_drop, db.cdata, _c_string(name, "collection name"))
+
+
+def db_rename(db: Handle, old: str, new: str) -> None:
+    _call(lib.hither_db_rename, db.cdata, _c_string(old, "collection name"), _c_string(new, "collection name"))
+
+
+def db_verify(db: Handle) -> None:
+    """Raises CorruptError with the findings in its message and in its `findings`."""
+    out = ffi.new("hither_result **")
+    err = ffi.new("hither_error *")
+    status = lib.hither_db_verify(db.cdata, out, err)
+    report = None if out[0] == ffi.NULL else ffi.gc(out[0], lib.hither_result_free)
+    if not status:
+        return
+    if status != lib.HITHER_CORRUPT or report is None:
+        _raise(status, err)
+    found = _records(report, 0)
+    findings: list[tuple[str, str]] = []
+    for row in range(found.count):
+        place = found.ids.get(row) if isinstance(found.ids, Strings) else str(found.ids[row])
+        what = found.documents.get(row) if found.documents else None
+        findings.append((place or "", what or ""))
+    lines = [ffi.string(err.message).decode("utf-8", "replace")]
+    lines += [f"  {place}: {what}" for place, what in findings]
+    raise CorruptError("\n".join(lines), err.os_errno, findings)
+
+
+def collection_open(
+    db: Handle, name: str, flags: int, dim: int, dtype: int, metric: int, embedder: Handle | None
+) -> Handle:
+    options = ffi.new("hither_collection_options *")
+    options.size = ffi.sizeof("hither_collection_options")
+    options.flags = flags
+    options.dim = dim
+    options.dtype = dtype
+    options.metric = metric
+    options.embedder = embedder.cdata if embedder else ffi.NULL
+    c_name = _c_string(name, "collection name")
+    return _open(
+        "collection",
+        "hither_collection",
+        lib.hither_collection_close,
+        lib.hither_collection_open,
+        db.cdata,
+        c_name,
+        options,
+    )
+
+
+def collection_info(c: Handle) -> Records:
+    return _one(lib.hither_collection_info, c.cdata)
+
+
+def collection_put(
+    c: Handle,
+    mode: int,
+    ids: NDArray[np.int64] | Texts,
+    vectors: FloatMatrix | None,
+    metadata: Texts | None,
+    documents: Texts | None,
+) -> int:
+    held: list[Any] = []
+    batch = ffi.new("hither_batch *")
+    batch.size = _PUT_BATCH_SIZE
+    _set_ids(batch.ids, ids, held)
+    if vectors is not None:
+        _set_matrix(batch.vectors, vectors, held)
+    if metadata is not None:
+        _set_strings(batch.metadata, metadata, held)
+    if documents is not None:
+        _set_strings(batch.documents, documents, held)
+    written = ffi.new("size_t *")
+    _call(lib.hither_collection_put, c.cdata, mode, batch, written)
+    return int(written[0])
+
+
+def collection_delete(c: Handle, ids: NDArray[np.int64] | Texts) -> int:
+    held: list[Any] = []
+    column = ffi.new("hither_ids *")
+    _set_ids(column, ids, held)
+    deleted = ffi.new("size_t *")
+    _call(lib.hither_collection_delete, c.cdata, column, deleted)
+    return int(deleted[0])
+
+
+def collection_count(c: Handle) -> int:
+    out = ffi.new("uint64_t *")
+    _call(lib.hither_collection_count, c.cdata, out)
+    return int(out[0])
+
+
+def collection_get(c: Handle, ids: NDArray[np.int64] | Texts, include: int) -> Records:
+    held: list[Any] = []
+    column = ffi.new("hither_ids *")
+    _set_ids(column, ids, held)
+    return _one(lib.hither_collection_get, c.cdata, column, include)
+
+
+def collection_search(
+    c: Handle,
+    k: int,
+    include: int,
+    threads: int,
+    *,
+    vectors: FloatMatrix | None = None,
+    texts: Texts | None = None,
+    ids: NDArray[np.int64] | Texts | None = None,
+) -> tuple[list[Records], str]:
+    """One group of records a query, and the plan."""
+    held: list[Any] = []
+    query = ffi.new("hither_query *")
+    query.size = _QUERY_SIZE
+    if vectors is not None:
+        _set_matrix(query.vectors, vectors, held)
+    if texts is not None:
+        _set_strings(query.texts, texts, held)
+    if ids is not None:
+        _set_ids(query.ids, ids, held)
+    options = ffi.new("hither_search_options *")
+    options.size = _SEARCH_OPTIONS_SIZE
+    options.include = include
+    options.threads = threads
+    result = _result(lib.hither_collection_search, c.cdata, query, k, options)
+    plan = ffi.string(lib.hither_result_plan(result)).decode()
+    return [_records(result, group) for group in range(lib.hither_result_groups(result))], plan
+
+
+def collection_scan(c: Handle, include: int) -> Handle:
+    return _open("scan", "hither_cursor", lib.hither_cursor_close, lib.hither_collection_scan, c.cdata, include)
+
+
+def cursor_next(cursor: Handle, limit: int) -> Records:
+    return _one(lib.hither_cursor_next, cursor.cdata, limit)
+
+
+def window_new(capacity: int, embedder: Handle | None) -> Handle:
+    options = ffi.new("hither_window_options *")
+    options.size = ffi.sizeof("hither_window_options")
+    options.capacity = capacity
+    options.embedder = embedder.cdata if embedder else ffi.NULL
+    return _open("window", "hither_window", lib.hither_window_close, lib.hither_window_new, options)
+
+
+def window_push(window: Handle, column: Texts) -> NDArray[Any]:
+    """One SCORE a text."""
+    held: list[Any] = []
+    strings = ffi.new("hither_strings *")
+    _set_strings(strings, column, held)
+    scores = np.zeros(column.count, SCORE)
+    out = ffi.cast("hither_score *", ffi.from_buffer(scores))
+    _call(lib.hither_window_push, window.cdata, strings, out)
+    return scores
+
+
+def window_get(window: Handle, records: Sequence[int] | NDArray[np.uint64]) -> Records:
+    numbers = np.ascontiguousarray(records, np.uint64)
+    return _one(lib.hither_window_get, window.cdata, ffi.from_buffer("uint64_t[]", numbers), len(numbers))

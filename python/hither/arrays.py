@@ -1,0 +1,222 @@
+"""What people pass (numpy arrays, lists, ids, texts, dicts) as the columns the library reads, and back.
+
+Nothing here calls the library. Arrays of float32 and float64 whose rows are contiguous pass as they are, whatever
+their row stride; everything else is copied once into such an array.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import DimensionError, InvalidError
+
+Id: TypeAlias = int | str
+Ids: TypeAlias = Id | Sequence[Id] | NDArray[Any] | Iterable[Id]
+Text: TypeAlias = str | bytes
+Metadata: TypeAlias = Mapping[str, Any] | str
+FloatMatrix: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A column of strings as the library reads it: one buffer, ``count + 1`` offsets, and which of them are there."""
+
+    data: bytes
+    offsets: NDArray[np.uint64]
+    valid: NDArray[np.uint8] | None
+
+    @property
+    def count(self) -> int:
+        return len(self.offsets) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Strings:
+    """A column of strings as the library gave it, decoded one by one when somebody looks."""
+
+    data: bytes
+    offsets: Sequence[int]
+    valid: bytes | None
+
+    def get(self, row: int) -> str | None:
+        if self.valid is not None and not self.valid[row >> 3] >> (row & 7) & 1:
+            return None
+        return self.data[self.offsets[row] : self.offsets[row + 1]].decode("utf-8", "replace")
+
+
+def texts(items: Iterable[Text | None], what: str = "text") -> Texts:
+    """A column of texts. `None` is a missing one; bytes are taken to be UTF-8 and checked by the library."""
+    items = items if isinstance(items, (list, tuple)) else list(items)
+    missing: list[int] = []
+    try:
+        encoded = list(map(str.encode, cast("list[str]", items)))
+    except (TypeError, UnicodeEncodeError):
+        encoded = []
+        for row, item in enumerate(items):
+            if isinstance(item, str):
+                # A lone surrogate has no UTF-8: pass what the library will refuse by row and byte.
+                encoded.append(item.encode("utf-8", "surrogatepass"))
+            elif isinstance(item, (bytes, bytearray, memoryview)):
+                encoded.append(bytes(item))
+            elif item is None:
+                encoded.append(b"")
+                missing.append(row)
+            else:
+                raise InvalidError(f"{what} {row} is a {type(item).__name__}, not a string") from None
+    offsets = np.zeros(len(encoded) + 1, np.uint64)
+    np.cumsum(np.fromiter(map(len, encoded), np.uint64, len(encoded)), out=offsets[1:])
+    valid = None
+    if missing:
+        there = np.ones(len(encoded), bool)
+        there[missing] = False
+        valid = np.packbits(there, bitorder="little")
+    return Texts(b"".join(encoded), offsets, valid)
+
+
+def text_column(items: Text | Iterable[Text | None] | None, count: int, what: str) -> Texts | None:
+    """The documents of `count` rows, or None where none are given."""
+    if items is None:
+        return None
+    column = texts([items] if isinstance(items, (str, bytes)) else items, what)
+    return _same_length(column, count, what)
+
+
+def metadata_column(items: Metadata | Iterable[Metadata | None] | None, count: int) -> Texts | None:
+    """The metadata of `count` rows as JSON, or None where none are given. A string is taken as JSON already."""
+    if items is None:
+        return None
+    if isinstance(items, (str, bytes, Mapping)):
+        items = [items]
+    encoded: list[str | None] = []
+    for row, item in enumerate(items):
+        if item is None or isinstance(item, str):
+            encoded.append(item)
+            continue
+        if not isinstance(item, Mapping):
+            raise InvalidError(
+                f"metadata {row} is a {type(item).__name__}; give a dict, a JSON object as a string, or None"
+            )
+        try:
+            encoded.append(json.dumps(dict(item), ensure_ascii=False, allow_nan=False, default=_plain))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidError(f"metadata {row} cannot be written as JSON: {error}") from None
+    return _same_length(texts(encoded, "metadata"), count, "metadata")
+
+
+def _plain(value: object) -> object:
+    """numpy's scalars and arrays as Python's."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} is not JSON")
+
+
+def _same_length(column: Texts, count: int, what: str) -> Texts:
+    if column.count != count:
+        raise InvalidError(f"{count} ids but {column.count} {what}: give one for each id (None where there is none)")
+    return column
+
+
+def ids(items: Ids) -> NDArray[np.int64] | Texts:
+    """One id, or many, as a column of int64 or of strings. An id column is of one kind."""
+    if isinstance(items, np.ndarray):
+        if items.ndim > 1:
+            raise InvalidError(f"ids have shape {items.shape}; give one dimension")
+        if items.dtype.kind in "iu":
+            if items.dtype.kind == "u" and items.size and int(items.max()) > np.iinfo(np.int64).max:
+                raise InvalidError(f"id {int(items.argmax())} is {items.max()}, beyond 2**63 - 1")
+            return np.ascontiguousarray(np.atleast_1d(items), np.int64)
+        items = np.atleast_1d(items).tolist()
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        items = [items]
+    values = items if isinstance(items, (list, tuple)) else list(items)
+    if values and isinstance(values[0], str):
+        for row, value in enumerate(values):
+            if not isinstance(value, str):
+                raise InvalidError(f"id {row} is a {type(value).__name__}, and id 0 a string: use one kind")
+        return texts(cast("list[str]", values), "id")
+    out = np.empty(len(values), np.int64)
+    for row, value in enumerate(values):
+        if isinstance(value, (bool, np.bool_)):
+            raise InvalidError(f"id {row} is a {type(value).__name__}: ids are integers or strings")
+        try:
+            out[row] = operator.index(cast("int", value))
+        except TypeError:
+            raise InvalidError(f"id {row} is a {type(value).__name__}: ids are all integers or all strings") from None
+        except OverflowError:
+            raise InvalidError(f"id {row} is {value}, outside the 64-bit integers") from None
+    return out
+
+
+def count_of(column: NDArray[np.int64] | Texts) -> int:
+    """How many ids a column holds."""
+    return column.count if isinstance(column, Texts) else len(column)
+
+
+def array(values: ArrayLike, what: str) -> NDArray[Any]:
+    """Numbers of any shape as an array of float32 or float64. Lists and integers become float64, float16 float32."""
+    if not isinstance(values, np.ndarray):
+        try:
+            values = np.asarray(values)
+        except (ValueError, TypeError) as error:
+            raise DimensionError(f"{what} cannot be made an array: {error}") from None
+    kind = values.dtype
+    if kind == np.float32 or kind == np.float64:
+        return values if kind.isnative and values.flags.aligned else values.astype(kind.newbyteorder("="))
+    if kind.kind == "f" and kind.itemsize == 2:
+        return values.astype(np.float32)
+    if kind.kind in "iub":
+        return values.astype(np.float64)
+    raise InvalidError(f"{what} are an array of {kind}; give numbers, best float32")
+
+
+def matrix(values: ArrayLike, what: str = "vectors") -> FloatMatrix:
+    """Rows of numbers: shape (n, dim), float32 or float64, each row contiguous. Copies only what cannot be read."""
+    rows = array(values, what)
+    if rows.ndim != 2:
+        if rows.size == 0 and rows.ndim == 1:
+            return np.empty((0, 0), np.float32)
+        raise DimensionError(f"{what} have shape {rows.shape}; give two dimensions, one row a vector")
+    row_bytes = rows.shape[1] * rows.itemsize
+    readable = rows.strides[1] == rows.itemsize or rows.shape[1] <= 1
+    if rows.shape[0] > 1 and (rows.strides[0] < row_bytes or rows.strides[0] % rows.itemsize):
+        readable = False
+    return rows if readable else np.ascontiguousarray(rows)
+
+
+def vector_column(values: ArrayLike | None, count: int) -> FloatMatrix | None:
+    """The vectors of `count` rows, or None where none are given; one vector may come as one dimension."""
+    if values is None:
+        return None
+    rows = array(values, "vectors")
+    if rows.ndim == 1 and count == 1:
+        rows = rows.reshape(1, -1)
+    rows = matrix(rows)
+    if len(rows) != count:
+        raise InvalidError(f"{count} ids but {len(rows)} vectors: give one for each id")
+    return rows
+
+
+def allow_words(allow: ArrayLike, rows: int) -> tuple[NDArray[np.uint64], int]:
+    """A mask of bools (one a row), or row numbers, as the library's words of 64 bits and how many bits count."""
+    values = np.asarray(allow)
+    if values.size == 0:
+        values = np.zeros(0, bool)
+    if values.ndim != 1 or values.dtype.kind not in "biu":
+        raise InvalidError(f"allow is {values.dtype} of shape {values.shape}; give one bool a row, or row numbers")
+    if values.dtype.kind != "b":
+        if int(values.min()) < 0:
+            raise InvalidError(f"allow[{int(values.argmin())}] is {values.min()}; row numbers start at 0")
+        mask = np.zeros(rows, bool)
+        mask[values[values < rows].astype(np.intp)] = True
+        values = mask
+    words = np.zeros((len(values) + 63) // 64, "<u8")
+    packed = np.packbits(values, bitorder="little")
+    words.view(np.uint8)[: len(packed)] = packed
+    return words.astype(np.uint64, copy=False), len(values)

@@ -1,0 +1,423 @@
+"""Collection: rows of id, vector, metadata and document, searched exactly."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from .arrays import (
+    FloatMatrix,
+    Id,
+    Ids,
+    Metadata,
+    Text,
+    Texts,
+    array,
+    count_of,
+    matrix,
+    metadata_column,
+    text_column,
+    texts,
+    vector_column,
+)
+from .arrays import ids as id_column
+from .errors import DimensionError, InvalidError, NotFoundError, TooLargeError
+from .exact import check_k, check_threads
+from .hits import Hit, Hits
+
+Include = str | Iterable[str]
+DEFAULT_INCLUDE = ("metadata", "document")
+
+
+class Scan(Iterator[Hit]):
+    """All rows of a collection as they were when the scan began, in order of writing. Use it in one thread."""
+
+    __slots__ = ("__weakref__", "_batch", "_handle", "_hits", "_row")
+
+    def __init__(self, handle: _core.Handle, batch: int) -> None:
+        self._handle = handle
+        self._batch = batch
+        self._hits: Hits | None = None
+        self._row = 0
+
+    def __next__(self) -> Hit:
+        if self._hits is None or self._row == len(self._hits):
+            if self._hits is not None and not len(self._hits):
+                raise StopIteration
+            self._hits = Hits(_core.cursor_next(self._handle, self._batch))
+            self._row = 0
+            if not len(self._hits):
+                self._handle.close()
+                raise StopIteration
+        self._row += 1
+        return Hit(self._hits, self._row - 1)
+
+    def close(self) -> None:
+        """Let the version of the rows go that this scan holds on to. Reaching the end does it as well."""
+        self._handle.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a scan cannot be pickled; scan again in the other process")
+
+
+class Collection:
+    """Rows of id, vector, metadata and document. Made by `Database.collection`; any number of threads may use one.
+
+    `len(c)` counts the rows, `c[id]` is the row with that id, and `id in c` asks for it. A write is visible and safe
+    on disk as a whole when the call returns; one that raises has changed nothing.
+
+    Examples
+    --------
+    >>> import numpy as np, hither
+    >>> db = hither.connect(":memory:")
+    >>> c = db.collection("points", dim=2, metric="l2")
+    >>> c.upsert(["a", "b"], np.array([[0, 0], [3, 4]], np.float32), metadata=[{"n": 1}, {"n": 2}])
+    2
+    >>> hits = c.search([3, 3], k=2)
+    >>> hits.ids, hits.distances.tolist()
+    (['b', 'a'], [1.0, 18.0])
+    >>> c["b"].metadata
+    {'n': 2}
+    >>> "z" in c, len(c)
+    (False, 2)
+    >>> db.close()
+    """
+
+    __slots__ = ("__weakref__", "_adopt", "_dim", "_dtype", "_embedder", "_handle", "_metric")
+
+    def __init__(self, handle: _core.Handle, adopt: Callable[[_core.Handle], None]) -> None:
+        """For `Database` only. `adopt` is told of handles that must close with the database."""
+        self._handle = handle
+        self._adopt = adopt
+        info = self.info()
+        self._dim: int = info["dim"]
+        self._metric: str = info["metric"]
+        self._dtype: str = info["dtype"]
+        self._embedder: str | None = info.get("embedder") or None
+
+    # ---- about
+
+    def info(self) -> dict[str, Any]:
+        """Name, dim, dtype, metric, id_kind, count and embedder, as they are now."""
+        records = _core.collection_info(self._handle)
+        row = Hits(records)[0]
+        return {"name": row.id, **row.metadata}
+
+    @property
+    def name(self) -> str:
+        """The collection's name, which `Database.rename` may change."""
+        return cast("str", self.info()["name"])
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of its vectors."""
+        return self._dim
+
+    @property
+    def metric(self) -> str:
+        """What distance means here: "cosine", "dot", "l2" or "l1"."""
+        return self._metric
+
+    @property
+    def dtype(self) -> str:
+        """How a number of a vector is stored: "f32"."""
+        return self._dtype
+
+    @property
+    def embedder(self) -> str | None:
+        """The name of the embedder it was made with, or None."""
+        return self._embedder
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return _core.collection_count(self._handle)
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __bool__(self) -> bool:
+        return True  # an empty collection still is one
+
+    # ---- writing
+
+    def add(
+        self,
+        ids: Ids,
+        vectors: ArrayLike | None = None,
+        *,
+        metadata: Metadata | Iterable[Metadata | None] | None = None,
+        documents: Text | Iterable[Text | None] | None = None,
+    ) -> int:
+        """Write new rows.
+
+        Parameters
+        ----------
+        ids : int, str, or a sequence or integer array of them, length n
+            One kind in a collection; its first write decides which.
+        vectors : array_like, shape (n, dim), optional
+            May be left out where there are documents and the collection has an embedder.
+        metadata : dict, JSON string, or a sequence of them, length n, optional
+        documents : str or sequence of str, length n, optional
+
+        Returns
+        -------
+        int
+            Rows written.
+
+        Raises
+        ------
+        ExistsError
+            An id is known already or stands twice in the batch. Nothing was changed.
+        """
+        return self._put(_core.INSERT, ids, vectors, metadata, documents)
+
+    def upsert(
+        self,
+        ids: Ids,
+        vectors: ArrayLike | None = None,
+        *,
+        metadata: Metadata | Iterable[Metadata | None] | None = None,
+        documents: Text | Iterable[Text | None] | None = None,
+    ) -> int:
+        """Write rows, replacing whole rows of known ids; of an id that stands twice the last wins. See `add`.
+
+        Examples
+        --------
+        >>> import hither
+        >>> with hither.connect(":memory:") as db:
+        ...     notes = db.collection("notes", embedder=hither.Embedder())
+        ...     notes.upsert([1, 2], documents=["a bird of prey", "a loaf of bread"])
+        ...     notes.search("birds", k=1)[0].document
+        2
+        'a bird of prey'
+        """
+        return self._put(_core.UPSERT, ids, vectors, metadata, documents)
+
+    def update(
+        self,
+        ids: Ids,
+        vectors: ArrayLike | None = None,
+        *,
+        metadata: Metadata | Iterable[Metadata | None] | None = None,
+        documents: Text | Iterable[Text | None] | None = None,
+    ) -> int:
+        """Change parts of rows: what is not given stays, and metadata keys are laid over those there. See `add`.
+
+        Raises
+        ------
+        NotFoundError
+            An id is unknown. Nothing was changed.
+        """
+        return self._put(_core.UPDATE, ids, vectors, metadata, documents)
+
+    def _put(
+        self,
+        mode: int,
+        ids: Ids,
+        vectors: ArrayLike | None,
+        metadata: Metadata | Iterable[Metadata | None] | None,
+        documents: Text | Iterable[Text | None] | None,
+    ) -> int:
+        column = id_column(ids)
+        count = count_of(column)
+        rows = vector_column(vectors, count)
+        objects = metadata_column(metadata, count)
+        bodies = text_column(documents, count, "documents")
+        if count == 0:
+            _ = self._handle.cdata  # raises when closed
+            return 0
+        return _core.collection_put(self._handle, mode, column, rows, objects, bodies)
+
+    def delete(self, ids: Ids) -> int:
+        """Delete rows by id, all or none; unknown ids are passed over.
+
+        Returns
+        -------
+        int
+            Rows deleted.
+        """
+        column = id_column(ids)
+        if not count_of(column):
+            return 0
+        return _core.collection_delete(self._handle, column)
+
+    # ---- reading
+
+    def get(self, ids: Ids, include: Include = DEFAULT_INCLUDE) -> Hits:
+        """The rows with these ids, in the order asked; unknown ids are left out.
+
+        Parameters
+        ----------
+        ids : int, str, or a sequence of them
+        include : str or iterable of {"vector", "metadata", "document"}
+        """
+        flags = include_flags(include)
+        column = id_column(ids)
+        if not count_of(column):
+            column = np.empty(0, np.int64)
+            records = _core.Records(0, [], None, None, None, None)
+            _ = self._handle.cdata
+        else:
+            records = _core.collection_get(self._handle, column, flags)
+        return Hits(records, empty_dim=self._empty_dim(flags))
+
+    def __getitem__(self, id: Id) -> Hit:
+        found = self.get([id], ("vector", "metadata", "document"))
+        if not found:
+            raise NotFoundError(f"collection {self.name!r} has no id {id!r}")
+        return found[0]
+
+    def __contains__(self, id: object) -> bool:
+        if isinstance(id, bool) or not isinstance(id, (str, int, np.integer)):
+            return False
+        try:
+            return len(self.get([cast("Id", id)], ())) == 1
+        except (InvalidError, TooLargeError):  # of the other kind, or no possible id
+            _ = self._handle.cdata
+            return False
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError("a Collection is not iterable by itself; use scan(), which says what it reads")
+
+    def search(self, query: ArrayLike | str, k: int = 10, *, include: Include = DEFAULT_INCLUDE) -> Hits:
+        """The k rows nearest to one vector or text, nearest first, ties in order of writing.
+
+        Parameters
+        ----------
+        query : array_like, shape (dim,), or str
+            A text is embedded by the collection's embedder.
+        k : int
+            The answer has min(k, rows) hits.
+        include : str or iterable of {"vector", "metadata", "document"}
+
+        Returns
+        -------
+        Hits
+        """
+        if isinstance(query, (str, bytes)):
+            return self._search(k, include, 0, texts=texts([query], "query"))[0]
+        vector = array(query, "query")
+        if vector.ndim == 1:
+            vector = vector.reshape(1, -1)
+        if vector.ndim != 2 or len(vector) != 1:
+            raise DimensionError(f"query has shape {vector.shape}; search takes one vector, search_many several")
+        return self._search(k, include, 0, vectors=matrix(vector, "query"))[0]
+
+    def search_many(
+        self,
+        queries: ArrayLike | Sequence[str],
+        k: int = 10,
+        *,
+        include: Include = DEFAULT_INCLUDE,
+        threads: int | None = None,
+    ) -> list[Hits]:
+        """As `search` for each of several queries, in one call and on all cores.
+
+        Parameters
+        ----------
+        queries : array_like, shape (n, dim), or sequence of str
+        threads : int, optional
+            None: all cores.
+        """
+        if isinstance(queries, (str, bytes)):
+            raise InvalidError("search_many takes a list of texts or a two-dimensional array; search takes one text")
+        limit = check_threads(threads)
+        if isinstance(queries, Sequence) and len(queries) and isinstance(queries[0], (str, bytes)):
+            return self._search(k, include, limit, texts=texts(cast("Sequence[str]", queries), "query"))
+        rows = matrix(cast("ArrayLike", queries), "queries")
+        if not len(rows):
+            check_k(k)
+            include_flags(include)
+            _ = self._handle.cdata
+            return []
+        return self._search(k, include, limit, vectors=rows)
+
+    def similar(self, id: Id, k: int = 10, *, include: Include = DEFAULT_INCLUDE) -> Hits:
+        """The k rows nearest to the row with this id, which is one of them.
+
+        Raises
+        ------
+        NotFoundError
+            The id is unknown.
+        """
+        return self._search(k, include, 0, ids=id_column([id]))[0]
+
+    def _search(
+        self,
+        k: int,
+        include: Include,
+        threads: int,
+        *,
+        vectors: FloatMatrix | None = None,
+        texts: Texts | None = None,
+        ids: NDArray[np.int64] | Texts | None = None,
+    ) -> list[Hits]:
+        flags = include_flags(include)
+        groups, plan = _core.collection_search(
+            self._handle, check_k(k), flags, threads, vectors=vectors, texts=texts, ids=ids
+        )
+        dim = self._empty_dim(flags)
+        return [Hits(records, metric=self._metric, plan=plan, empty_dim=dim) for records in groups]
+
+    def scan(self, batch: int = 1024, *, include: Include = DEFAULT_INCLUDE) -> Scan:
+        """Iterate over all rows as they are now, in order of writing; later writes do not touch the scan.
+
+        Parameters
+        ----------
+        batch : int
+            Rows fetched at a time.
+        include : str or iterable of {"vector", "metadata", "document"}
+
+        Examples
+        --------
+        >>> import hither
+        >>> with hither.connect(":memory:") as db:
+        ...     c = db.collection("points", dim=1)
+        ...     _ = c.add([3, 1, 2], [[0.0], [1.0], [2.0]])
+        ...     [hit.id for hit in c.scan()]
+        [3, 1, 2]
+        """
+        limit = operator.index(batch)
+        if limit < 1:
+            raise InvalidError(f"batch is {limit}; fetch at least 1 row at a time")
+        handle = _core.collection_scan(self._handle, include_flags(include))
+        self._adopt(handle)
+        return Scan(handle, limit)
+
+    # ---- the object
+
+    def _empty_dim(self, flags: int) -> int | None:
+        return self._dim if flags & _core.INCLUDES["vector"] else None
+
+    def close(self) -> None:
+        """Let go of the collection; the database stays open. Closing the database does it as well."""
+        self._handle.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Collection cannot be pickled; pass the path and the name, and connect in the other process")
+
+    def __repr__(self) -> str:
+        if self._handle.closed:
+            return "<hither.Collection, closed>"
+        info = self.info()
+        return (
+            f"<hither.Collection {json.dumps(info['name'], ensure_ascii=False)}: {info['count']} rows, "
+            f"{self._dim} dimensions, {self._metric}{', ' + self._embedder if self._embedder else ''}>"
+        )
+
+
+def include_flags(include: Include) -> int:
+    """Names of parts of a record as the library's flags."""
+    flags = 0
+    for name in [include] if isinstance(include, str) else include:
+        flag = _core.INCLUDES.get(name)
+        if flag is None:
+            raise InvalidError(f"include names {name!r}; there are {', '.join(map(repr, _core.INCLUDES))}")
+        flags |= flag
+    return flags or _core.INCLUDE_NOTHING

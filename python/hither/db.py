@@ -1,0 +1,210 @@
+"""connect and Database: a folder, or nothing but memory, with collections in it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import NoReturn
+
+from . import _core
+from .collection import Collection
+from .embed import Embedder
+from .errors import InvalidError, NotFoundError
+from .exact import metric_number
+from .hits import Hits
+
+
+def connect(path: str | os.PathLike[str], *, readonly: bool = False, timeout: float = 0.0) -> Database:
+    """Open the database folder at `path`, or make it.
+
+    Parameters
+    ----------
+    path : str or path
+        By convention ``NAME.hither``; ``":memory:"`` is a private one in RAM.
+    readonly : bool
+        Never write. It works beside a process that writes and follows its commits.
+    timeout : float
+        Seconds to wait for another process that has it open for writing; 0 does not wait.
+
+    Raises
+    ------
+    BusyError
+        Another process writes to it; the message names its pid.
+    NotDatabaseError, FormatError, CorruptError, NotFoundError, PermissionError
+
+    Examples
+    --------
+    >>> import hither
+    >>> with hither.connect(":memory:") as db:
+    ...     c = db.collection("points", dim=2)
+    ...     list(db)
+    ['points']
+    """
+    if not math.isfinite(timeout) or timeout < 0:
+        raise InvalidError(f"timeout is {timeout}; give seconds, 0 or more")
+    timeout_ms = min(math.ceil(timeout * 1000), _core.UINT32_MAX)
+    name = os.fsencode(path)
+    return Database(_core.db_open(name, _core.OPEN_READONLY if readonly else 0, timeout_ms))
+
+
+class Database(Mapping[str, Collection]):
+    """Collections by name: ``db["notes"]``, ``list(db)``, ``"notes" in db``, ``len(db)``. Made by `connect`.
+
+    Any number of threads may use one. As a context manager it closes itself. A forked child must connect anew.
+    """
+
+    __slots__ = ("__weakref__", "_children", "_handle", "_lock")
+
+    def __init__(self, handle: _core.Handle) -> None:
+        """Use `connect`."""
+        self._handle = handle
+        self._lock = threading.Lock()
+        self._children: weakref.WeakSet[_core.Handle] = weakref.WeakSet()
+
+    # ---- collections
+
+    def collection(
+        self,
+        name: str,
+        dim: int | None = None,
+        metric: str | None = None,
+        dtype: str | None = None,
+        embedder: Embedder | None = None,
+    ) -> Collection:
+        """Open the named collection, or create it.
+
+        Parameters
+        ----------
+        name : str
+        dim : int, optional
+            Dimensions, 1 to 65,535. Needed to create one, unless there is an embedder; otherwise it must agree.
+        metric : {"cosine", "dot", "l2", "l1"}, optional
+            New collections are "cosine". Given for an old one it must agree.
+        dtype : {"f32"}, optional
+            How a number of a vector is stored.
+        embedder : Embedder, optional
+            Turns documents and queries into vectors. An old collection finds the built-in one by itself.
+
+        Examples
+        --------
+        >>> import hither
+        >>> db = hither.connect(":memory:")
+        >>> db.collection("notes", embedder=hither.Embedder())
+        <hither.Collection "notes": 0 rows, 384 dimensions, cosine, builtin-1>
+        >>> db.close()
+        """
+        if embedder is not None and not isinstance(embedder, Embedder):
+            raise InvalidError(f"embedder is a {type(embedder).__name__}, not a hither.Embedder")
+        if dim is not None and not 1 <= dim <= _core.UINT32_MAX:
+            raise InvalidError(f"dim is {dim}; give 1 or more")
+        if dtype is not None and dtype not in _core.DTYPES:
+            raise InvalidError(f"dtype {dtype!r} is unknown; there are {', '.join(_core.DTYPES)}")
+        return self._open(
+            name,
+            0,
+            dim or 0,
+            0 if dtype is None else _core.DTYPES[dtype],
+            0 if metric is None else metric_number(metric),
+            None if embedder is None else embedder._handle,
+        )
+
+    def _open(
+        self, name: str, flags: int, dim: int = 0, dtype: int = 0, metric: int = 0, embedder: _core.Handle | None = None
+    ) -> Collection:
+        if not isinstance(name, str):
+            raise InvalidError(f"a collection's name is a str, not a {type(name).__name__}")
+        handle = _core.collection_open(self._handle, name, flags, dim, dtype, metric, embedder)
+        self._adopt(handle)
+        return Collection(handle, self._adopt)
+
+    def _adopt(self, handle: _core.Handle) -> None:
+        """Remember a handle that has to close with the database."""
+        with self._lock:
+            if self._handle.closed:
+                handle.close()
+            self._children.add(handle)
+
+    def _names(self) -> list[str]:
+        return Hits(_core.db_list(self._handle)).ids
+
+    def __getitem__(self, name: str) -> Collection:
+        if not isinstance(name, str):
+            raise NotFoundError(f"no collection {name!r}: names are strings")
+        return self._open(name, _core.COLLECTION_EXISTING)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
+
+    def drop(self, name: str) -> None:
+        """Remove a collection and its rows; open handles on it raise NotFoundError from then on."""
+        _core.db_drop(self._handle, name)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a collection another name; its rows and open handles stay."""
+        _core.db_rename(self._handle, old, new)
+
+    # ---- the whole
+
+    def flush(self) -> None:
+        """Return once every acknowledged write is durable (today each is, at once), and tidy the write-ahead log."""
+        _core.db_flush(self._handle)
+
+    def verify(self) -> None:
+        """Read every committed byte and check it.
+
+        Raises
+        ------
+        CorruptError
+            With what was found, and where, in its message and in `CorruptError.findings`. The database stays usable.
+        """
+        _core.db_verify(self._handle)
+
+    def info(self) -> dict[str, object]:
+        """Path, format, version, SQLite's version, readonly, SIMD level, bytes and collections."""
+        return dict(Hits(_core.db_info(self._handle))[0].metadata)
+
+    def close(self) -> None:
+        """Close the database with its collections and scans. Everything acknowledged is durable already."""
+        with self._lock:
+            self._handle.close()
+            for child in list(self._children):
+                child.close()
+            self._children.clear()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Database cannot be pickled; pass its path and connect in the other process")
+
+    def __repr__(self) -> str:
+        if self._handle.closed:
+            return "<hither.Database, closed>"
+        names = self._names()
+        shown = ", ".join(json.dumps(name, ensure_ascii=False) for name in names[:5])
+        return f"<hither.Database {self.info()['path']}: {shown or 'empty'}{', ...' if len(names) > 5 else ''}>"

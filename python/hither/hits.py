@@ -1,0 +1,194 @@
+"""Answers: `Hits`, a sequence of `Hit`, over columns that are decoded when somebody looks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from .arrays import Id, Strings
+from .errors import InvalidError
+
+
+class Hit:
+    """One record of an answer. It cannot be changed.
+
+    Examples
+    --------
+    >>> import hither
+    >>> with hither.connect(":memory:") as db:
+    ...     c = db.collection("points", dim=2, metric="l2")
+    ...     _ = c.upsert([7], [[3.0, 4.0]], metadata=[{"name": "far"}])
+    ...     hit = c.search([0.0, 0.0], k=1)[0]
+    >>> hit.id, hit.distance, hit.metadata["name"], hit.document
+    (7, 25.0, 'far', None)
+    """
+
+    __slots__ = ("_hits", "_row")
+    _hits: Hits
+    _row: int
+
+    def __init__(self, hits: Hits, row: int) -> None:
+        object.__setattr__(self, "_hits", hits)
+        object.__setattr__(self, "_row", row)
+
+    @property
+    def id(self) -> Id:
+        """The record's id, an int or a str."""
+        found: Id = self._hits.ids[self._row]
+        return found
+
+    @property
+    def distance(self) -> float | None:
+        """Distance to the query, smaller is nearer; None where nothing was searched for."""
+        distances = self._hits.distances
+        return None if distances is None else float(distances[self._row])
+
+    @property
+    def similarity(self) -> float:
+        """The other view of the distance, larger is nearer (cosine and dot)."""
+        return float(self._hits.similarities[self._row])
+
+    @property
+    def metadata(self) -> Any:
+        """The metadata as a dict, parsed anew at each look; None where the record has none or it was not asked for."""
+        text = self._hits._text("metadata", self._row)
+        return None if text is None else json.loads(text)
+
+    @property
+    def document(self) -> str | None:
+        """The text; None where the record has none or it was not asked for."""
+        return self._hits._text("document", self._row)
+
+    @property
+    def vector(self) -> NDArray[np.float32] | None:
+        """The stored vector, shape (dim,); None where it was not asked for."""
+        vectors = self._hits.vectors
+        return None if vectors is None else vectors[self._row]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What there is of id, distance, metadata, document and vector, as a dict."""
+        parts = {
+            "id": self.id,
+            "distance": self.distance,
+            "metadata": self.metadata,
+            "document": self.document,
+            "vector": self.vector,
+        }
+        return {name: value for name, value in parts.items() if value is not None}
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Hit cannot be changed: {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Hit cannot be changed: {name}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Hit, (self._hits, self._row))
+
+    def __repr__(self) -> str:
+        parts = self.to_dict()
+        parts.pop("vector", None)
+        return f"Hit({', '.join(f'{name}={_short(value)}' for name, value in parts.items())})"
+
+
+class Hits(Sequence[Hit]):
+    """An answer: records nearest first (of a search), or in the order asked (of a get).
+
+    Attributes
+    ----------
+    ids : list of int or list of str
+    distances : ndarray of float32, shape (n,), or None where nothing was searched for
+    vectors : ndarray of float32, shape (n, dim), or None where they were not asked for
+    """
+
+    __slots__ = ("_documents", "_ids", "_metadata", "_metric", "_plan", "distances", "vectors")
+
+    def __init__(
+        self, records: _core.Records, *, metric: str | None = None, plan: str = "", empty_dim: int | None = None
+    ) -> None:
+        self._ids = records.ids
+        self._metadata = records.metadata
+        self._documents = records.documents
+        self._metric = metric
+        self._plan = plan
+        self.distances: NDArray[np.float32] | None = records.distances
+        if metric is not None and records.distances is None:
+            self.distances = np.empty(0, np.float32)
+        self.vectors: NDArray[np.float32] | None = records.vectors
+        if empty_dim is not None and records.vectors is None:
+            self.vectors = np.empty((0, empty_dim), np.float32)
+
+    @property
+    def ids(self) -> list[Any]:  # ints or strs, one kind; a union would make every user cast
+        """The ids, ints or strings."""
+        if isinstance(self._ids, Strings):
+            self._ids = [self._ids.get(row) or "" for row in range(len(self._ids.offsets) - 1)]  # type: ignore[misc]
+        return self._ids
+
+    @property
+    def similarities(self) -> NDArray[np.float32]:
+        """Similarity to the query, larger is nearer: 1 - distance for cosine, -distance for dot. Shape (n,)."""
+        if self.distances is None or self._metric not in ("cosine", "dot"):
+            raise InvalidError(f"there are no similarities here: {self._metric or 'no search'}; use distances")
+        return np.float32(1) - self.distances if self._metric == "cosine" else -self.distances
+
+    @property
+    def metadata(self) -> list[Any]:
+        """The metadata of each record as a dict, or None."""
+        return [hit.metadata for hit in self]
+
+    @property
+    def documents(self) -> list[str | None]:
+        """The text of each record, or None."""
+        return [hit.document for hit in self]
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """What the search did: kind, rows scanned, rows re-scored, threads. Empty where nothing was searched for."""
+        return dict(json.loads(self._plan)) if self._plan else {}
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The records as dicts, ready for a data frame or JSON (vectors stay arrays)."""
+        return [hit.to_dict() for hit in self]
+
+    def _text(self, what: str, row: int) -> str | None:
+        column = self._metadata if what == "metadata" else self._documents
+        return None if column is None else column.get(row)
+
+    def __len__(self) -> int:
+        return len(self._ids) if isinstance(self._ids, list) else len(self._ids.offsets) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Hit]: ...
+    def __getitem__(self, index: int | slice) -> Hit | list[Hit]:
+        if isinstance(index, slice):
+            return [Hit(self, row) for row in range(*index.indices(len(self)))]
+        row = index + len(self) if index < 0 else index
+        if not 0 <= row < len(self):
+            raise IndexError(f"hit {index} of {len(self)}")
+        return Hit(self, row)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return (Hit(self, row) for row in range(len(self)))
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "Hits([])"
+        lines = [f"  {hit!r}" for hit in self[:10]]
+        if len(self) > 10:
+            lines.append(f"  ... {len(self) - 10} more")
+        return f"Hits of {len(self)}:\n" + "\n".join(lines)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
