@@ -20,13 +20,13 @@ from .arrays import (
     Texts,
     array,
     count_of,
+    ids as id_column,
     matrix,
     metadata_column,
     text_column,
     texts,
     vector_column,
 )
-from .arrays import ids as id_column
 from .errors import DimensionError, InvalidError, NotFoundError, TooLargeError
 from .exact import check_k, check_threads
 from .hits import Hit, Hits

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from .arrays import Text
-from .arrays import texts as text_column
+from .arrays import Text, texts as text_column
 
 
 class Embedder:

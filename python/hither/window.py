@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from .arrays import Text
-from .arrays import texts as text_column
+from .arrays import Text, texts as text_column
 from .embed import Embedder
 from .errors import DimensionError, InvalidError
 from .hits import Hits
