@@ -22,11 +22,12 @@ static float round_down(double x) {
 static float round_up(double x) { return -round_down(-x); }
 
 ht_bound ht_bound_make(hither_metric metric, bool by_dot, bool given_norms, const ht_kernels *kernels, uint32_t dim) {
-    ht_bound bound = {.metric = metric, .by_dot = by_dot};
+    ht_bound bound = {.metric = metric};
+    bound.direct = metric == HITHER_L1 || (metric == HITHER_L2 && !by_dot);
     bound.sum = ((double)dim / kernels->lanes + 8) * 0x1p-23;
     bound.tiny = (double)dim * 0x1p-149 + 0x1p-140;
     bound.rounding = 0x1p-20;
-    bound.norm = given_norms ? 0x1p-20 : bound.sum + 0x1p-20;
+    bound.norm = given_norms ? ((double)dim / 2 + 16) * 0x1p-23 + 0x1p-20 : bound.sum + 0x1p-20;
     bound.small = given_norms ? 0x1p-126 : 0x1p-49;
 #ifdef HT_ASSERTIONS
     bound.sum *= ht_bound_test_scale;
@@ -68,9 +69,11 @@ ht_rule ht_bound_rule(const ht_bound *bound, double qq, double threshold) {
     if (isinf(threshold))
         return (ht_rule){1, 0, 0, -INFINITY};
     double q = sqrt(qq) * (1 + REFERENCE_ERROR);
+    if (bound->direct)
+        return rule_direct(bound, threshold);
     if (bound->metric == HITHER_DOT)
         return rule_dot(bound, q, threshold);
     if (bound->metric == HITHER_COSINE)
         return rule_cosine(bound, q, threshold);
-    return bound->by_dot ? rule_l2_by_dot(bound, qq, q, threshold) : rule_direct(bound, threshold);
+    return rule_l2_by_dot(bound, qq, q, threshold);
 }

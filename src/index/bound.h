@@ -14,7 +14,7 @@
 /* What the errors of one search depend on. */
 typedef struct ht_bound {
     hither_metric metric;
-    bool by_dot;     /* l2 from dot products and norms, instead of from differences */
+    bool direct;     /* the estimate is of the distance itself; otherwise of the dot product */
     double sum;      /* relative error of an f32 sum: (dim/L + 8) * 2^-23 */
     double norm;     /* |x| is in norm * (1 -+ this), if norm >= small */
     double small;    /* rows below it are below twice it in truth */
@@ -22,7 +22,8 @@ typedef struct ht_bound {
     double rounding; /* a few units in the last place, for the evaluation of a rule */
 } ht_bound;
 
-/* given_norms: norms are as ht_exact_norms makes them; otherwise square roots of the kernels' norm2. */
+/* by_dot: l2 comes from dot products and norms instead of from differences. given_norms: norms are as exact.h says of
+ * ht_part; otherwise square roots of the kernels' norm2. */
 ht_bound ht_bound_make(hither_metric metric, bool by_dot, bool given_norms, const ht_kernels *kernels, uint32_t dim);
 
 /* The rule that drops only rows whose D is above threshold (+inf: none). qq is the reference dot of the query with

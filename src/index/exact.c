@@ -155,7 +155,7 @@ static void estimate(worker *w, const ht_bound *bound, const ht_part *part, size
     const float *query = w->state[0].query;
     size_t dim = s->vectors->dim, stride = part->stride;
     w->scanned += count * w->queries;
-    if (s->vectors->metric == HITHER_L1 || (s->vectors->metric == HITHER_L2 && !bound->by_dot)) {
+    if (bound->direct) {
         for (size_t j = 0; j < w->queries; j++) {
             float *out = w->estimates + j * GROUP_ROWS + at;
             if (s->vectors->metric == HITHER_L1)
@@ -194,8 +194,7 @@ static hither_status scan_group(worker *w, const ht_bound *bound, const ht_part 
             left &= ~((((uint64_t)1 << run) - 1) << at);
         }
     }
-    bool direct = w->s->vectors->metric == HITHER_L1 || (w->s->vectors->metric == HITHER_L2 && !bound->by_dot);
-    const float *norms = direct ? NULL : part->norms ? part->norms + first : w->norms;
+    const float *norms = bound->direct ? NULL : part->norms ? part->norms + first : w->norms;
     for (size_t j = 0; j < w->queries; j++) {
         refresh_rule(w, bound, j);
         query_state *state = &w->state[j];

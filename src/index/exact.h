@@ -22,8 +22,11 @@ typedef struct ht_part {
     const void *rows;
     uint64_t first_slot;
     size_t count;
-    size_t stride;      /* bytes */
-    const float *norms; /* of each row, as ht_exact_norms makes them; NULL: not known, computed on the way */
+    size_t stride; /* bytes */
+    /* |x| <= norms[i] <= |x| * (1 + (dim/2 + 16) * 2^-23) for each row, wherever that is a normal f32; +inf where it is
+     * larger than any (ht_exact_norms makes them so, and better). NULL: not known, computed on the way. The bounds rest
+     * on both sides. */
+    const float *norms;
 } ht_part;
 
 typedef struct ht_vectors {
@@ -62,9 +65,8 @@ HT_NODISCARD hither_status ht_exact_search(const ht_vectors *vectors, const floa
                                            unsigned threads, ht_hit *hits, size_t *counts, ht_exact_stats *stats,
                                            hither_error *err);
 
-/* norms[i]: the length of row i, rounded up by at most one part in 2^22: |x| <= norms[i] <= |x| * (1 + 2^-22) where
- * that is a normal f32; +inf where it is larger than any. The bounds rest on it, so norms come from here and nowhere
- * else. Pure; any thread; the caller is between ht_fp_enter and ht_fp_leave. */
+/* norms[i]: the length of row i, rounded up by at most one part in 2^22. Pure; any thread; the caller is between
+ * ht_fp_enter and ht_fp_leave. */
 void ht_exact_norms(const void *rows, size_t stride, size_t count, size_t dim, float *norms);
 
 /* The slow, obvious twin: D of every row, then a sort. */

@@ -1,0 +1,362 @@
+/*
+ * test_exact.c: exact search against brute force by D, bit for bit: slots, order, distances, counts; at every level
+ * this machine runs and with 1, 2 and 4 threads; on random and on hostile data; and once with a bound that is wrong on
+ * purpose, which must be noticed.
+ */
+#include "index/exact.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "cmocka_all.h"
+#include "index/bound.h"
+#include "kernels/kernels.h"
+
+#define SEED 20240711u
+
+enum { CASES = 1000, MOST_PARTS = 3, MOST_QUERIES = 70 };
+
+static uint64_t stream = SEED;
+
+static uint64_t draw(void) { return ht_mix64(stream++); }
+static size_t below(size_t n) { return (size_t)(draw() % n); }
+static double uniform(void) { return (double)(int64_t)draw() * 0x1p-63; }
+
+/* How the rows of a case look. */
+typedef enum shape {
+    RANDOM,      /* anything */
+    CLUSTERED,   /* a few centres, small noise */
+    NEAR_TWINS,  /* rows differ by a millionth in a few values */
+    ALL_EQUAL,   /* every distance a tie */
+    FEW_VALUES,  /* many ties */
+    HUGE_ROW,    /* one row of f32's largest values */
+    OVERFLOW,    /* every f32 sum overflows */
+    DENORMALS,   /* and zero rows among them */
+    ALTERNATING, /* signs cancel in the sums */
+    ORTHOGONAL,  /* to the queries */
+    ZEROS,       /* some rows and some queries are zero */
+    MIXED,       /* magnitudes from 2^-60 to 2^60 */
+    FAR_OFF,     /* a small cloud far from the origin: l2 cancels */
+    SHAPES
+} shape;
+
+static float value(shape kind, size_t row, size_t column, bool query) {
+    float random = (float)uniform();
+    switch (kind) {
+    case CLUSTERED:
+        return (float)(int64_t)ht_mix64(row % 5 * 1000 + column) * 0x1p-63f + random * 0.01f;
+    case NEAR_TWINS: {
+        float base = (float)(int64_t)ht_mix64(query ? ~column : column) * 0x1p-63f;
+        uint64_t bits = ht_mix64(row * 1000 + column); /* up or down in one value of sixteen */
+        return query || bits % 16 ? base : base + (float)((int)(bits / 16 % 9) - 4) * 0x1p-20f;
+    }
+    case ALL_EQUAL:
+        return query ? random : (float)(column + 1);
+    case FEW_VALUES:
+        return (float)(draw() % 3) - 1;
+    case HUGE_ROW:
+        return !query && row == 7 ? (column % 2 ? 3.4e38f : -3.4e38f) : random;
+    case OVERFLOW:
+        return random * 3.4e38f;
+    case DENORMALS:
+        return row % 9 == 4 ? 0 : random * 0x1p-130f;
+    case ALTERNATING:
+        return (column % 2 ? 1.0f : -1.0f) * (1 + random * 0x1p-20f);
+    case ORTHOGONAL:
+        return (column % 2 != 0) == query ? random : 0;
+    case ZEROS:
+        return row % 3 == 0 ? 0 : random;
+    case MIXED:
+        return ldexpf(random, (int)(ht_mix64(row) % 121) - 60);
+    case FAR_OFF:
+        return 10000 + random * 0.5f;
+    default:
+        return random;
+    }
+}
+
+typedef struct example {
+    shape kind;
+    hither_metric metric;
+    size_t dim, rows, queries, query_stride, k, parts;
+    ht_part part[MOST_PARTS];
+    float *memory[MOST_PARTS], *norms[MOST_PARTS], *query;
+    uint64_t *bits[2][2]; /* of live and allow: two chunks */
+    const uint64_t *chunks[2][2];
+    ht_mask mask[2];
+    bool masked[2];
+} example;
+
+static void make_mask(example *e, int which, uint64_t slots) {
+    uint64_t some[3] = {~(uint64_t)0, 0, 0}; /* per word: dense, sparse, empty */
+    e->masked[which] = below(2) == 0;
+    e->mask[which] = (ht_mask){e->chunks[which], 2, below(4) == 0 ? below(slots + 1) : slots};
+    for (int c = 0; c < 2; c++) {
+        e->bits[which][c] = NULL;
+        if (below(4) != 0) {
+            e->bits[which][c] = ht_alloc(65536 / 8);
+            for (size_t w = 0; w < 1024; w++) {
+                some[1] = draw() & draw() & draw() & draw();
+                some[0] = draw() | draw();
+                e->bits[which][c][w] = some[below(3)];
+            }
+        }
+        e->chunks[which][c] = e->bits[which][c];
+    }
+}
+
+/* Parts with gaps between their slots, rows with padding, norms known or not. */
+static void make(example *e, shape kind, hither_metric metric, size_t dim, size_t rows, size_t queries, size_t k,
+                 bool simple) {
+    *e = (example){.kind = kind, .metric = metric, .dim = dim, .rows = rows, .queries = queries, .k = k};
+    e->parts = simple ? 1 : 1 + below(MOST_PARTS);
+    uint64_t slot = 0;
+    size_t done = 0;
+    for (size_t p = 0; p < e->parts; p++) {
+        size_t count = p + 1 == e->parts ? rows - done : ht_min_size(rows - done, below(rows / 2 + 1) / 64 * 64);
+        size_t stride = (dim + below(3)) * sizeof(float);
+        e->memory[p] = ht_alloc(count * stride);
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < stride / sizeof(float); j++)
+                e->memory[p][i * (stride / sizeof(float)) + j] = j < dim ? value(kind, done + i, j, false) : NAN;
+        e->norms[p] = ht_alloc(count * sizeof(float));
+        ht_exact_norms(e->memory[p], stride, count, dim, e->norms[p]);
+        e->part[p] = (ht_part){.rows = e->memory[p],
+                               .first_slot = slot,
+                               .count = count,
+                               .stride = stride,
+                               .norms = below(2) ? e->norms[p] : NULL};
+        done += count;
+        slot += (count + 63) / 64 * 64 + (simple ? 0 : 64 * below(3));
+    }
+    e->query_stride = (dim + below(2)) * sizeof(float);
+    e->query = ht_alloc(queries * e->query_stride);
+    for (size_t i = 0; i < queries; i++)
+        for (size_t j = 0; j < dim; j++)
+            e->query[i * (e->query_stride / sizeof(float)) + j] = value(kind, i, j, true);
+    make_mask(e, 0, slot);
+    make_mask(e, 1, slot);
+    if (simple)
+        e->masked[0] = e->masked[1] = false;
+}
+
+static void clear(example *e) {
+    for (size_t p = 0; p < e->parts; p++) {
+        ht_release(e->memory[p]);
+        ht_release(e->norms[p]);
+    }
+    for (int which = 0; which < 2; which++)
+        for (int c = 0; c < 2; c++)
+            ht_release(e->bits[which][c]);
+    ht_release(e->query);
+}
+
+/* Whether search and brute force agree; prints where they do not if `loud`. */
+static bool agrees(const example *e, unsigned threads, bool loud) {
+    hither_error err;
+    ht_vectors v = {
+        .dtype = HITHER_F32, .metric = e->metric, .dim = (uint32_t)e->dim, .parts = e->part, .part_count = e->parts};
+    const ht_mask *live = e->masked[0] ? &e->mask[0] : NULL, *allow = e->masked[1] ? &e->mask[1] : NULL;
+    size_t room = e->queries * e->k;
+    ht_hit *want = ht_calloc(room, sizeof *want), *got = ht_calloc(room, sizeof *got);
+    size_t want_counts[MOST_QUERIES], got_counts[MOST_QUERIES];
+    ht_exact_stats stats = {0};
+    bool same = true;
+    ASSERT_OK(ht_brute_search(&v, e->query, e->query_stride, e->queries, live, allow, e->k, want, want_counts, &err));
+    ASSERT_OK(ht_exact_search(&v, e->query, e->query_stride, e->queries, live, allow, e->k, threads, got, got_counts,
+                              &stats, &err));
+    for (size_t j = 0; j < e->queries && same; j++) {
+        same = want_counts[j] == got_counts[j];
+        for (size_t i = 0; same && i < want_counts[j]; i++) {
+            ht_hit *a = &want[j * e->k + i], *b = &got[j * e->k + i];
+            same = a->slot == b->slot && memcmp(&a->distance, &b->distance, sizeof a->distance) == 0;
+        }
+    }
+    if (!same && loud)
+        print_error("seed %u, level %s, threads %u: shape %d, metric %d, dim %zu, rows %zu, queries %zu, k %zu\n", SEED,
+                    ht_kernels_get()->name, threads, (int)e->kind, (int)e->metric, e->dim, e->rows, e->queries, e->k);
+    ht_release(want);
+    ht_release(got);
+    return same;
+}
+
+static size_t some_dim(void) {
+    static const size_t round_ones[] = {8, 16, 32, 64, 96, 128};
+    return below(3) ? 1 + below(130) : round_ones[below(6)];
+}
+
+static void random_cases(void **state) {
+    (void)state;
+    static const unsigned threads[] = {1, 2, 4};
+    size_t levels = 0;
+    for (int supported; ht_kernels_level(levels, &supported) && supported;)
+        levels++;
+    for (size_t i = 0; i < CASES; i++) {
+        int supported;
+        assert_true(ht_kernels_force(ht_kernels_level(i % levels, &supported)->name));
+        size_t rows = below(5) ? below(300) : below(3000);
+        size_t queries = below(4) ? 1 + below(3) : 1 + below(MOST_QUERIES);
+        if (queries > 8 || rows > 1000)
+            rows = rows > 600 && queries > 4 ? 600 : rows;
+        size_t k = below(6) == 0 ? rows + 1 + below(20) : 1 + below(20);
+        example e;
+        make(&e, (shape)(i % SHAPES), (hither_metric)(1 + draw() % 4), some_dim(), rows, queries, k, false);
+        assert_true(agrees(&e, threads[i % 3], true));
+        clear(&e);
+    }
+    assert_true(ht_kernels_force(NULL));
+}
+
+/* Every level, thread count, metric and shape, on more rows: threads share units and thresholds. */
+static void every_level_and_thread_count(void **state) {
+    (void)state;
+    int supported;
+    for (int kind = 0; kind < SHAPES; kind++) {
+        for (int metric = HITHER_COSINE; metric <= HITHER_L1; metric++) {
+            example e;
+            make(&e, (shape)kind, (hither_metric)metric, 40, 5000, 1 + (size_t)(kind + metric) % 2, 10, false);
+            e.masked[0] = e.masked[1] = false;
+            for (size_t i = 0; ht_kernels_level(i, &supported); i++) {
+                if (!supported)
+                    continue;
+                assert_true(ht_kernels_force(ht_kernels_level(i, &supported)->name));
+                assert_true(agrees(&e, 1 + (unsigned)(i + (size_t)kind) % 4, true));
+            }
+            clear(&e);
+        }
+    }
+    assert_true(ht_kernels_force(NULL));
+}
+
+/* With every allowance for error multiplied by 0, estimates are taken for the truth; that must show. */
+static void wrong_bound_is_caught(void **state) {
+    (void)state;
+#ifdef HT_ASSERTIONS
+    assert_true(ht_kernels_force("scalar")); /* the fewest lanes: the largest errors */
+    for (int metric = HITHER_COSINE; metric <= HITHER_L1; metric++) {
+        bool caught = false;
+        for (int round = 0; round < 20 && !caught; round++) {
+            example e;
+            make(&e, NEAR_TWINS, (hither_metric)metric, 4000, 600, 1 + (size_t)round % 3, 10, true);
+            assert_true(agrees(&e, 1, true));
+            ht_bound_test_scale = 0;
+            caught = !agrees(&e, 1, false);
+            ht_bound_test_scale = 1;
+            clear(&e);
+        }
+        assert_true(caught);
+    }
+    assert_true(ht_kernels_force(NULL));
+#else
+    skip();
+#endif
+}
+
+typedef struct touched {
+    size_t first_read; /* rows before it were announced */
+    unsigned char rows[4096];
+    bool fail;
+} touched;
+
+static hither_status touch(void *ctx, size_t part, size_t begin, size_t end, hither_error *err) {
+    touched *t = ctx;
+    if (t->fail)
+        return ht_fail(err, HITHER_CORRUPT, "part %zu, rows %zu to %zu", part, begin, end);
+    memset(t->rows + begin, 1, end - begin);
+    return HITHER_OK;
+}
+
+static void touches_what_it_reads(void **state) {
+    (void)state;
+    hither_error err;
+    example e;
+    make(&e, RANDOM, HITHER_L2, 20, 4000, 1, 5, true);
+    uint64_t bits[1024] = {0};
+    const uint64_t *chunk = bits;
+    bits[3000 / 64] = 1; /* slot 2,944 only */
+    ht_mask allow = {&chunk, 1, 4000};
+    touched t = {0};
+    ht_vectors v = {.dtype = HITHER_F32,
+                    .metric = e.metric,
+                    .dim = (uint32_t)e.dim,
+                    .parts = e.part,
+                    .part_count = 1,
+                    .touch = touch,
+                    .touch_ctx = &t};
+    ht_hit hits[5];
+    size_t count = 99;
+    ASSERT_OK(ht_exact_search(&v, e.query, e.query_stride, 1, NULL, &allow, 5, 1, hits, &count, NULL, &err));
+    assert_int_equal(count, 1);
+    assert_int_equal(hits[0].slot, 2944);
+    assert_int_equal(t.rows[2944], 1);
+    assert_int_equal(t.rows[0], 0); /* a part nobody asked for is not read */
+    t.fail = true;
+    count = 99;
+    ASSERT_FAILS(ht_exact_search(&v, e.query, e.query_stride, 1, NULL, NULL, 5, 1, hits, &count, NULL, &err),
+                 HITHER_CORRUPT);
+    assert_int_equal(count, 99);
+    clear(&e);
+}
+
+static void odd_arguments(void **state) {
+    (void)state;
+    hither_error err;
+    float row[3] = {1, 2, 3};
+    ht_part part = {.rows = row, .count = 1, .stride = sizeof row};
+    ht_vectors v = {.dtype = HITHER_F32, .metric = HITHER_COSINE, .dim = 3, .parts = &part, .part_count = 1};
+    ht_hit hits[4];
+    size_t count = 7;
+    ASSERT_OK(ht_exact_search(&v, row, 12, 1, NULL, NULL, 4, 0, hits, &count, NULL, &err));
+    assert_int_equal(count, 1);
+    assert_true(hits[0].distance == 0);
+    part.count = 0;
+    ASSERT_OK(ht_exact_search(&v, row, 12, 1, NULL, NULL, 4, 0, hits, &count, NULL, &err));
+    assert_int_equal(count, 0);
+    v.part_count = 0;
+    ASSERT_OK(ht_exact_search(&v, row, 12, 1, NULL, NULL, 4, 0, hits, &count, NULL, &err));
+    assert_int_equal(count, 0);
+    v.metric = HITHER_HAMMING;
+    ASSERT_FAILS(ht_exact_search(&v, row, 12, 1, NULL, NULL, 4, 0, hits, &count, NULL, &err), HITHER_UNSUPPORTED);
+    v.metric = HITHER_COSINE;
+    v.dtype = HITHER_I8;
+    ASSERT_FAILS(ht_exact_search(&v, row, 12, 1, NULL, NULL, 4, 0, hits, &count, NULL, &err), HITHER_UNSUPPORTED);
+}
+
+/* A NaN or infinity anywhere in a row that takes part is an error in every metric, wherever it stands. */
+static void not_finite(void **state) {
+    (void)state;
+    hither_error err;
+    for (int metric = HITHER_COSINE; metric <= HITHER_L1; metric++) {
+        for (int i = 0; i < 40; i++) {
+            example e;
+            make(&e, i % 2 ? ZEROS : RANDOM, (hither_metric)metric, 1 + below(70), 300, 1 + (size_t)i % 3, 5, true);
+            e.part[0].norms = NULL;
+            size_t row = below(300), column = below(e.dim);
+            e.memory[0][row * (e.part[0].stride / sizeof(float)) + column] = i % 3 ? NAN : -INFINITY;
+            ht_vectors v = {
+                .dtype = HITHER_F32, .metric = e.metric, .dim = (uint32_t)e.dim, .parts = e.part, .part_count = 1};
+            ht_hit hits[15];
+            size_t counts[3];
+            ASSERT_FAILS(
+                ht_exact_search(&v, e.query, e.query_stride, e.queries, NULL, NULL, 5, 1, hits, counts, NULL, &err),
+                HITHER_NOT_FINITE);
+            char place[64];
+            snprintf(place, sizeof place, "slot %zu, column %zu:", row, column);
+            assert_non_null(strstr(err.message, place));
+            clear(&e);
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_cases),          cmocka_unit_test(every_level_and_thread_count),
+        cmocka_unit_test(wrong_bound_is_caught), cmocka_unit_test(touches_what_it_reads),
+        cmocka_unit_test(odd_arguments),         cmocka_unit_test(not_finite),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
