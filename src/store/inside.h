@@ -1,0 +1,149 @@
+/*
+ * inside.h: what the files of this folder know of each other. Nobody else includes it, tests of this folder aside.
+ *
+ * Two kinds of connection: the writer's (one, behind LOCK, used by the holder of the engine's writer lock) and readers'
+ * (a pool; each is used by one thread at a time). Only the writer's ever checkpoints: releases of SQLite before 3.51.3
+ * can corrupt the file when a second one does.
+ */
+#ifndef HT_STORE_INSIDE_H
+#define HT_STORE_INSIDE_H
+
+#include <stdatomic.h>
+
+#include "store/segment.h"
+#include "store/store.h"
+#include "store/vfs.h"
+
+/* Statements of a connection. Those from SQL_FIXED on speak of one collection's rows; see schema.c. */
+typedef enum ht_sql {
+    SQL_BEGIN,
+    SQL_BEGIN_IMMEDIATE,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_DATA_VERSION,
+    SQL_COLLECTIONS,
+    SQL_COLLECTION_BY_NAME,
+    SQL_COLLECTION_BY_CID,
+    SQL_COLLECTION_ADD,
+    SQL_COLLECTION_SET,
+    SQL_COLLECTION_RENAME,
+    SQL_COLLECTION_DROP,
+    SQL_FIELD_ADD,
+    SQL_FIELDS_DROP,
+    SQL_SEGMENTS,
+    SQL_SEGMENT_SET,
+    SQL_SEGMENTS_DROP,
+    SQL_FIXED,
+    SQL_ROW_FIND = SQL_FIXED,
+    SQL_ROW_FIND_DEAD,
+    SQL_ROW_GET,
+    SQL_ROW_DEAD,
+    SQL_ROW_ADD,
+    SQL_ROW_KILL,
+    SQL_ROW_ALL,
+    SQL_COUNT
+} ht_sql;
+
+enum { HT_CONN_COLLECTIONS = 16 }; /* collections a connection keeps statements for */
+
+struct ht_conn;
+struct ht_reader {
+    struct ht_conn *conn;
+    ht_collection_row row;
+    sqlite3_stmt *held; /* the statement whose row the caller is looking at */
+};
+
+typedef struct ht_conn {
+    struct ht_conn *next; /* in the pool */
+    ht_store *store;
+    sqlite3 *db;
+    sqlite3_stmt *fixed[SQL_FIXED];
+    struct {
+        int64_t cid;
+        sqlite3_stmt *rows[SQL_COUNT - SQL_FIXED];
+    } collections[HT_CONN_COLLECTIONS];
+    unsigned victim; /* the next entry to give up */
+    ht_reader reader;
+} ht_conn;
+
+struct ht_store {
+    const ht_io *io;
+    char *path, *catalog_path, *segment_path, *tmp_path;
+    bool readonly;
+    ht_file *lock;
+    ht_vfs *vfs;
+    ht_conn *writer; /* NULL when read-only */
+    int64_t next_sid;
+    atomic_bool poisoned;
+    pthread_mutex_t mutex; /* guards what follows */
+    ht_conn *idle;         /* readers' connections nobody uses */
+    ht_conn *watch;        /* the one data_version asks; made on first need */
+    size_t lent;
+};
+
+/* ---- schema.c: the SQL, all of it */
+
+extern const char *const ht_schema_sql; /* makes an empty catalog of format 1 */
+/* The text of a statement; a pattern with the cid for those from SQL_FIXED on. */
+const char *ht_sql_text(ht_sql which);
+/* The statements that make and drop the rows of a collection, as patterns with the cid. */
+extern const char *const ht_rows_create[3];
+extern const char *const ht_rows_drop;
+
+/* ---- catalog.c: connections */
+
+HT_NODISCARD hither_status ht_conn_open(ht_store *store, const char *path, int flags, ht_conn **out, hither_error *err);
+void ht_conn_close(ht_conn *conn);
+/* Fills err from the connection's last error; `doing` begins the message. A failed sync poisons the store. */
+hither_status ht_conn_fail(ht_conn *conn, const char *doing, hither_error *err);
+/* A cached statement, reset and without bindings; cid only for those from SQL_FIXED on. */
+HT_NODISCARD hither_status ht_conn_prepare(ht_conn *conn, ht_sql which, int64_t cid, sqlite3_stmt **out,
+                                           hither_error *err);
+void ht_conn_forget(ht_conn *conn, int64_t cid); /* finalizes the statements of a collection */
+/* Runs a statement that returns nothing, and resets it. */
+HT_NODISCARD hither_status ht_conn_run(ht_conn *conn, sqlite3_stmt *stmt, const char *doing, hither_error *err);
+HT_NODISCARD hither_status ht_conn_do(ht_conn *conn, ht_sql which, hither_error *err);
+HT_NODISCARD hither_status ht_conn_exec(ht_conn *conn, const char *sql, hither_error *err);
+HT_NODISCARD hither_status ht_conn_number(ht_conn *conn, const char *sql, int64_t *out, hither_error *err);
+/* Makes tmp/catalog and moves it into place. */
+HT_NODISCARD hither_status ht_catalog_create(ht_store *store, hither_error *err);
+/* The application id, the format, the journal mode and the schema are ours. */
+HT_NODISCARD hither_status ht_catalog_check(ht_conn *conn, hither_error *err);
+void ht_bind_id(sqlite3_stmt *stmt, int at, const hither_ids *ids, size_t i);
+void ht_bind_text(sqlite3_stmt *stmt, int at, ht_text text);
+/* A text column; false without memory. NULL gives data NULL. */
+bool ht_column_text(sqlite3_stmt *stmt, int at, ht_text *out);
+
+/* ---- reader.c: the pool */
+
+HT_NODISCARD hither_status ht_pool_take(ht_store *store, ht_conn **out, hither_error *err);
+void ht_pool_give(ht_conn *conn);
+
+/* ---- collections.c */
+
+HT_NODISCARD hither_status ht_collection_read(ht_conn *conn, const char *name, int64_t cid, ht_collection_row *out,
+                                              hither_error *err);
+HT_NODISCARD hither_status ht_collections_each(ht_conn *conn,
+                                               hither_status (*each)(void *arg, const ht_collection_row *row),
+                                               void *arg, hither_error *err);
+
+/* ---- recover.c: segments as the catalog knows them */
+
+typedef struct ht_segment_entry {
+    ht_segment_header expect; /* what the file's header must say */
+    uint64_t committed;
+    int64_t state;
+} ht_segment_entry;
+/* The segments of a collection, by first slot; *out is the caller's to release. */
+HT_NODISCARD hither_status ht_segments_list(ht_conn *conn, const ht_collection_row *collection, ht_segment_entry **out,
+                                            size_t *count, hither_error *err);
+HT_NODISCARD hither_status ht_segments_recover(ht_store *store, hither_error *err);
+HT_NODISCARD hither_status ht_segment_load(ht_store *store, const ht_segment_entry *entry, ht_segment **out,
+                                           hither_error *err);
+
+/* ---- store.c */
+
+/* Removes the files of a folder; a file that will not go is left. `keep` (may be NULL) says which stay. */
+void ht_store_sweep(ht_store *store, const char *folder, bool (*keep)(void *arg, const char *name), void *arg);
+
+#endif

@@ -1,0 +1,299 @@
+/*
+ * segment.c: one open segment: made, opened, written, synced, read through a map, checked.
+ *
+ * What must stay true: a file has its full size from birth and never changes it, so no map can run past its end; rows
+ * are written before the catalog counts them and never after; a sync that failed is never tried again. Writing is for
+ * the holder of the engine's writer lock; everything else is for any thread.
+ */
+#include "store/segment.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/crc32c.h"
+#include "store/inside.h"
+
+enum { RESERVE_STEP = 64 << 20, MIB = 1 << 20, LARGEST_ORDINAL = 10 /* 1,024 MiB */ };
+
+/* ---- checksums */
+
+static uint32_t sum_slot(uint64_t slot) {
+    unsigned char bytes[8];
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)(slot >> (8 * i));
+    return ht_crc32c(0, bytes, sizeof bytes);
+}
+
+enum { TAG_MISSING = 0, TAG_INT = 1, TAG_TEXT = 2 };
+
+static uint32_t sum_part(uint32_t crc, unsigned char tag, const void *data, size_t bytes) {
+    unsigned char head[5] = {tag};
+    for (int i = 0; i < 4; i++)
+        head[1 + i] = (unsigned char)(bytes >> (8 * i));
+    crc = ht_crc32c(crc, head, sizeof head);
+    return bytes > 0 ? ht_crc32c(crc, data, bytes) : crc;
+}
+
+static uint32_t sum_text(uint32_t crc, ht_text text) {
+    return text.data ? sum_part(crc, TAG_TEXT, text.data, text.bytes) : sum_part(crc, TAG_MISSING, NULL, 0);
+}
+
+uint32_t ht_row_sum(uint64_t slot, ht_id_kind kind, int64_t int_id, ht_text text_id, ht_text metadata,
+                    ht_text document) {
+    uint32_t crc = sum_slot(slot);
+    if (kind == HT_ID_INT) {
+        unsigned char bytes[8];
+        for (int i = 0; i < 8; i++)
+            bytes[i] = (unsigned char)((uint64_t)int_id >> (8 * i));
+        crc = sum_part(crc, TAG_INT, bytes, sizeof bytes);
+    } else {
+        crc = sum_text(crc, text_id);
+    }
+    return sum_text(sum_text(crc, metadata), document);
+}
+
+ht_row_sums ht_row_sums_make(uint64_t slot, const void *vector, size_t vector_bytes, const hither_ids *ids, size_t i,
+                             ht_text metadata, ht_text document) {
+    ht_row_sums sums;
+    sums.vector = sum_slot(slot);
+    if (vector)
+        sums.vector = ht_crc32c(sums.vector, vector, vector_bytes);
+    if (ht_ids_are_ints(ids))
+        sums.row = ht_row_sum(slot, HT_ID_INT, ids->ints[i], (ht_text){0}, metadata, document);
+    else
+        sums.row = ht_row_sum(slot, HT_ID_TEXT, 0, ht_strings_at(&ids->strings, i), metadata, document);
+    return sums;
+}
+
+ht_row_sums ht_segment_sums(const ht_segment *segment, uint64_t position) {
+    ht_row_sums sums;
+    memcpy(&sums, segment->map + segment->header.sums_offset + position * sizeof sums, sizeof sums);
+    return sums;
+}
+
+bool ht_segment_row_ok(const ht_segment *segment, uint64_t position) {
+    const ht_segment_header *h = &segment->header;
+    const unsigned char *row = segment->map + h->rows_offset + position * h->stride;
+    size_t bytes = ht_vector_bytes((hither_dtype)h->dtype, h->dim);
+    uint32_t start = sum_slot(h->first_slot + position), sum = ht_segment_sums(segment, position).vector;
+    for (size_t i = bytes; i < h->stride; i++) {
+        if (row[i] != 0)
+            return false;
+    }
+    if (ht_crc32c(start, row, bytes) == sum)
+        return true;
+    /* A row without a vector: the sum is of the slot alone, the bytes are zero. */
+    if (sum != start)
+        return false;
+    for (size_t i = 0; i < bytes; i++) {
+        if (row[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+hither_status ht_segment_check(const ht_segment *segment, uint64_t begin, uint64_t end, hither_error *err) {
+    const ht_segment_header *h = &segment->header;
+    for (uint64_t position = begin; position < end; position++) {
+        if (!ht_segment_row_ok(segment, position))
+            return ht_fail(err, HITHER_CORRUPT,
+                           "%s: the vector of slot %" PRIu64 " (offset %" PRIu64 ") fails its checksum", segment->name,
+                           h->first_slot + position, h->rows_offset + position * h->stride);
+    }
+    return HITHER_OK;
+}
+
+/* ---- life */
+
+static void describe(ht_segment *segment, const ht_segment_header *h, uint64_t committed) {
+    char file[HT_SEGMENT_NAME_BYTES];
+    ht_segment_name_write(file, h->cid, h->sid);
+    snprintf(segment->name, sizeof segment->name, "seg/%s", file);
+    segment->header = *h;
+    segment->info = (ht_segment_info){.sid = h->sid,
+                                      .cid = h->cid,
+                                      .field = h->field,
+                                      .dtype = (hither_dtype)h->dtype,
+                                      .dim = h->dim,
+                                      .stride = h->stride,
+                                      .first_slot = h->first_slot,
+                                      .capacity = h->capacity,
+                                      .committed = committed};
+}
+
+static hither_status map(ht_segment *segment, hither_error *err) {
+    const void *data = NULL;
+    HT_TRY(segment->file->io->map(segment->file, (size_t)segment->header.file_bytes, &data, err));
+    segment->map = data;
+    return HITHER_OK;
+}
+
+ht_segment *ht_segment_acquire(ht_segment *segment) {
+    atomic_fetch_add_explicit(&segment->references, 1, memory_order_relaxed);
+    return segment;
+}
+
+void ht_segment_release(ht_segment *segment) {
+    if (!segment || atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) != 1)
+        return;
+    if (segment->file) {
+        const ht_io *io = segment->file->io;
+        if (segment->map)
+            io->unmap(segment->file, segment->map, (size_t)segment->header.file_bytes);
+        io->close(segment->file);
+    }
+    ht_release(segment);
+}
+
+const ht_segment_info *ht_segment_describe(const ht_segment *segment) { return &segment->info; }
+const void *ht_segment_rows(const ht_segment *segment) { return segment->map + segment->header.rows_offset; }
+void ht_segment_commit(ht_segment *segment, uint64_t committed) { segment->info.committed = committed; }
+
+static hither_status new_object(ht_store *store, const ht_segment_header *header, uint64_t committed, ht_segment **out,
+                                hither_error *err) {
+    ht_segment *segment = ht_calloc(1, sizeof *segment);
+    if (!segment)
+        return ht_fail_nomem(err, sizeof *segment, "a segment");
+    atomic_init(&segment->references, 1);
+    segment->store = store;
+    describe(segment, header, committed);
+    *out = segment;
+    return HITHER_OK;
+}
+
+static hither_status check_file(ht_segment *segment, const ht_segment_header *expect, hither_error *err) {
+    const ht_io *io = segment->file->io;
+    unsigned char bytes[HT_SEGMENT_HEADER_BYTES];
+    ht_segment_header found;
+    uint64_t size;
+    HT_TRY(io->size(segment->file, &size, err));
+    if (size < HT_SEGMENT_HEADER_BYTES)
+        return ht_fail(err, HITHER_CORRUPT, "%s ends at byte %" PRIu64 ", inside its header", segment->name, size);
+    HT_TRY(io->read_at(segment->file, bytes, sizeof bytes, 0, err));
+    HT_TRY(ht_segment_header_read(bytes, segment->name, &found, err));
+    HT_TRY(ht_segment_header_compare(&found, expect, segment->name, err));
+    if (size != found.file_bytes)
+        return ht_fail(err, HITHER_CORRUPT, "%s has %" PRIu64 " bytes instead of %" PRIu64, segment->name, size,
+                       found.file_bytes);
+    return HITHER_OK;
+}
+
+hither_status ht_segment_open(ht_store *store, const ht_segment_header *expect, uint64_t committed, ht_segment **out,
+                              hither_error *err) {
+    const ht_io *io = store->io;
+    ht_segment *segment = NULL;
+    HT_TRY(new_object(store, expect, committed, &segment, err));
+    char *path = ht_path_join(store->path, segment->name);
+    hither_status status = path ? HITHER_OK : ht_fail_nomem(err, strlen(store->path), "a path");
+    if (status == HITHER_OK)
+        status = io->open(io->ctx, path, store->readonly ? 0 : HT_IO_WRITE, &segment->file, err);
+    if (status == HITHER_OK)
+        status = check_file(segment, expect, err);
+    if (status == HITHER_OK)
+        status = map(segment, err);
+    ht_release(path);
+    if (status != HITHER_OK) {
+        ht_segment_release(segment);
+        return status;
+    }
+    *out = segment;
+    return HITHER_OK;
+}
+
+/* ---- making one */
+
+/* Space for everything up to `end`, a step at a time, so that running out is noticed before a byte is written. */
+static hither_status reserve(ht_segment *segment, uint64_t end, hither_error *err) {
+    if (end <= segment->reserved)
+        return HITHER_OK;
+    uint64_t upto = (end + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP;
+    if (upto > segment->header.file_bytes)
+        upto = segment->header.file_bytes;
+    HT_TRY(segment->file->io->reserve(segment->file, segment->reserved, upto - segment->reserved, err));
+    segment->reserved = upto;
+    return HITHER_OK;
+}
+
+/* A failed sync leaves it unknown what is on the disk: nothing may be built on it. */
+static hither_status or_poison(ht_store *store, hither_status status) {
+    if (status != HITHER_OK)
+        ht_store_poison(store);
+    return status;
+}
+
+static hither_status write_new(ht_segment *segment, const char *tmp, const char *path, hither_error *err) {
+    ht_store *store = segment->store;
+    const ht_io *io = store->io;
+    unsigned char bytes[HT_SEGMENT_HEADER_BYTES];
+    ht_segment_header_write(&segment->header, bytes);
+    HT_TRY(io->resize(segment->file, segment->header.file_bytes, err));
+    HT_TRY(reserve(segment, segment->header.rows_offset + 1, err));
+    HT_TRY(io->write_at(segment->file, bytes, sizeof bytes, 0, err));
+    HT_TRY(map(segment, err));
+    HT_TRY(or_poison(store, io->sync(segment->file, err)));
+    HT_TRY(io->rename(io->ctx, tmp, path, err));
+    return or_poison(store, io->sync_folder(io->ctx, store->segment_path, err));
+}
+
+hither_status ht_segment_create(ht_store *store, const ht_collection_row *collection, uint64_t first_slot,
+                                size_t ordinal, ht_segment **out, hither_error *err) {
+    const ht_io *io = store->io;
+    if (store->readonly || atomic_load(&store->poisoned))
+        return ht_fail(err, store->readonly ? HITHER_READONLY : HITHER_POISONED, "%s takes no new rows", store->path);
+    /* Numbers of segments that never got into the catalog are used again, but only after their files are gone. */
+    ht_segment_header h = {.cid = collection->cid,
+                           .sid = store->next_sid,
+                           .dtype = collection->dtype,
+                           .dim = collection->dim,
+                           .first_slot = first_slot,
+                           .capacity = 64};
+    HT_TRY(ht_segment_header_complete(&h, err));
+    uint64_t rows = ((uint64_t)MIB << (ordinal < LARGEST_ORDINAL ? ordinal : LARGEST_ORDINAL)) / h.stride / 64 * 64;
+    h.capacity = rows > 64 ? rows : 64;
+    HT_TRY(ht_segment_header_complete(&h, err));
+    sqlite3_randomness(sizeof h.uuid, h.uuid);
+
+    ht_segment *segment = NULL;
+    HT_TRY(new_object(store, &h, 0, &segment, err));
+    char *tmp = ht_path_join(store->tmp_path, segment->name + sizeof "seg/" - 1);
+    char *path = ht_path_join(store->path, segment->name);
+    hither_status status = tmp && path ? HITHER_OK : ht_fail_nomem(err, strlen(store->path), "a path");
+    if (status == HITHER_OK)
+        status = io->open(io->ctx, tmp, HT_IO_WRITE | HT_IO_CREATE | HT_IO_EXCLUSIVE, &segment->file, err);
+    if (status == HITHER_OK) {
+        store->next_sid++;
+        status = write_new(segment, tmp, path, err);
+        /* Whichever name it has by now; what stays behind is cleared away by the next open. */
+        if (status != HITHER_OK && io->remove(io->ctx, tmp, NULL) != HITHER_OK && io->remove(io->ctx, path, NULL)) {
+            /* nothing more to be done */
+        }
+    }
+    ht_release(tmp);
+    ht_release(path);
+    if (status != HITHER_OK) {
+        ht_segment_release(segment);
+        return status;
+    }
+    *out = segment;
+    return HITHER_OK;
+}
+
+/* ---- writing */
+
+hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t count, const void *rows,
+                               const ht_row_sums *sums, hither_error *err) {
+    const ht_segment_header *h = &segment->header;
+    const ht_io *io = segment->file->io;
+    if (position > h->capacity || count > h->capacity - position)
+        return ht_fail(err, HITHER_INVALID, "%s has room for %" PRIu64 " rows, not for row %" PRIu64 " and %zu more",
+                       segment->name, h->capacity, position, count);
+    HT_TRY(reserve(segment, h->rows_offset + (position + count) * h->stride, err));
+    HT_TRY(io->write_at(segment->file, rows, count * (size_t)h->stride, h->rows_offset + position * h->stride, err));
+    return io->write_at(segment->file, sums, count * sizeof *sums, h->sums_offset + position * sizeof *sums, err);
+}
+
+hither_status ht_segment_sync(ht_segment *segment, hither_error *err) {
+    return or_poison(segment->store, segment->file->io->sync(segment->file, err));
+}

@@ -1,0 +1,125 @@
+/*
+ * txn.c: the writer's transaction. COMMIT is the one commit point of a database. For the holder of the engine's writer
+ * lock.
+ */
+#include <inttypes.h>
+
+#include "store/inside.h"
+
+static hither_status check_usable(ht_store *store, hither_error *err) {
+    if (store->readonly)
+        return ht_fail(err, HITHER_READONLY, "%s is open read-only", store->path);
+    if (atomic_load(&store->poisoned))
+        return ht_fail(err, HITHER_POISONED, "an earlier write to %s could not be made durable; close and reopen it",
+                       store->path);
+    return HITHER_OK;
+}
+
+hither_status ht_txn_begin(ht_store *store, hither_error *err) {
+    HT_TRY(check_usable(store, err));
+    return ht_conn_do(store->writer, SQL_BEGIN_IMMEDIATE, err);
+}
+
+hither_status ht_txn_find(ht_store *store, int64_t cid, const hither_ids *ids, size_t i, uint64_t *slot,
+                          hither_error *err) {
+    ht_conn *conn = store->writer;
+    sqlite3_stmt *stmt;
+    HT_TRY(ht_conn_prepare(conn, SQL_ROW_FIND, cid, &stmt, err));
+    ht_bind_id(stmt, 1, ids, i);
+    int rc = sqlite3_step(stmt);
+    hither_status status = HITHER_OK;
+    if (rc == SQLITE_ROW)
+        *slot = (uint64_t)sqlite3_column_int64(stmt, 0);
+    else if (rc == SQLITE_DONE)
+        *slot = UINT64_MAX;
+    else
+        status = ht_conn_fail(conn, "looking an id up", err);
+    sqlite3_reset(stmt);
+    sqlite3_clear_bindings(stmt);
+    return status;
+}
+
+hither_status ht_txn_insert(ht_store *store, int64_t cid, uint64_t slot, const hither_ids *ids, size_t i,
+                            ht_text metadata, ht_text document, hither_error *err) {
+    ht_conn *conn = store->writer;
+    sqlite3_stmt *stmt;
+    HT_TRY(ht_conn_prepare(conn, SQL_ROW_ADD, cid, &stmt, err));
+    sqlite3_bind_int64(stmt, 1, (int64_t)slot);
+    ht_bind_id(stmt, 2, ids, i);
+    ht_bind_text(stmt, 3, metadata);
+    ht_bind_text(stmt, 4, document);
+    int rc = sqlite3_step(stmt);
+    hither_status status = HITHER_OK;
+    if (rc == SQLITE_CONSTRAINT_UNIQUE)
+        status = ht_fail(err, HITHER_EXISTS, "row %zu: its id is in the collection already", i);
+    else if (rc != SQLITE_DONE)
+        status = ht_conn_fail(conn, "inserting a row", err);
+    sqlite3_reset(stmt);
+    sqlite3_clear_bindings(stmt);
+    return status;
+}
+
+hither_status ht_txn_kill(ht_store *store, int64_t cid, uint64_t slot, uint64_t seq, hither_error *err) {
+    ht_conn *conn = store->writer;
+    sqlite3_stmt *stmt;
+    HT_TRY(ht_conn_prepare(conn, SQL_ROW_KILL, cid, &stmt, err));
+    sqlite3_bind_int64(stmt, 1, (int64_t)slot);
+    sqlite3_bind_int64(stmt, 2, (int64_t)seq);
+    HT_TRY(ht_conn_run(conn, stmt, "deleting a row", err));
+    if (sqlite3_changes(conn->db) != 1)
+        return ht_fail(err, HITHER_CORRUPT, "catalog: collection %" PRId64 " has no live row in slot %" PRIu64, cid,
+                       slot);
+    return HITHER_OK;
+}
+
+hither_status ht_txn_segment(ht_store *store, const ht_segment *segment, uint64_t committed, hither_error *err) {
+    ht_conn *conn = store->writer;
+    const ht_segment_header *h = &segment->header;
+    sqlite3_stmt *stmt;
+    HT_ASSERT(committed <= h->capacity);
+    HT_TRY(ht_conn_prepare(conn, SQL_SEGMENT_SET, 0, &stmt, err));
+    sqlite3_bind_int64(stmt, 1, h->sid);
+    sqlite3_bind_int64(stmt, 2, h->cid);
+    sqlite3_bind_int64(stmt, 3, h->field);
+    sqlite3_bind_blob(stmt, 4, h->uuid, sizeof h->uuid, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 5, (int64_t)h->first_slot);
+    sqlite3_bind_int64(stmt, 6, (int64_t)h->capacity);
+    sqlite3_bind_int64(stmt, 7, (int64_t)committed);
+    return ht_conn_run(conn, stmt, "recording a segment", err);
+}
+
+hither_status ht_txn_collection(ht_store *store, const ht_collection_row *row, hither_error *err) {
+    ht_conn *conn = store->writer;
+    sqlite3_stmt *stmt;
+    HT_TRY(ht_conn_prepare(conn, SQL_COLLECTION_SET, 0, &stmt, err));
+    sqlite3_bind_int64(stmt, 1, row->cid);
+    sqlite3_bind_int64(stmt, 2, (int64_t)row->next_slot);
+    sqlite3_bind_int64(stmt, 3, (int64_t)row->live_count);
+    sqlite3_bind_int64(stmt, 4, (int64_t)row->commit_seq);
+    sqlite3_bind_int64(stmt, 5, row->id_kind);
+    HT_TRY(ht_conn_run(conn, stmt, "updating a collection", err));
+    if (sqlite3_changes(conn->db) != 1)
+        return ht_fail(err, HITHER_NOT_FOUND, "the collection '%s' was dropped", row->name);
+    return HITHER_OK;
+}
+
+hither_status ht_txn_commit(ht_store *store, hither_error *err) {
+    ht_conn *conn = store->writer;
+    hither_status status = ht_conn_do(conn, SQL_COMMIT, err);
+    if (status == HITHER_OK)
+        return HITHER_OK;
+    /* Without space the commit record was never whole, and while busy nothing was begun. After any other failure the
+     * record may or may not be in the log. */
+    if (status != HITHER_FULL && status != HITHER_BUSY)
+        ht_store_poison(store);
+    ht_txn_rollback(store);
+    return status;
+}
+
+void ht_txn_rollback(ht_store *store) {
+    if (!store->writer || sqlite3_get_autocommit(store->writer->db))
+        return;
+    /* SQLite forgets the transaction in memory whatever happens; what it wrote of it was never committed. */
+    if (ht_conn_do(store->writer, SQL_ROLLBACK, NULL) != HITHER_OK)
+        ht_store_poison(store);
+}
