@@ -54,13 +54,20 @@ def unshown_functions(root: Path) -> list[str]:
     return [f"include/hither.h: no test and no example uses {name}" for name in sorted(names - used)]
 
 
+def plain(code: str) -> str:
+    """The code without its indentation, which differs between a program and a page."""
+    return "\n".join(line.strip() for line in code.splitlines())
+
+
 def unreal_code(root: Path) -> list[str]:
     problems = []
     for match in FENCE.finditer((root / "README.md").read_text(encoding="utf-8")):
         language, code = match.groups()
         if language in SHOWN_IN:
             folder, pattern = SHOWN_IN[language]
-            if not any(code in path.read_text(encoding="utf-8") for path in (root / folder).glob(pattern)):
+            if not any(
+                plain(code) in plain(path.read_text(encoding="utf-8")) for path in (root / folder).glob(pattern)
+            ):
                 first = code.splitlines()[0] if code else ""
                 problems.append(f"README.md: the {language} code that starts with {first!r} is in no file of {folder}/")
     return problems
