@@ -1,0 +1,21 @@
+/*
+ * embedder.h: what the kinds of embedder share with embedder.c, inside src/embed/ only. A kind fills in this struct and
+ * hands it out with one reference; everything but the count is constant from then on, so any number of threads may use
+ * it.
+ */
+#ifndef HT_EMBED_EMBEDDER_H
+#define HT_EMBED_EMBEDDER_H
+
+#include <stdatomic.h>
+
+#include "embed/embed.h"
+
+struct ht_embedder {
+    atomic_size_t references;
+    uint32_t dim;
+    const char *name;
+    /* Writes dim floats for one text; called from any number of threads at once. */
+    hither_status (*one)(const ht_embedder *embedder, const char *text, size_t bytes, float *vector, hither_error *err);
+};
+
+#endif
