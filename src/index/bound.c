@@ -1,5 +1,5 @@
 /*
- * bound.c: the proof of docs/decisions/0002-exact-bound.md in code. The names of its terms are those of the proof;
+ * bound.c: the proof of docs/decisions/0006-exact-bound.md in code. The names of its terms are those of the proof;
  * every rounding goes outward, towards keeping the row.
  */
 #include "index/bound.h"

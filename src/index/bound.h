@@ -1,6 +1,6 @@
 /*
  * bound.h: from a threshold on D to a rule on f32 estimates: a row the rule drops has a D above the threshold, by the
- * proof in docs/decisions/0002-exact-bound.md. Nothing else in the library may turn an estimate into a verdict.
+ * proof in docs/decisions/0006-exact-bound.md. Nothing else in the library may turn an estimate into a verdict.
  * Pure functions; any thread.
  */
 #ifndef HT_INDEX_BOUND_H
