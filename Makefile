@@ -58,6 +58,12 @@ bench: all
 	@sh tools/setup.sh bench
 	@$(PYTHON) bench/run.py $(SUITE)
 
+## test-neon: the kernel tests on an emulated ARM64
+.PHONY: test-neon
+test-neon:
+	@sh tools/setup.sh cross
+	@sh tools/test_neon.sh
+
 ## install: the command, the libraries, the header and the man page under PREFIX=/usr/local
 .PHONY: install
 install: all
