@@ -10,7 +10,8 @@
 #include "engine/state.h"
 #include "kernels/kernels.h"
 
-#define MEMORY_PATH ":memory:"
+#define MEMORY_PATH   ":memory:"
+#define MEMORY_FOLDER "/:memory:" /* where it lies among the files in RAM */
 
 ht_db *ht_db_acquire(ht_db *db) {
     atomic_fetch_add_explicit(&db->references, 1, memory_order_relaxed);
@@ -47,7 +48,7 @@ hither_status ht_db_open(const char *path, uint32_t flags, uint32_t busy_timeout
         return ht_db_open_io(ht_io_posix(), path, flags, busy_timeout_ms, out, err);
     ht_io *memory;
     HT_TRY(ht_io_ram_new(&memory, err));
-    hither_status status = ht_db_open_io(memory, path, flags, busy_timeout_ms, out, err);
+    hither_status status = ht_db_open_io(memory, MEMORY_FOLDER, flags, busy_timeout_ms, out, err);
     if (status == HITHER_OK)
         (*out)->memory = memory;
     else
@@ -178,7 +179,7 @@ hither_status ht_db_info(ht_db *db, hither_result **out, hither_error *err) {
     size_t collections = 0;
     HT_TRY(ht_store_sizes(db->store, &catalog, &segments, err));
     HT_TRY(ht_store_collections(db->store, count_one, &collections, err));
-    const char *path = ht_store_path(db->store);
+    const char *path = db->memory ? MEMORY_PATH : ht_store_path(db->store);
     ht_buf json;
     ht_buf_init(&json, (size_t)1 << 20);
     ht_buf_puts(&json, "{\"path\":");
