@@ -1,0 +1,167 @@
+/* cmd_arrays.c: knn and embed, which need no database. Each is a command of the table. */
+#include <limits.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "commands.h"
+#include "database.h"
+#include "npy.h"
+#include "output.h"
+
+enum { LINES_AT_ONCE = 256, QUERIES_AT_ONCE = 256 };
+
+typedef struct array {
+    float *data;
+    size_t rows;
+    uint32_t dim;
+} array;
+
+static hither_status read_array(const char *path, array *out, hither_error *err) {
+    ht_reader r;
+    HT_TRY(ht_reader_open(&r, path, err));
+    hither_status status = ht_npy_read(&r, &out->data, &out->rows, &out->dim, err);
+    ht_reader_close(&r);
+    return status;
+}
+
+static void print_labels(ht_buf *out, const ht_args *args, size_t query, uint32_t k, const int64_t *labels,
+                         const float *distances) {
+    if (!ht_args_has(args, HT_OPT_JSON)) {
+        for (uint32_t j = 0; j < k && labels[j] >= 0; j++) {
+            ht_buf_printf(out, "%zu\t%u\t%lld\t", query, j + 1, (long long)labels[j]);
+            ht_json_float(out, distances[j]);
+            ht_buf_putc(out, '\n');
+        }
+        return;
+    }
+    ht_buf_printf(out, "{\"query\":%zu,\"labels\":[", query);
+    for (uint32_t j = 0; j < k && labels[j] >= 0; j++)
+        ht_buf_printf(out, "%s%lld", j ? "," : "", (long long)labels[j]);
+    ht_buf_puts(out, "],\"distances\":[");
+    for (uint32_t j = 0; j < k && labels[j] >= 0; j++) {
+        if (j)
+            ht_buf_putc(out, ',');
+        ht_json_float(out, distances[j]);
+    }
+    ht_buf_puts(out, "]}\n");
+}
+
+static hither_status knn(const ht_args *args, const array *base, const array *queries, hither_error *err) {
+    const uint32_t k = (uint32_t)ht_args_number(args, HT_OPT_K, 10);
+    const hither_matrix rows = {.data = base->data, .rows = base->rows, .dim = base->dim, .dtype = HITHER_F32};
+    const hither_knn_options options = {.size = sizeof options, .metric = ht_metric_option(args)};
+    size_t cells = ht_min_size(queries->rows, QUERIES_AT_ONCE) * k;
+    int64_t *labels = ht_calloc(cells, sizeof *labels);
+    float *distances = ht_calloc(cells, sizeof *distances);
+    ht_buf out;
+    ht_buf_init(&out, SIZE_MAX / 2);
+    hither_status status = labels && distances ? HITHER_OK : ht_fail_nomem(err, cells * 12, "the answers");
+    bool more = true;
+    if (status == HITHER_OK && !ht_args_has(args, HT_OPT_JSON))
+        ht_buf_puts(&out, "query\trank\trow\tdistance\n");
+    for (size_t i = 0; status == HITHER_OK && more && i < queries->rows; i += QUERIES_AT_ONCE) {
+        const hither_matrix part = {.data = queries->data + i * queries->dim,
+                                    .rows = ht_min_size(queries->rows - i, QUERIES_AT_ONCE),
+                                    .dim = queries->dim,
+                                    .dtype = HITHER_F32};
+        status = hither_knn(&rows, &part, k, &options, labels, distances, err);
+        for (size_t j = 0; status == HITHER_OK && j < part.rows; j++)
+            print_labels(&out, args, i + j, k, labels + j * k, distances + j * k);
+        more = status == HITHER_OK && ht_out_buf(&out);
+    }
+    ht_buf_clear(&out);
+    ht_release(labels);
+    ht_release(distances);
+    return status;
+}
+
+int ht_run_knn(const ht_args *args) {
+    hither_error err;
+    array base = {0}, queries = {0};
+    hither_status status = read_array(args->operands[0], &base, &err);
+    if (status == HITHER_OK)
+        status = read_array(args->operands[1], &queries, &err);
+    if (status == HITHER_OK)
+        status = knn(args, &base, &queries, &err);
+    ht_release(base.data);
+    ht_release(queries.data);
+    return status == HITHER_OK ? HT_EXIT_OK : ht_report(status, &err);
+}
+
+/* ---- embed */
+
+typedef struct embedding {
+    ht_reader reader;
+    hither_embedder *embedder;
+    float *vectors;
+    ht_column texts;
+    ht_buf out;
+    uint64_t line;
+} embedding;
+
+/* The lines that are there, at least one unless the end has come. */
+static hither_status gather(embedding *e, bool *end, hither_error *err) {
+    ht_column_clear(&e->texts);
+    ht_column_init(&e->texts);
+    do {
+        ht_line line;
+        hither_status status = ht_reader_line(&e->reader, HITHER_MAX_TEXT_BYTES, false, &line, end, err);
+        if (status == HITHER_TOO_LARGE)
+            return ht_fail(err, status, "%.100s: line %llu is longer than %u bytes", e->reader.name,
+                           (unsigned long long)e->line + 1, HITHER_MAX_TEXT_BYTES);
+        HT_TRY(status);
+        if (*end)
+            break;
+        e->line++;
+        size_t good = ht_utf8_valid_prefix(line.data, line.bytes);
+        if (good < line.bytes)
+            return ht_fail(err, HITHER_ENCODING, "%.100s: line %llu is not UTF-8 at byte %zu", e->reader.name,
+                           (unsigned long long)e->line, good);
+        ht_column_add(&e->texts, line.data, line.bytes);
+    } while (e->texts.count < LINES_AT_ONCE && ht_reader_has_line(&e->reader));
+    return ht_column_check(&e->texts, err);
+}
+
+static hither_status embed_lines(embedding *e, bool *more, hither_error *err) {
+    const uint32_t dim = hither_embedder_dim(e->embedder);
+    const hither_strings texts = ht_column_view(&e->texts);
+    HT_TRY(hither_embedder_embed(e->embedder, &texts, e->vectors, err));
+    for (size_t i = 0; i < texts.count; i++) {
+        ht_buf_putc(&e->out, '[');
+        for (uint32_t j = 0; j < dim; j++) {
+            if (j)
+                ht_buf_putc(&e->out, ',');
+            ht_json_float(&e->out, e->vectors[i * dim + j]);
+        }
+        ht_buf_puts(&e->out, "]\n");
+    }
+    *more = ht_out_buf(&e->out) && ht_out_flush();
+    return HITHER_OK;
+}
+
+int ht_run_embed(const ht_args *args) {
+    hither_error err;
+    embedding e = {.reader = {.fd = -1, .wake_fd = -1}};
+    bool end = false, more = true;
+    ht_column_init(&e.texts);
+    ht_buf_init(&e.out, SIZE_MAX / 2);
+    hither_status status = ht_reader_open(&e.reader, args->count ? args->operands[0] : "-", &err);
+    if (status == HITHER_OK)
+        status = hither_embedder_builtin(&e.embedder, &err);
+    if (status == HITHER_OK) {
+        size_t bytes = (size_t)LINES_AT_ONCE * hither_embedder_dim(e.embedder) * sizeof(float);
+        e.vectors = ht_alloc(bytes);
+        status = e.vectors ? ht_reader_skip_bom(&e.reader, &err) : ht_fail_nomem(&err, bytes, "vectors");
+    }
+    while (status == HITHER_OK && more && !end) {
+        status = gather(&e, &end, &err);
+        if (status == HITHER_OK && e.texts.count)
+            status = embed_lines(&e, &more, &err);
+    }
+    ht_release(e.vectors);
+    ht_column_clear(&e.texts);
+    ht_buf_clear(&e.out);
+    hither_embedder_close(e.embedder);
+    ht_reader_close(&e.reader);
+    return status == HITHER_OK ? HT_EXIT_OK : ht_report(status, &err);
+}

@@ -1,0 +1,260 @@
+/* cmd_search.c: search. The query is a text, the vectors of a file, or rows named by id. */
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "commands.h"
+#include "database.h"
+#include "import.h"
+#include "rows.h"
+
+enum { QUERIES_AT_ONCE = 64 };
+
+typedef struct searcher {
+    const ht_args *args;
+    ht_opened opened;
+    const char *text, *id;
+    uint32_t k;
+} searcher;
+
+/* ---- vectors from a file */
+
+/* A JSON array of numbers a line. */
+static hither_status read_json_vectors(ht_reader *r, ht_buf *out, size_t *rows, uint32_t *dim, hither_error *err) {
+    uint64_t number = 0;
+    for (;;) {
+        ht_line line;
+        bool end;
+        HT_TRY(ht_reader_line(r, HT_IMPORT_MAX_LINE, false, &line, &end, err));
+        if (end)
+            return HITHER_OK;
+        number++;
+        while (line.bytes && strchr(" \t\r", line.data[line.bytes - 1]))
+            line.bytes--;
+        while (line.bytes && strchr(" \t", *line.data))
+            line.data++, line.bytes--;
+        if (!line.bytes)
+            continue;
+        char where[160];
+        snprintf(where, sizeof where, "%.100s: line %llu", r->name, (unsigned long long)number);
+        json_t *parsed;
+        size_t before = out->size;
+        HT_TRY(ht_json_parse(line.data, line.bytes, HT_IMPORT_MAX_LINE, where, &parsed, err));
+        json_decref(parsed);
+        HT_TRY(ht_json_vector(line.data, line.bytes, where, out, err));
+        size_t have = (out->size - before) / sizeof(float);
+        if (*rows && have != *dim)
+            return ht_fail(err, HITHER_DIMENSION, "%s: the vector has %zu dimensions, those before it %u", where, have,
+                           *dim);
+        *dim = (uint32_t)have;
+        ++*rows;
+    }
+}
+
+/* By its first byte the file is an .npy array or lines of JSON. */
+static hither_status read_vectors(const char *path, float **out, size_t *rows, uint32_t *dim, hither_error *err) {
+    ht_reader r;
+    HT_TRY(ht_reader_open(&r, path, err));
+    hither_status status = HITHER_OK;
+    int first = ht_reader_byte(&r, &status, err);
+    if (first >= 0) { /* back it goes: the byte still stands before r.begin */
+        r.begin--;
+        r.consumed--;
+    }
+    ht_buf all;
+    ht_buf_init(&all, SIZE_MAX / 2);
+    *rows = 0;
+    if (status == HITHER_OK && first == 0x93) {
+        status = ht_npy_read(&r, out, rows, dim, err);
+    } else if (status == HITHER_OK) {
+        status = read_json_vectors(&r, &all, rows, dim, err);
+        if (status == HITHER_OK && !*rows)
+            status =
+                ht_fail(err, HITHER_SYNTAX, "%s holds no vectors; an .npy array or JSON arrays are wanted", r.name);
+    }
+    ht_reader_close(&r);
+    if (status == HITHER_OK && first != 0x93)
+        *out = (void *)all.data;
+    else
+        ht_buf_clear(&all);
+    return status;
+}
+
+/* ---- printing */
+
+static bool larger_is_nearer(const searcher *s) {
+    return s->opened.facts.metric == HITHER_COSINE || s->opened.facts.metric == HITHER_DOT;
+}
+
+static void query_json(ht_buf *out, const searcher *s, size_t query) {
+    int64_t number;
+    if (s->text)
+        ht_json_text(out, s->text, strlen(s->text));
+    else if (s->id && s->opened.facts.ids == HT_IDS_INT && ht_canonical_int(s->id, strlen(s->id), &number))
+        ht_buf_printf(out, "%lld", (long long)number);
+    else if (s->id)
+        ht_json_text(out, s->id, strlen(s->id));
+    else
+        ht_buf_printf(out, "%zu", query);
+}
+
+static bool print_json(const searcher *s, const ht_rows *rows, size_t query) {
+    ht_buf out;
+    ht_buf_init(&out, SIZE_MAX / 2);
+    for (size_t i = 0; i < rows->count; i++) {
+        ht_buf_puts(&out, "{\"query\":");
+        query_json(&out, s, query);
+        ht_buf_printf(&out, ",\"rank\":%zu,\"id\":", i + 1);
+        ht_json_id(&out, &rows->ids, i);
+        ht_buf_puts(&out, ",\"distance\":");
+        ht_json_float(&out, rows->distances[i]);
+        ht_row_json_payload(&out, rows, i);
+        ht_buf_puts(&out, "}\n");
+    }
+    bool fine = ht_out_buf(&out);
+    ht_buf_clear(&out);
+    return fine;
+}
+
+static void show_score(ht_buf *out, const searcher *s, float distance) {
+    if (s->opened.facts.metric == HITHER_COSINE)
+        ht_buf_printf(out, "%10.4f", 1.0 - (double)distance);
+    else
+        ht_buf_printf(out, "%10.5g", larger_is_nearer(s) ? -(double)distance : (double)distance);
+}
+
+static unsigned id_width(const ht_rows *rows) {
+    unsigned widest = 2;
+    ht_buf id;
+    ht_buf_init(&id, SIZE_MAX / 2);
+    for (size_t i = 0; i < rows->count; i++) {
+        ht_show_id(&id, &rows->ids, i);
+        unsigned columns = ht_columns(id.data, id.size);
+        widest = columns > widest ? columns : widest;
+        ht_buf_reset(&id);
+    }
+    ht_buf_clear(&id);
+    return widest < 24 ? widest : 24;
+}
+
+static bool print_people(const searcher *s, const ht_rows *rows, size_t query, size_t queries) {
+    ht_buf out;
+    ht_buf_init(&out, SIZE_MAX / 2);
+    if (queries > 1)
+        ht_buf_printf(&out, "%squery %zu\n", query ? "\n" : "", query);
+    const unsigned width = id_width(rows);
+    if (rows->count) {
+        ht_show_dim(&out, true);
+        ht_buf_printf(&out, "%4s  %10s  %-*s  %s\n", "rank", larger_is_nearer(s) ? "similarity" : "distance",
+                      (int)width, "id", "document");
+        ht_show_dim(&out, false);
+    }
+    for (size_t i = 0; i < rows->count; i++) {
+        ht_buf_printf(&out, "%4zu  ", i + 1);
+        show_score(&out, s, rows->distances[i]);
+        ht_buf_puts(&out, "  ");
+        size_t start = out.size;
+        ht_show_id(&out, &rows->ids, i);
+        unsigned columns = ht_columns(out.data + start, out.size - start);
+        ht_buf_printf(&out, "%*s  ", columns < width ? (int)(width - columns) : 0, "");
+        ht_row_payload(&out, rows, i, 20 + width);
+    }
+    bool fine = ht_out_buf(&out);
+    ht_buf_clear(&out);
+    return fine;
+}
+
+static bool print_hits(const searcher *s, const hither_result *result, size_t first, size_t queries) {
+    for (size_t g = 0; g < hither_result_groups(result); g++) {
+        ht_rows rows = ht_rows_of(result, g);
+        bool json = ht_args_has(s->args, HT_OPT_JSON);
+        if (!(json ? print_json(s, &rows, first + g) : print_people(s, &rows, first + g, queries)))
+            return false;
+    }
+    return true;
+}
+
+/* ---- searching */
+
+static hither_status search(const searcher *s, const hither_query *query, size_t first, size_t queries, bool *more,
+                            hither_error *err) {
+    hither_result *result;
+    HT_TRY(hither_collection_search(s->opened.collection, query, s->k, NULL, &result, err));
+    *more = print_hits(s, result, first, queries);
+    if (*more && ht_out_terminal()->tty && !hither_result_count(result, 0))
+        ht_say("\"%s\" is empty", s->args->operands[1]);
+    hither_result_free(result);
+    return HITHER_OK;
+}
+
+static hither_status search_text(const searcher *s, hither_error *err) {
+    bool more;
+    ht_column texts;
+    ht_column_init(&texts);
+    ht_column_add(&texts, s->text, strlen(s->text));
+    hither_status status = ht_column_check(&texts, err);
+    hither_query query = {.size = sizeof query, .texts = ht_column_view(&texts)};
+    if (status == HITHER_OK)
+        status = search(s, &query, 0, 1, &more, err);
+    ht_column_clear(&texts);
+    return status;
+}
+
+static hither_status search_id(const searcher *s, hither_error *err) {
+    bool more;
+    ht_id_list list;
+    ht_id_list_init(&list, s->opened.facts.ids == HT_IDS_INT);
+    hither_status status = HITHER_OK;
+    if (!ht_id_list_type(&list, &s->opened.facts, s->id))
+        status = ht_fail(err, HITHER_NOT_FOUND, "no row with id %.100s in \"%.100s\"", s->id, s->args->operands[1]);
+    if (status == HITHER_OK)
+        status = ht_id_list_check(&list, err);
+    hither_query query = {.size = sizeof query, .ids = ht_id_list_view(&list)};
+    if (status == HITHER_OK)
+        status = search(s, &query, 0, 1, &more, err);
+    ht_id_list_clear(&list);
+    return status;
+}
+
+static hither_status search_vectors(const searcher *s, const char *path, hither_error *err) {
+    float *vectors = NULL;
+    size_t rows = 0;
+    uint32_t dim = 0;
+    bool more = true;
+    HT_TRY(read_vectors(path, &vectors, &rows, &dim, err));
+    hither_status status = HITHER_OK;
+    if (rows && dim != s->opened.facts.dim)
+        status = ht_fail(err, HITHER_DIMENSION, "%.100s: the vectors have %u dimensions, collection \"%.80s\" has %u",
+                         path, dim, s->args->operands[1], s->opened.facts.dim);
+    for (size_t i = 0; status == HITHER_OK && more && i < rows; i += QUERIES_AT_ONCE) {
+        hither_query query = {.size = sizeof query};
+        query.vectors = (hither_matrix){
+            .data = vectors + i * dim, .rows = ht_min_size(rows - i, QUERIES_AT_ONCE), .dim = dim, .dtype = HITHER_F32};
+        status = search(s, &query, i, rows, &more, err);
+    }
+    ht_release(vectors);
+    return status;
+}
+
+int ht_run_search(const ht_args *args) {
+    hither_error err;
+    searcher s = {.args = args,
+                  .text = args->count == 3 ? args->operands[2] : NULL,
+                  .id = ht_args_text(args, HT_OPT_ID, NULL),
+                  .k = (uint32_t)ht_args_number(args, HT_OPT_K, 10)};
+    const char *file = ht_args_text(args, HT_OPT_VECTOR, NULL);
+    if ((s.text != NULL) + (s.id != NULL) + (file != NULL) != 1) {
+        ht_say("search: one query is wanted: a text, --vector FILE or --id ID");
+        return HT_EXIT_USAGE;
+    }
+    hither_status status = ht_open_both(args->operands[0], args->operands[1], HT_OPEN_READ, &s.opened, &err);
+    if (status == HITHER_OK) {
+        status = s.text ? search_text(&s, &err) : s.id ? search_id(&s, &err) : search_vectors(&s, file, &err);
+        ht_close_both(&s.opened);
+    }
+    if (status == HITHER_OK)
+        return HT_EXIT_OK;
+    ht_out_flush();
+    return ht_report(status, &err);
+}

@@ -1,0 +1,201 @@
+/*
+ * commands.c: the table of commands, the one place where their names, operands, options and help are written down.
+ * Add a row here and the function that runs it; parsing, --help, the man page and their tests follow.
+ */
+#include "commands.h"
+
+#define END_OF_OPTIONS                                                                                                 \
+    { 0, NULL, 0, HT_KIND_FLAG, NULL, NULL, 0, 0 }
+#define OPTION_METRIC(text)                                                                                            \
+    { HT_OPT_METRIC, "metric", 'm', HT_KIND_CHOICE, "cosine|dot|l2|l1", text, 0, 0 }
+#define OPTION_K(text)                                                                                                 \
+    { HT_OPT_K, "k", 'k', HT_KIND_NUMBER, "N", text, 1, HITHER_MAX_K }
+#define OPTION_JSON(text)                                                                                              \
+    { HT_OPT_JSON, "json", 'j', HT_KIND_FLAG, NULL, text, 0, 0 }
+#define OPTION_VECTORS(text)                                                                                           \
+    { HT_OPT_VECTORS, "vectors", 0, HT_KIND_FLAG, NULL, text, 0, 0 }
+
+static const ht_option no_options[] = {END_OF_OPTIONS};
+
+static const ht_option create_options[] = {
+    {HT_OPT_DIM, "dim", 'd', HT_KIND_NUMBER, "N",
+     "dimensions of its vectors; without it the collection is for texts and embeds them with the built-in embedder", 1,
+     HITHER_MAX_DIM},
+    OPTION_METRIC("what near means (default cosine)"),
+    {HT_OPT_DTYPE, "dtype", 0, HT_KIND_CHOICE, "f32", "how a dimension is stored (default f32)", 0, 0},
+    END_OF_OPTIONS};
+
+static const ht_option json_options[] = {OPTION_JSON("print JSON, one object a line"), END_OF_OPTIONS};
+
+static const ht_option import_options[] = {
+    {HT_OPT_FORMAT, "format", 'f', HT_KIND_CHOICE, "text|jsonl|csv|npy",
+     "what FILE holds (default: by its extension; text if that is unknown or there is none)", 0, 0},
+    {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "FIELD",
+     "field with the id (default \"id\"; where rows have none, the line number in JSONL and the row number in CSV)", 0,
+     0},
+    {HT_OPT_TEXT, "text", 0, HT_KIND_TEXT, "FIELD", "field with the text (default \"document\", else \"text\")", 0, 0},
+    {HT_OPT_VECTOR, "vector", 0, HT_KIND_TEXT, "FIELD",
+     "field with the vector, an array of numbers (default \"vector\", else \"embedding\")", 0, 0},
+    {HT_OPT_IDS, "ids", 0, HT_KIND_TEXT, "IDFILE", "npy: one id a line, for row 0, 1, ... (default: the row number)", 0,
+     0},
+    {HT_OPT_ID_TYPE, "id-type", 0, HT_KIND_CHOICE, "int|text",
+     "make the ids integers or strings (default: what the collection has; for a new one integers where all ids of the "
+     "first batch are)",
+     0, 0},
+    OPTION_METRIC("metric of a collection made by this import (default cosine)"),
+    {HT_OPT_BATCH, "batch", 0, HT_KIND_NUMBER, "N", "rows a transaction (default 1000)", 1, 1000000},
+    END_OF_OPTIONS};
+
+static const ht_option search_options[] = {
+    OPTION_K("how many rows to find (default 10)"),
+    {HT_OPT_VECTOR, "vector", 0, HT_KIND_TEXT, "FILE",
+     "search by the vectors in FILE: an .npy array, or a JSON array of numbers a line; - is standard input", 0, 0},
+    {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "ID", "search by the vector of the row with this id", 0, 0},
+    OPTION_JSON("print one JSON object a hit"),
+    END_OF_OPTIONS};
+
+static const ht_option get_options[] = {OPTION_VECTORS("print the vectors too"),
+                                        OPTION_JSON("print one JSON object a row"), END_OF_OPTIONS};
+
+static const ht_option scan_options[] = {
+    {HT_OPT_LIMIT, "limit", 'n', HT_KIND_NUMBER, "N", "stop after N rows", 0, UINT64_MAX},
+    OPTION_VECTORS("print the vectors too"),
+    OPTION_JSON("print one JSON object a row"),
+    END_OF_OPTIONS};
+
+static const ht_option export_options[] = {
+    {HT_OPT_OUTPUT, "output", 'o', HT_KIND_TEXT, "FILE",
+     "write to FILE, whole or not at all (default: standard output)", 0, 0},
+    {HT_OPT_FORMAT, "format", 'f', HT_KIND_CHOICE, "jsonl|csv|npy", "format (default: by FILE's extension, else jsonl)",
+     0, 0},
+    OPTION_VECTORS("jsonl and csv: write the vectors too"),
+    {HT_OPT_IDS, "ids", 0, HT_KIND_TEXT, "IDFILE", "npy: write the ids to IDFILE, one a line", 0, 0},
+    {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "FIELD", "name of the id's field (default \"id\")", 0, 0},
+    {HT_OPT_TEXT, "text", 0, HT_KIND_TEXT, "FIELD", "name of the document's field (default \"document\")", 0, 0},
+    {HT_OPT_VECTOR, "vector", 0, HT_KIND_TEXT, "FIELD", "name of the vector's field (default \"vector\")", 0, 0},
+    END_OF_OPTIONS};
+
+static const ht_option watch_options[] = {
+    {HT_OPT_WINDOW, "window", 'w', HT_KIND_NUMBER, "N", "lines remembered (default 16384)", 1, 16777216},
+    {HT_OPT_WARMUP, "warmup", 0, HT_KIND_NUMBER, "N", "lines learned before the first alarm (default 200)", 0,
+     UINT64_MAX},
+    {HT_OPT_RARE, "rare", 0, HT_KIND_NUMBER, "N",
+     "call a form rare while the window holds at most N lines of it; 0: only new forms (default 1)", 0, 16777216},
+    {HT_OPT_THRESHOLD, "threshold", 't', HT_KIND_REAL, "X", "print only lines with a score of at least X (default 0)",
+     0, 0},
+    OPTION_JSON("print one JSON object an alarm: score, reason, line, nearest, count, number"),
+    END_OF_OPTIONS};
+
+static const ht_option knn_options[] = {OPTION_K("how many rows to find (default 10)"),
+                                        OPTION_METRIC("what near means (default cosine)"),
+                                        OPTION_JSON("print one JSON object a query"), END_OF_OPTIONS};
+
+static const ht_option help_options[] = {
+    {HT_OPT_MAN, "man", 0, HT_KIND_FLAG, NULL, "print the man page, as roff", 0, 0}, END_OF_OPTIONS};
+
+const ht_command ht_commands[] = {
+    {"import", "DB NAME FILE|-", 3, 3, "read rows from a file into a collection",
+     "Reads rows from FILE, or from standard input, into collection NAME of the database folder DB. Both are made when "
+     "they are missing. Rows whose id is known are replaced. Rows are written in batches; each is durable, and visible "
+     "to others, as a whole. On an error in the input the batches before it stay, and the message says how many rows "
+     "that is.\n\n"
+     "text: every line is a document, with the line number as its id. jsonl: every line is a JSON object; fields other "
+     "than id, text and vector become the row's metadata as they stand. csv: RFC 4180 with a header line; other "
+     "columns "
+     "become metadata, numbers where the cell is an unquoted number, left out where it is empty and unquoted, strings "
+     "otherwise. npy: a two-dimensional array of float16, float32 or float64.\n\n"
+     "A row with a vector is stored with that vector; a row with only a text is embedded by the collection's embedder. "
+     "On a terminal the progress is shown; in a pipe import is silent.",
+     "hither import notes.hither notes lines.txt\n"
+     "hither import notes.hither glosses glosses.jsonl --text gloss --id lemma\n"
+     "hither import notes.hither images vectors.npy --ids names.txt --metric l2\n"
+     "zcat dump.jsonl.gz | hither import notes.hither dump - --format jsonl",
+     import_options, ht_run_import},
+    {"search", "DB NAME [TEXT]", 2, 3, "find the rows nearest to a text, a vector or a row",
+     "Prints the rows of collection NAME nearest to TEXT, nearest first: rank, similarity (cosine and dot: larger is "
+     "nearer) or distance (l2 and l1: smaller is nearer), id, document, and metadata. The answer is exact.\n\n"
+     "With --json a hit is {\"query\", \"rank\", \"id\", \"distance\", \"metadata\", \"document\"}; query is the text, "
+     "the "
+     "id, or the number of the vector counted from 0; distance is smaller for nearer rows under every metric.",
+     "hither search notes.hither notes \"a bird of prey\" -k 5\n"
+     "hither search notes.hither notes --id 17 --json\n"
+     "hither search notes.hither images --vector queries.npy",
+     search_options, ht_run_search},
+    {"get", "DB NAME ID...", 3, SIZE_MAX, "print rows by id",
+     "Prints the rows with these ids, in the order asked. Ids that are not there are named on standard error, and the "
+     "exit status is 1. An id that begins with a dash stands after --.",
+     "hither get notes.hither notes 17 18\nhither get notes.hither glosses hawk --json", get_options, ht_run_get},
+    {"delete", "DB NAME ID...", 3, SIZE_MAX, "delete rows by id",
+     "Deletes the rows with these ids, in one transaction, and says how many there were. Unknown ids are passed over.",
+     "hither delete notes.hither notes 17 18", no_options, ht_run_delete},
+    {"count", "DB NAME", 2, 2, "print the number of rows", "Prints the number of rows of collection NAME.", NULL,
+     no_options, ht_run_count},
+    {"scan", "DB NAME", 2, 2, "print rows in order of writing",
+     "Prints the rows of collection NAME in the order they were written.", "hither scan notes.hither notes --limit 3",
+     scan_options, ht_run_scan},
+    {"export", "DB NAME", 2, 2, "write a collection to a file",
+     "Writes all rows of collection NAME. What is written, import reads back: jsonl with --vectors is complete; csv "
+     "keeps what fits a table (texts and numbers; other metadata values as JSON text); npy holds the vectors, and "
+     "--ids the ids.\n\n"
+     "jsonl: the metadata's fields stand beside \"id\", \"document\" and \"vector\"; where one has such a name itself, "
+     "choose another name by --id, --text or --vector, and give import the same.",
+     "hither export notes.hither notes > notes.jsonl\n"
+     "hither export notes.hither notes -o notes.csv\n"
+     "hither export notes.hither notes -o notes.npy --ids names.txt",
+     export_options, ht_run_export},
+    {"create", "DB NAME", 2, 2, "make an empty collection",
+     "Makes collection NAME in the database folder DB, and the folder when it is missing. import does this too.",
+     "hither create notes.hither images --dim 512 --metric l2", create_options, ht_run_create},
+    {"list", "DB", 1, 1, "list the collections", "Lists the collections of DB by name.", NULL, json_options,
+     ht_run_list},
+    {"rename", "DB OLD NEW", 3, 3, "rename a collection", "Renames collection OLD to NEW.", NULL, no_options,
+     ht_run_rename},
+    {"drop", "DB NAME", 2, 2, "remove a collection and its rows", "Removes collection NAME and all its rows.", NULL,
+     no_options, ht_run_drop},
+    {"info", "DB [NAME]", 1, 2, "say what a database or a collection is",
+     "Prints facts about the database, or about collection NAME.", NULL, json_options, ht_run_info},
+    {"verify", "DB", 1, 1, "check every byte of a database",
+     "Reads every committed byte of DB and checks it against its checksums. Prints \"ok: ...\" and ends with 0, or "
+     "prints one line for each damaged place and ends with 3. Nothing is changed.",
+     NULL, no_options, ht_run_verify},
+    {"watch", "[FILE...]", 0, SIZE_MAX, "print the lines of a stream that are new or rare",
+     "Reads lines from standard input, or from the files one after another, and prints those whose form was not seen, "
+     "or hardly, among the lines before: score, reason, line, and the nearest known line. Numbers, addresses, times "
+     "and the like are masked before lines are compared. The higher the score, the newer the line.\n\n"
+     "The first lines are learned without alarms. Nothing is written to disk. Lines that are not UTF-8, hold NUL bytes "
+     "or are longer than 64 KiB are taken as well as can be, and counted on standard error at the end.",
+     "tail -f app.log | hither watch\nhither watch --json --rare 0 /var/log/dpkg.log", watch_options, ht_run_watch},
+    {"knn", "BASE.npy QUERIES.npy", 2, 2, "nearest rows of one array to those of another",
+     "Prints, for each row of QUERIES.npy, the nearest rows of BASE.npy: row numbers, counted from 0, and distances "
+     "(smaller is nearer). No database is made. The answer is exact.\n\n"
+     "With --json a query is {\"query\", \"labels\", \"distances\"}.",
+     "hither knn base.npy queries.npy -k 3 --metric l2", knn_options, ht_run_knn},
+    {"embed", "[FILE|-]", 0, 1, "turn lines of text into vectors",
+     "Prints the built-in embedder's vector of each line of FILE or standard input, as one JSON array a line.",
+     "echo \"a bird of prey\" | hither embed", no_options, ht_run_embed},
+    {"help", "[COMMAND]", 0, 1, "print help", "Prints help about hither or about COMMAND.", NULL, help_options,
+     ht_run_help},
+};
+const size_t ht_commands_count = sizeof ht_commands / sizeof *ht_commands;
+
+const char ht_about_line[] = "hither keeps vectors, texts and metadata in a folder and finds what is near.";
+
+const char ht_about[] =
+    "hither is an embedded vector engine: no server, no network, no model to download. A database is a folder, by "
+    "convention NAME.hither, that holds named collections. A row of a collection has an id (an integer or a string), a "
+    "vector, and where wanted a document (text) and metadata (a JSON object). Texts are embedded by the built-in "
+    "embedder, which finds texts that share words or parts of words, not texts that share a meaning.\n\n"
+    "One process at a time may write to a database; any number may read beside it.";
+
+const ht_man_section ht_man_sections[] = {
+    {"EXIT STATUS",
+     "0: done. 1: an error, named on standard error with its status in parentheses, e.g. (NOT_FOUND). 2: "
+     "the command line is wrong. 3: verify found damage. 130: interrupted; what import had reported as "
+     "written stays. A reader that closes its end of the pipe is not an error."},
+    {"ENVIRONMENT",
+     "HITHER_SIMD caps the instruction sets in use, e.g. scalar or avx2. HITHER_THREADS caps the threads. "
+     "NO_COLOR, when set and not empty, turns colours off; they are used on a terminal only. COLUMNS is "
+     "the width of a terminal that does not tell its own."},
+    {"FILES", "NAME.hither/ is a database. Nothing else is read or written, but the files named on the command line."},
+};
+const size_t ht_man_sections_count = sizeof ht_man_sections / sizeof *ht_man_sections;

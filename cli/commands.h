@@ -1,0 +1,36 @@
+/*
+ * commands.h: the functions behind the table of commands, and the texts of help that belong to none of them. Each
+ * returns the exit status. Main thread.
+ */
+#ifndef HT_CLI_COMMANDS_H
+#define HT_CLI_COMMANDS_H
+
+#include "args.h"
+
+int ht_run_count(const ht_args *args);
+int ht_run_create(const ht_args *args);
+int ht_run_delete(const ht_args *args);
+int ht_run_drop(const ht_args *args);
+int ht_run_embed(const ht_args *args);
+int ht_run_export(const ht_args *args);
+int ht_run_get(const ht_args *args);
+int ht_run_help(const ht_args *args);
+int ht_run_import(const ht_args *args);
+int ht_run_info(const ht_args *args);
+int ht_run_knn(const ht_args *args);
+int ht_run_list(const ht_args *args);
+int ht_run_rename(const ht_args *args);
+int ht_run_scan(const ht_args *args);
+int ht_run_search(const ht_args *args);
+int ht_run_verify(const ht_args *args);
+int ht_run_watch(const ht_args *args);
+
+typedef struct ht_man_section {
+    const char *title, *text;
+} ht_man_section;
+
+extern const char ht_about_line[], ht_about[];
+extern const ht_man_section ht_man_sections[];
+extern const size_t ht_man_sections_count;
+
+#endif

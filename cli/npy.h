@@ -1,0 +1,33 @@
+/*
+ * npy.h: numpy's .npy files, versions 1 to 3, strictly: little-endian float16, float32 and float64, one or two
+ * dimensions, C order. Everything else is refused by name; nothing is ever executed or unpickled. One thread.
+ */
+#ifndef HT_CLI_NPY_H
+#define HT_CLI_NPY_H
+
+#include "reader.h"
+
+typedef struct ht_npy {
+    ht_reader *reader;
+    unsigned item; /* bytes an element: 2, 4 or 8 */
+    bool flat;     /* one dimension: a single row */
+    uint64_t rows, next;
+    uint32_t dim;
+    char *raw; /* one row as it stands in the file */
+} ht_npy;
+
+/* Reads the header. SYNTAX, UNSUPPORTED, TOO_LARGE; CORRUPT when a file's size does not fit its shape. */
+HT_NODISCARD hither_status ht_npy_open(ht_npy *npy, ht_reader *r, hither_error *err);
+void ht_npy_close(ht_npy *npy);
+
+/* The next row, as dim floats; there is one while npy->next < npy->rows. After the last row the input must end.
+ * NOT_FINITE and CORRUPT name the row, counted from 0. */
+HT_NODISCARD hither_status ht_npy_row(ht_npy *npy, float *out, hither_error *err);
+
+/* The whole array, the caller's to release. */
+HT_NODISCARD hither_status ht_npy_read(ht_reader *r, float **out, size_t *rows, uint32_t *dim, hither_error *err);
+
+/* The header of a float32 array; rows follow it, packed. */
+void ht_npy_header(ht_buf *out, uint64_t rows, uint32_t dim);
+
+#endif

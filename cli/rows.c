@@ -1,0 +1,97 @@
+/* rows.c: see rows.h. */
+#include "rows.h"
+
+#include <limits.h>
+
+ht_rows ht_rows_of(const hither_result *result, size_t group) {
+    return (ht_rows){.count = hither_result_count(result, group),
+                     .ids = hither_result_ids(result, group),
+                     .distances = hither_result_distances(result, group),
+                     .vectors = hither_result_vectors(result, group),
+                     .metadata = hither_result_metadata(result, group),
+                     .documents = hither_result_documents(result, group)};
+}
+
+void ht_row_json_vector(ht_buf *out, const ht_rows *rows, size_t i) {
+    const hither_matrix *m = &rows->vectors;
+    const size_t stride = m->stride ? m->stride : m->dim * sizeof(float);
+    const float *vector = (const void *)((const char *)m->data + i * stride);
+    ht_buf_putc(out, '[');
+    for (size_t j = 0; j < m->dim; j++) {
+        if (j)
+            ht_buf_putc(out, ',');
+        ht_json_float(out, vector[j]);
+    }
+    ht_buf_putc(out, ']');
+}
+
+void ht_row_json_payload(ht_buf *out, const ht_rows *rows, size_t i) {
+    ht_text metadata = ht_strings_at(&rows->metadata, i), document = ht_strings_at(&rows->documents, i);
+    ht_buf_puts(out, ",\"metadata\":");
+    if (metadata.data)
+        ht_buf_put(out, metadata.data, metadata.bytes);
+    else
+        ht_buf_puts(out, "null");
+    ht_buf_puts(out, ",\"document\":");
+    if (document.data)
+        ht_buf_json_string(out, document.data, document.bytes);
+    else
+        ht_buf_puts(out, "null");
+}
+
+void ht_row_json(ht_buf *out, const ht_rows *rows, size_t i) {
+    ht_buf_puts(out, "{\"id\":");
+    ht_json_id(out, &rows->ids, i);
+    ht_row_json_payload(out, rows, i);
+    if (rows->vectors.data) {
+        ht_buf_puts(out, ",\"vector\":");
+        ht_row_json_vector(out, rows, i);
+    }
+    ht_buf_putc(out, '}');
+}
+
+static void label(ht_buf *out, const char *name) {
+    ht_show_dim(out, true);
+    ht_buf_printf(out, "%-10s", name);
+    ht_show_dim(out, false);
+}
+
+void ht_row_block(ht_buf *out, const ht_rows *rows, size_t i) {
+    ht_text metadata = ht_strings_at(&rows->metadata, i), document = ht_strings_at(&rows->documents, i);
+    label(out, "id");
+    ht_show_bold(out, true);
+    ht_show_id(out, &rows->ids, i);
+    ht_show_bold(out, false);
+    ht_buf_putc(out, '\n');
+    if (document.data) {
+        label(out, "document");
+        ht_show_block(out, document.data, document.bytes);
+        ht_buf_putc(out, '\n');
+    }
+    if (metadata.data) {
+        label(out, "metadata");
+        ht_show_block(out, metadata.data, metadata.bytes);
+        ht_buf_putc(out, '\n');
+    }
+    if (rows->vectors.data) {
+        label(out, "vector");
+        ht_row_json_vector(out, rows, i);
+        ht_buf_putc(out, '\n');
+    }
+}
+
+void ht_row_payload(ht_buf *out, const ht_rows *rows, size_t i, unsigned used) {
+    unsigned width = ht_out_terminal()->width;
+    unsigned room = width == UINT_MAX ? UINT_MAX : width > used + 20 ? width - used : 20;
+    ht_text metadata = ht_strings_at(&rows->metadata, i), document = ht_strings_at(&rows->documents, i);
+    if (document.data)
+        ht_show_text(out, document.data, document.bytes, room);
+    if (metadata.data) {
+        if (document.data)
+            ht_buf_printf(out, "\n%*s", (int)used, "");
+        ht_show_dim(out, true);
+        ht_show_text(out, metadata.data, metadata.bytes, room);
+        ht_show_dim(out, false);
+    }
+    ht_buf_putc(out, '\n');
+}

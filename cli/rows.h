@@ -1,0 +1,31 @@
+/*
+ * rows.h: how a row is shown: as one JSON object, as a block with all of it, or as a line. Shared by get, scan and
+ * search. Main thread.
+ */
+#ifndef HT_CLI_ROWS_H
+#define HT_CLI_ROWS_H
+
+#include "output.h"
+
+/* A group of a result with its columns at hand. */
+typedef struct ht_rows {
+    size_t count;
+    hither_ids ids;
+    const float *distances;
+    hither_matrix vectors;
+    hither_strings metadata, documents;
+} ht_rows;
+ht_rows ht_rows_of(const hither_result *result, size_t group);
+
+/* {"id":..,"metadata":..,"document":..} and "vector" if the result has vectors; no line end. */
+void ht_row_json(ht_buf *out, const ht_rows *rows, size_t i);
+/* ,"metadata":..,"document":.. of an object that has begun. */
+void ht_row_json_payload(ht_buf *out, const ht_rows *rows, size_t i);
+/* [0.1,0.2] */
+void ht_row_json_vector(ht_buf *out, const ht_rows *rows, size_t i);
+/* Lines "id", "document", "metadata", "vector", as far as the row has them. */
+void ht_row_block(ht_buf *out, const ht_rows *rows, size_t i);
+/* The document from column `used` on, cut to the terminal, then the metadata dimmed on a line of its own, indented. */
+void ht_row_payload(ht_buf *out, const ht_rows *rows, size_t i, unsigned used);
+
+#endif
