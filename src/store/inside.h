@@ -29,6 +29,7 @@ typedef enum ht_sql {
     SQL_COLLECTION_RENAME,
     SQL_COLLECTION_DROP,
     SQL_FIELD_ADD,
+    SQL_FIELD_GET,
     SQL_FIELDS_DROP,
     SQL_SEGMENTS,
     SQL_SEGMENT_SET,
@@ -137,6 +138,8 @@ typedef struct ht_segment_entry {
 /* The segments of a collection, by first slot; *out is the caller's to release. */
 HT_NODISCARD hither_status ht_segments_list(ht_conn *conn, const ht_collection_row *collection, ht_segment_entry **out,
                                             size_t *count, hither_error *err);
+/* CORRUPT if the log holds durable commits that SQLite, opening it, would drop. Before the writer's connection is. */
+HT_NODISCARD hither_status ht_log_check(ht_store *store, hither_error *err);
 HT_NODISCARD hither_status ht_segments_recover(ht_store *store, hither_error *err);
 HT_NODISCARD hither_status ht_segment_load(ht_store *store, const ht_segment_entry *entry, ht_segment **out,
                                            hither_error *err);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "store/inside.h"
+#include "store/wal.h"
 
 enum { TAIL_ROWS = 1000, ATTEMPTS = 3 };
 
@@ -121,6 +122,38 @@ hither_status ht_store_segments(ht_store *store, int64_t cid, ht_segment ***out,
 }
 
 /* ---- at open, by the writer */
+
+static hither_status read_log(void *ctx, void *data, size_t bytes, uint64_t offset, hither_error *err) {
+    ht_file *file = ctx;
+    return file->io->read_at(file, data, bytes, offset, err);
+}
+
+hither_status ht_log_check(ht_store *store, hither_error *err) {
+    const ht_io *io = store->io;
+    char *path = ht_path_join(store->path, "catalog-wal");
+    if (!path)
+        return ht_fail_nomem(err, strlen(store->path), "a path");
+    ht_file *file = NULL;
+    ht_wal wal = {.read = read_log};
+    ht_wal_scan scan = {0};
+    hither_status status = io->open(io->ctx, path, 0, &file, err);
+    if (status == HITHER_OK) {
+        wal.ctx = file;
+        status = io->size(file, &wal.bytes, err);
+        if (status == HITHER_OK)
+            status = ht_wal_scan_file(&wal, &scan, err);
+        io->close(file);
+    } else if (status == HITHER_NOT_FOUND) {
+        status = HITHER_OK;
+    }
+    ht_release(path);
+    if (status == HITHER_OK && scan.damaged)
+        return ht_fail(err, HITHER_CORRUPT,
+                       "catalog-wal: frame %" PRIu32 " (offset %" PRIu64 ") fails its checksum, and commits after it "
+                       "would be lost; restore it from a copy",
+                       scan.good + 1, HT_WAL_HEADER + (uint64_t)scan.good * HT_WAL_FRAME);
+    return status;
+}
 
 typedef struct known {
     ht_store *store;

@@ -8,7 +8,11 @@
 
 #include "store/store.h"
 
-enum { HT_SEGMENT_HEADER_BYTES = 4096, HT_SEGMENT_DENSE = 0 /* the layout: row of slot s at s - first_slot */ };
+enum {
+    HT_SEGMENT_HEADER_BYTES = 4096,
+    HT_SEGMENT_DENSE = 0, /* the layout: row of slot s at s - first_slot */
+    HT_SEGMENT_WHOLE = 0  /* the state: every committed slot has its row in the catalog */
+};
 
 typedef struct ht_segment_header {
     int64_t cid, sid;

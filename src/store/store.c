@@ -210,6 +210,7 @@ static hither_status open_writer(ht_store *store, unsigned flags, uint32_t busy_
     /* Whoever had the lock may have made, or changed, what was judged. */
     HT_TRY(judge(store, flags, &fresh, err));
     HT_TRY(make_folders(store, fresh, err));
+    HT_TRY(ht_log_check(store, err));
     HT_TRY(ht_conn_open(store, store->catalog_path, SQLITE_OPEN_READWRITE, &store->writer, err));
     HT_TRY(ht_catalog_check(store->writer, err));
     HT_TRY(ht_segments_recover(store, err));

@@ -1,0 +1,434 @@
+/*
+ * verify.c: every committed byte, checked. One read transaction from begin to end, so that everything is judged as of
+ * one commit while the writer goes on. What cannot be read is a finding, not the end of the check.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "store/inside.h"
+#include "store/wal.h"
+
+enum { FINDINGS_A_SEGMENT = 100, INTEGRITY_ROWS = 100, SHM_BYTES = 32768, WAL_ATTEMPTS = 5 };
+
+typedef struct verify {
+    ht_store *store;
+    ht_conn *conn;
+    hither_status (*finding)(void *arg, const char *place, const char *problem);
+    void *arg;
+    hither_error *err;
+    hither_status stopped; /* what ended the check inside a walk, its message in err */
+    int64_t *sids;         /* of all segments of the catalog */
+    size_t sid_count, sid_room;
+} verify;
+
+static hither_status report(verify *v, const char *place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static hither_status report(verify *v, const char *place, const char *format, ...) {
+    char problem[300];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(problem, sizeof problem, format, args);
+    va_end(args);
+    return v->finding(v->arg, place, problem);
+}
+
+/* Makes a finding of a failure to read; only what says nothing about the files is passed on. */
+static hither_status absorb(verify *v, const char *place, hither_status status, const hither_error *why) {
+    if (status == HITHER_OK)
+        return HITHER_OK;
+    if (status == HITHER_NOMEM || status == HITHER_INTERRUPTED || status == HITHER_BUSY) {
+        if (v->err)
+            *v->err = *why;
+        return status;
+    }
+    return report(v, place, "%s", why->message);
+}
+
+/* ---- the catalog's log and pages */
+
+/* The index of the log in shared memory, as SQLite documents it. */
+typedef struct wal_index {
+    uint32_t frames;     /* committed ones */
+    uint32_t backfilled; /* of these, in the main file too */
+} wal_index;
+
+static bool read_index(sqlite3_file *file, wal_index *out) {
+    void volatile *region = NULL;
+    uint32_t words[25];
+    *out = (wal_index){0};
+    if (file->pMethods->xShmMap(file, 0, SHM_BYTES, 0, &region) != SQLITE_OK || !region)
+        return false;
+    /* Two copies of 48 bytes; while they differ somebody is writing. */
+    for (int attempt = 0; attempt < WAL_ATTEMPTS; attempt++) {
+        file->pMethods->xShmBarrier(file);
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+            words[i] = ((uint32_t volatile *)region)[i];
+        if (memcmp(words, words + 12, 48) == 0) {
+            *out = (wal_index){words[4], words[24]};
+            return true;
+        }
+    }
+    return false;
+}
+
+typedef struct log_walk {
+    sqlite3_file *file;
+    uint32_t after;       /* frames up to this one are in the main file */
+    unsigned char *newer; /* bit a page: the log has a newer version than the main file */
+    uint32_t pages;
+} log_walk;
+
+static hither_status read_log(void *ctx, void *data, size_t bytes, uint64_t offset, hither_error *err) {
+    log_walk *walk = ctx;
+    int rc = walk->file->pMethods->xRead(walk->file, data, (int)bytes, (sqlite3_int64)offset);
+    return rc == SQLITE_OK
+               ? HITHER_OK
+               : ht_fail(err, HITHER_IO, "the log cannot be read at offset %" PRIu64 " (SQLite error %d)", offset, rc);
+}
+
+static void note_frame(void *ctx, uint32_t number, uint32_t page) {
+    log_walk *walk = ctx;
+    if (number > walk->after && page >= 1 && page <= walk->pages)
+        walk->newer[(page - 1) / 8] = (unsigned char)(walk->newer[(page - 1) / 8] | 1u << (page - 1) % 8);
+}
+
+static hither_status check_log(verify *v, sqlite3_file *main, log_walk *walk) {
+    hither_error why = {0};
+    sqlite3_int64 bytes = 0;
+    walk->file = NULL;
+    sqlite3_file_control(v->conn->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &walk->file);
+    if (!walk->file || !walk->file->pMethods)
+        return HITHER_OK;
+    for (int attempt = 0;; attempt++) {
+        wal_index index, again;
+        ht_wal_scan scan;
+        if (!read_index(main, &index) || walk->file->pMethods->xFileSize(walk->file, &bytes) != SQLITE_OK)
+            return HITHER_OK; /* no index: nothing of the log counts */
+        if (index.frames == 0)
+            return HITHER_OK;
+        memset(walk->newer, 0, walk->pages / 8 + 1);
+        walk->after = index.backfilled;
+        ht_wal wal = {.read = read_log, .ctx = walk, .bytes = (uint64_t)bytes, .frame = note_frame};
+        hither_status status = ht_wal_scan_file(&wal, &scan, &why);
+        if (status != HITHER_OK)
+            return absorb(v, "catalog-wal", status, &why);
+        /* The log may have started over meanwhile; never while this transaction needs it. */
+        if (scan.good >= index.frames)
+            return HITHER_OK;
+        if (!read_index(main, &again) || (again.frames < index.frames && attempt < WAL_ATTEMPTS))
+            continue;
+        return report(v, "catalog-wal", "frame %" PRIu32 " (offset %" PRIu64 ") of %" PRIu32 " fails its checksum",
+                      scan.good + 1, HT_WAL_HEADER + (uint64_t)scan.good * HT_WAL_FRAME, index.frames);
+    }
+}
+
+static hither_status check_page(verify *v, sqlite3_file *main, uint64_t offset, uint64_t bytes) {
+    unsigned char page[HT_PAGE_BYTES];
+    char place[64];
+    snprintf(place, sizeof place, "catalog, page %" PRIu64 " (offset %" PRIu64 ")", offset / HT_PAGE_BYTES + 1, offset);
+    if (offset >= bytes || bytes - offset < HT_PAGE_BYTES)
+        return report(v, place, "the file ends at byte %" PRIu64, bytes);
+    int rc = main->pMethods->xRead(main, page, HT_PAGE_BYTES, (sqlite3_int64)offset);
+    if (rc == SQLITE_IOERR_DATA)
+        return report(v, place, "the page fails its checksum");
+    return rc == SQLITE_OK ? HITHER_OK : report(v, place, "the page cannot be read (SQLite error %d)", rc);
+}
+
+static hither_status check_pages(verify *v) {
+    hither_error why = {0};
+    int64_t pages = 0;
+    sqlite3_file *main = NULL;
+    sqlite3_int64 bytes = 0;
+    hither_status status = ht_conn_number(v->conn, "PRAGMA page_count", &pages, &why);
+    if (status != HITHER_OK)
+        return absorb(v, "catalog", status, &why);
+    sqlite3_file_control(v->conn->db, "main", SQLITE_FCNTL_FILE_POINTER, &main);
+    if (!main || main->pMethods->xFileSize(main, &bytes) != SQLITE_OK)
+        return report(v, "catalog", "its size cannot be read");
+    log_walk walk = {.pages = (uint32_t)pages, .newer = ht_calloc((size_t)pages / 8 + 1, 1)};
+    if (!walk.newer)
+        return ht_fail_nomem(v->err, (size_t)pages / 8 + 1, "the list of pages");
+    status = check_log(v, main, &walk);
+    for (int64_t i = 0; i < pages && status == HITHER_OK; i++) {
+        bool unused = i == (1 << 30) / HT_PAGE_BYTES; /* SQLite keeps its locks there */
+        if (!unused && !(walk.newer[i / 8] >> (i % 8) & 1))
+            status = check_page(v, main, (uint64_t)i * HT_PAGE_BYTES, (uint64_t)bytes);
+    }
+    ht_release(walk.newer);
+    return status;
+}
+
+static hither_status check_integrity(verify *v) {
+    sqlite3_stmt *stmt = NULL;
+    hither_error why = {0};
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA integrity_check(%d)", INTEGRITY_ROWS);
+    hither_status status = HITHER_OK;
+    if (sqlite3_prepare_v2(v->conn->db, sql, -1, &stmt, NULL) != SQLITE_OK)
+        return absorb(v, "catalog", ht_conn_fail(v->conn, "checking its structure", &why), &why);
+    int rc;
+    while (status == HITHER_OK && (rc = sqlite3_step(stmt)) != SQLITE_DONE) {
+        if (rc != SQLITE_ROW) {
+            status = absorb(v, "catalog", ht_conn_fail(v->conn, "checking its structure", &why), &why);
+            break;
+        }
+        const char *text = (const char *)sqlite3_column_text(stmt, 0);
+        if (!text || strcmp(text, "ok") != 0)
+            status = report(v, "catalog", "%s", text ? text : "an unreadable finding");
+    }
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+/* ---- collections */
+
+/* A collection under check. */
+typedef struct subject {
+    const ht_collection_row *row;
+    char place[HITHER_MAX_NAME_BYTES + 32];
+    ht_segment **segments; /* NULL where one could not be opened */
+    ht_segment_entry *entries;
+    size_t count;
+    uint64_t live, rows, missing, first_missing, expected; /* expected: the next slot that should have a row */
+    size_t at;                                             /* the segment the last row was in */
+} subject;
+
+static hither_status remember(verify *v, int64_t sid) {
+    if (v->sid_count == v->sid_room) {
+        size_t room = v->sid_room ? v->sid_room * 2 : 64;
+        int64_t *more = ht_resize(v->sids, room * sizeof *more);
+        if (!more)
+            return ht_fail_nomem(v->err, room * sizeof *more, "the list of segments");
+        v->sids = more;
+        v->sid_room = room;
+    }
+    v->sids[v->sid_count++] = sid;
+    return HITHER_OK;
+}
+
+static hither_status check_vectors(verify *v, const ht_segment *segment, uint64_t committed) {
+    const ht_segment_header *h = &segment->header;
+    uint64_t bad = 0;
+    for (uint64_t position = 0; position < committed; position++) {
+        if (ht_segment_row_ok(segment, position) || bad++ >= FINDINGS_A_SEGMENT)
+            continue;
+        char place[128];
+        snprintf(place, sizeof place, "%s, slot %" PRIu64 " (offset %" PRIu64 ")", segment->name,
+                 h->first_slot + position, h->rows_offset + position * h->stride);
+        HT_TRY(report(v, place, "the vector fails its checksum"));
+    }
+    if (bad > FINDINGS_A_SEGMENT)
+        return report(v, segment->name, "the vectors of %" PRIu64 " more slots fail their checksums",
+                      bad - FINDINGS_A_SEGMENT);
+    return HITHER_OK;
+}
+
+static hither_status check_segments(verify *v, subject *s) {
+    hither_error why = {0};
+    uint64_t end = 0;
+    hither_status status = ht_segments_list(v->conn, s->row, &s->entries, &s->count, &why);
+    if (status != HITHER_OK)
+        return absorb(v, s->place, status, &why);
+    s->segments = ht_calloc(s->count, sizeof *s->segments);
+    if (!s->segments)
+        return ht_fail_nomem(v->err, s->count * sizeof *s->segments, "the list of segments");
+    for (size_t i = 0; i < s->count; i++) {
+        const ht_segment_entry *entry = &s->entries[i];
+        char name[HT_SEGMENT_NAME_BYTES], place[HT_SEGMENT_NAME_BYTES + 8];
+        ht_segment_name_write(name, entry->expect.cid, entry->expect.sid);
+        snprintf(place, sizeof place, "seg/%s", name);
+        HT_TRY(remember(v, entry->expect.sid));
+        if (entry->expect.first_slot < end)
+            HT_TRY(report(v, place, "its slots are those of the segment before it, too"));
+        end = entry->expect.first_slot + entry->committed;
+        HT_TRY(absorb(v, place, ht_segment_load(v->store, entry, &s->segments[i], &why), &why));
+        if (s->segments[i])
+            HT_TRY(check_vectors(v, s->segments[i], entry->committed));
+    }
+    if (end != s->row->next_slot)
+        return report(v, s->place, "its segments end at slot %" PRIu64 ", the collection at slot %" PRIu64, end,
+                      s->row->next_slot);
+    return HITHER_OK;
+}
+
+/* Slots from `expected` up to `slot` have no row. In a compacted segment that is as it should be. */
+static void note_gap(subject *s, uint64_t slot) {
+    for (size_t i = 0; i < s->count; i++) {
+        uint64_t begin = s->entries[i].expect.first_slot, end = begin + s->entries[i].committed;
+        begin = begin > s->expected ? begin : s->expected;
+        end = end < slot ? end : slot;
+        if (begin >= end || s->entries[i].state != HT_SEGMENT_WHOLE)
+            continue;
+        if (s->missing == 0)
+            s->first_missing = begin;
+        s->missing += end - begin;
+    }
+}
+
+static hither_status check_row(verify *v, subject *s, sqlite3_stmt *stmt) {
+    uint64_t slot = (uint64_t)sqlite3_column_int64(stmt, 0);
+    bool is_int = sqlite3_column_type(stmt, 1) == SQLITE_INTEGER;
+    ht_text id = {0}, metadata, document;
+    char place[sizeof s->place + 32];
+    snprintf(place, sizeof place, "%s, slot %" PRIu64, s->place, slot);
+    if ((!is_int && !ht_column_text(stmt, 1, &id)) || !ht_column_text(stmt, 2, &metadata) ||
+        !ht_column_text(stmt, 3, &document))
+        return ht_fail_nomem(v->err, 0, "a row");
+    if (slot > s->expected)
+        note_gap(s, slot);
+    s->expected = slot + 1;
+    s->rows++;
+    if (sqlite3_column_type(stmt, 4) == SQLITE_NULL)
+        s->live++;
+    else if ((uint64_t)sqlite3_column_int64(stmt, 4) > s->row->commit_seq)
+        HT_TRY(report(v, place, "it died in a commit that has not happened"));
+    if (s->row->id_kind != (is_int ? HT_ID_INT : HT_ID_TEXT))
+        HT_TRY(report(v, place, "its id is not of the collection's kind"));
+    while (s->at + 1 < s->count && slot >= s->entries[s->at + 1].expect.first_slot)
+        s->at++;
+    if (s->count == 0 || slot < s->entries[s->at].expect.first_slot ||
+        slot - s->entries[s->at].expect.first_slot >= s->entries[s->at].committed)
+        return report(v, place, "no segment has it");
+    if (!s->segments[s->at])
+        return HITHER_OK; /* reported already */
+    uint64_t position = slot - s->entries[s->at].expect.first_slot;
+    uint32_t sum =
+        ht_row_sum(slot, is_int ? HT_ID_INT : HT_ID_TEXT, sqlite3_column_int64(stmt, 1), id, metadata, document);
+    if (ht_segment_sums(s->segments[s->at], position).row != sum)
+        return report(v, place, "its id, metadata or document does not fit the checksum in %s (offset %" PRIu64 ")",
+                      s->segments[s->at]->name, s->segments[s->at]->header.sums_offset + position * 8 + 4);
+    return HITHER_OK;
+}
+
+static hither_status check_rows(verify *v, subject *s) {
+    hither_error why = {0};
+    sqlite3_stmt *stmt;
+    hither_status status = ht_conn_prepare(v->conn, SQL_ROW_ALL, s->row->cid, &stmt, &why);
+    if (status != HITHER_OK)
+        return absorb(v, s->place, status, &why);
+    int rc;
+    while (status == HITHER_OK && (rc = sqlite3_step(stmt)) != SQLITE_DONE) {
+        if (rc != SQLITE_ROW) {
+            status = absorb(v, s->place, ht_conn_fail(v->conn, "reading its rows", &why), &why);
+            sqlite3_reset(stmt);
+            return status; /* the counts would be wrong */
+        }
+        status = check_row(v, s, stmt);
+    }
+    sqlite3_reset(stmt);
+    if (status != HITHER_OK)
+        return status;
+    note_gap(s, s->row->next_slot);
+    if (s->missing > 0)
+        HT_TRY(report(v, s->place, "%" PRIu64 " slots have no row, the first of them %" PRIu64, s->missing,
+                      s->first_missing));
+    if (s->live != s->row->live_count)
+        return report(v, s->place, "it has %" PRIu64 " rows, its entry says %" PRIu64, s->live, s->row->live_count);
+    return HITHER_OK;
+}
+
+/* What the catalog says twice must agree. */
+static hither_status check_field(verify *v, const subject *s) {
+    hither_error why = {0};
+    sqlite3_stmt *stmt;
+    hither_status status = ht_conn_prepare(v->conn, SQL_FIELD_GET, 0, &stmt, &why);
+    if (status != HITHER_OK)
+        return absorb(v, s->place, status, &why);
+    sqlite3_bind_int64(stmt, 1, s->row->cid);
+    int rc = sqlite3_step(stmt);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        status = absorb(v, s->place, ht_conn_fail(v->conn, "reading its fields", &why), &why);
+    else if (rc == SQLITE_DONE || sqlite3_column_int64(stmt, 0) != s->row->dim ||
+             sqlite3_column_int64(stmt, 1) != s->row->dtype || sqlite3_column_int64(stmt, 2) != s->row->metric)
+        status = report(v, s->place, "its entry and that of its field 0 differ");
+    sqlite3_reset(stmt);
+    return status;
+}
+
+static hither_status check_collection(void *arg, const ht_collection_row *row) {
+    verify *v = arg;
+    subject s = {.row = row};
+    snprintf(s.place, sizeof s.place, "collection '%s'", row->name);
+    hither_status status = check_field(v, &s);
+    if (status == HITHER_OK)
+        status = check_segments(v, &s);
+    if (status == HITHER_OK && s.segments)
+        status = check_rows(v, &s);
+    for (size_t i = 0; s.segments && i < s.count; i++)
+        ht_segment_release(s.segments[i]);
+    ht_release(s.segments);
+    ht_release(s.entries);
+    v->stopped = status;
+    return status;
+}
+
+/* ---- files nobody knows */
+
+typedef struct lodger {
+    verify *v;
+    int64_t last; /* the highest number of a segment that was ever committed */
+} lodger;
+
+static hither_status check_name(void *arg, const char *name, ht_io_kind kind) {
+    lodger *l = arg;
+    int64_t cid, sid;
+    char place[300];
+    snprintf(place, sizeof place, "seg/%s", name);
+    if (kind != HT_IO_FILE || !ht_segment_name_read(name, &cid, &sid))
+        return report(l->v, place, "it is none of hither's files");
+    /* A higher number is one the writer is about to use, or was when it died. */
+    if (sid > l->last)
+        return HITHER_OK;
+    for (size_t i = 0; i < l->v->sid_count; i++) {
+        if (l->v->sids[i] == sid)
+            return HITHER_OK;
+    }
+    return report(l->v, place, "the catalog does not know it; the next open for writing removes it");
+}
+
+static hither_status check_names(verify *v) {
+    const ht_io *io = v->store->io;
+    hither_error why = {0};
+    lodger l = {.v = v};
+    hither_status status = ht_conn_number(v->conn,
+                                          "SELECT coalesce((SELECT seq FROM sqlite_sequence "
+                                          "WHERE name = 'segments'), 0)",
+                                          &l.last, &why);
+    if (status != HITHER_OK)
+        return absorb(v, "catalog", status, &why);
+    return io->list(io->ctx, v->store->segment_path, check_name, &l, v->err);
+}
+
+static hither_status check_collections(verify *v) {
+    hither_error why = {0};
+    hither_status status = ht_collections_each(v->conn, check_collection, v, &why);
+    if (v->stopped != HITHER_OK)
+        return v->stopped;
+    return status == HITHER_OK ? check_names(v) : absorb(v, "catalog", status, &why);
+}
+
+hither_status ht_store_verify(ht_store *store,
+                              hither_status (*finding)(void *arg, const char *place, const char *problem), void *arg,
+                              hither_error *err) {
+    verify v = {.store = store, .finding = finding, .arg = arg, .err = err};
+    hither_error why = {0};
+    HT_TRY(ht_pool_take(store, &v.conn, err));
+    int64_t ignored;
+    hither_status status = ht_conn_do(v.conn, SQL_BEGIN, err);
+    /* A first read fixes the version everything is judged by. */
+    if (status == HITHER_OK)
+        status =
+            absorb(&v, "catalog", ht_conn_number(v.conn, "SELECT count(*) FROM sqlite_schema", &ignored, &why), &why);
+    if (status == HITHER_OK)
+        status = check_pages(&v);
+    if (status == HITHER_OK)
+        status = check_integrity(&v);
+    if (status == HITHER_OK)
+        status = check_collections(&v);
+    ht_release(v.sids);
+    ht_reader_end(&v.conn->reader);
+    return status;
+}

@@ -1,0 +1,109 @@
+/*
+ * wal.c: see wal.h.
+ */
+#include "store/wal.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+enum { MAGIC = 0x377f0682, VERSION = 3007000, PAGE = 4096 };
+
+typedef struct sums {
+    uint32_t a, b;
+} sums;
+
+static uint32_t big_u32(const unsigned char *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+static uint32_t little_u32(const unsigned char *at) {
+    return (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0];
+}
+
+/* SQLite's own checksum: each 8 bytes as two words, the words in the order the header's first bit says. */
+static sums add(sums s, const unsigned char *data, size_t bytes, bool big) {
+    for (size_t i = 0; i < bytes; i += 8) {
+        uint32_t x = big ? big_u32(data + i) : little_u32(data + i);
+        uint32_t y = big ? big_u32(data + i + 4) : little_u32(data + i + 4);
+        s.a += x + s.b;
+        s.b += y + s.a;
+    }
+    return s;
+}
+
+static sums stored(const unsigned char *at) { return (sums){big_u32(at), big_u32(at + 4)}; }
+static bool equal(sums x, sums y) { return x.a == y.a && x.b == y.b; }
+
+/* Whether the frame continues a chain of checksums that stands at `before`. */
+static bool continues(const unsigned char *frame, sums before, bool big) {
+    return equal(add(add(before, frame, 8, big), frame + 24, PAGE, big), stored(frame + 16));
+}
+
+static bool salted(const unsigned char *frame, const unsigned char *header) {
+    return memcmp(frame + 8, header + 16, 8) == 0;
+}
+
+/* From the first bad frame on: is there a commit with a further frame that continues from it? Frames are written after
+ * a commit only once it is durable, so then the bad frame was durable too. What a transaction that was rolled back left
+ * behind does not continue from a commit written over it. */
+static hither_status find_later_commit(const ht_wal *wal, const unsigned char *header, uint32_t number, uint32_t count,
+                                       unsigned char *frame, bool *found, hither_error *err) {
+    bool big = header[3] & 1, after_commit = false;
+    sums chain = {0, 0};
+    for (*found = false; number < count && !*found; number++) {
+        HT_TRY(wal->read(wal->ctx, frame, HT_WAL_FRAME, HT_WAL_HEADER + (uint64_t)number * HT_WAL_FRAME, err));
+        bool ours = salted(frame, header);
+        *found = ours && after_commit && continues(frame, chain, big);
+        after_commit = ours && big_u32(frame + 4) != 0;
+        chain = stored(frame + 16);
+    }
+    return HITHER_OK;
+}
+
+/* The header fails its checksum. Written anew by a log that starts over, it has new salts; then all that the old frames
+ * said is in the main file. */
+static hither_status judge_header(const ht_wal *wal, const unsigned char *header, uint32_t count, unsigned char *frame,
+                                  bool *damaged, hither_error *err) {
+    *damaged = false;
+    if (count == 0)
+        return HITHER_OK;
+    HT_TRY(wal->read(wal->ctx, frame, HT_WAL_FRAME, HT_WAL_HEADER, err));
+    *damaged = memcmp(frame + 8, header + 16, 4) == 0 || memcmp(frame + 12, header + 20, 4) == 0;
+    return HITHER_OK;
+}
+
+static hither_status scan(const ht_wal *wal, const unsigned char *header, unsigned char *frame, ht_wal_scan *out,
+                          hither_error *err) {
+    uint64_t frames = (wal->bytes - HT_WAL_HEADER) / HT_WAL_FRAME;
+    uint32_t count = frames > UINT32_MAX ? UINT32_MAX : (uint32_t)frames;
+    bool big = header[3] & 1;
+    sums chain = add((sums){0, 0}, header, 24, big);
+    out->salts[0] = big_u32(header + 16);
+    out->salts[1] = big_u32(header + 20);
+    if ((big_u32(header) & ~1u) != MAGIC || big_u32(header + 4) != VERSION || big_u32(header + 8) != PAGE ||
+        !equal(chain, stored(header + 24)))
+        return judge_header(wal, header, count, frame, &out->damaged, err);
+    for (; out->good < count; out->good++) {
+        HT_TRY(wal->read(wal->ctx, frame, HT_WAL_FRAME, HT_WAL_HEADER + (uint64_t)out->good * HT_WAL_FRAME, err));
+        if (!salted(frame, header) || !continues(frame, chain, big))
+            return find_later_commit(wal, header, out->good, count, frame, &out->damaged, err);
+        chain = stored(frame + 16);
+        if (wal->frame)
+            wal->frame(wal->ctx, out->good + 1, big_u32(frame));
+    }
+    return HITHER_OK;
+}
+
+hither_status ht_wal_scan_file(const ht_wal *wal, ht_wal_scan *out, hither_error *err) {
+    unsigned char header[HT_WAL_HEADER];
+    *out = (ht_wal_scan){0};
+    if (wal->bytes < HT_WAL_HEADER)
+        return HITHER_OK;
+    HT_TRY(wal->read(wal->ctx, header, sizeof header, 0, err));
+    unsigned char *frame = ht_alloc(HT_WAL_FRAME);
+    if (!frame)
+        return ht_fail_nomem(err, HT_WAL_FRAME, "a frame of the log");
+    hither_status status = scan(wal, header, frame, out, err);
+    ht_release(frame);
+    return status;
+}
