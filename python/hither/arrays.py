@@ -167,11 +167,11 @@ def array(values: ArrayLike, what: str) -> NDArray[Any]:
         except (ValueError, TypeError) as error:
             raise DimensionError(f"{what} cannot be made an array: {error}") from None
     kind = values.dtype
-    if kind == np.float32 or kind == np.float64:
+    if kind.kind == "f" and kind.itemsize in (4, 8):
         return values if kind.isnative and values.flags.aligned else values.astype(kind.newbyteorder("="))
     if kind.kind == "f" and kind.itemsize == 2:
         return values.astype(np.float32)
-    if kind.kind in "iub":
+    if kind.kind in "fiub":
         return values.astype(np.float64)
     raise InvalidError(f"{what} are an array of {kind}; give numbers, best float32")
 
