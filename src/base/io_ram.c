@@ -141,7 +141,7 @@ static void let_go(node *n) {
     ht_release(n);
 }
 
-/* The path without doubled and trailing slashes, so that each file has one name; the caller's. */
+/* The path without a leading "./" and doubled or trailing slashes, so that each file has one name; the caller's. */
 static char *tidy(const char *path, hither_error *err) {
     char *copy = ht_alloc(strlen(path) + 1);
     if (!copy) {
@@ -149,12 +149,17 @@ static char *tidy(const char *path, hither_error *err) {
         return NULL;
     }
     size_t length = 0;
+    bool dotted = path[0] == '.' && path[1] == '/';
+    for (path += dotted; dotted && *path == '/';)
+        path++;
     for (; *path; path++) {
         if (*path != '/' || length == 0 || copy[length - 1] != '/')
             copy[length++] = *path;
     }
     while (length > 1 && copy[length - 1] == '/')
         length--;
+    if (dotted && length == 0)
+        copy[length++] = '.';
     copy[length] = '\0';
     return copy;
 }
@@ -171,7 +176,7 @@ static entry *find(const ram *r, const char *path, size_t length) {
 static bool has_parent(const ram *r, const char *path) {
     const char *slash = strrchr(path, '/');
     if (!slash || slash == path)
-        return true;
+        return path[0] != '\0';
     const entry *parent = find(r, path, (size_t)(slash - path));
     return parent && parent->node->folder;
 }
@@ -205,13 +210,23 @@ static void drop_entry(ram *r, entry *gone) {
     ht_release(gone);
 }
 
+/* Folders that nobody makes: the root, and the one relative paths start from. */
+static bool is_start(const char *path) { return strcmp(path, "/") == 0 || strcmp(path, ".") == 0; }
+
+/* How much of the paths inside a folder is the folder, its slash included. */
+static size_t prefix_bytes(const char *folder) {
+    return strcmp(folder, ".") == 0 ? 0 : strcmp(folder, "/") == 0 ? 1 : strlen(folder) + 1;
+}
+
 /* The first entry inside a folder, from `e` on. */
 static entry *inside(entry *e, const char *folder) {
-    size_t length = strlen(folder);
-    if (length == 1 && folder[0] == '/')
-        length = 0;
-    while (e && !(strncmp(e->path, folder, length) == 0 && e->path[length] == '/' && e->path[length + 1] != '\0'))
-        e = e->next;
+    size_t prefix = prefix_bytes(folder);
+    for (; e; e = e->next) {
+        bool match =
+            prefix == 0 ? e->path[0] != '/' : strncmp(e->path, folder, prefix - 1) == 0 && e->path[prefix - 1] == '/';
+        if (match && e->path[prefix] != '\0')
+            break;
+    }
     return e;
 }
 
@@ -442,7 +457,7 @@ static hither_status ram_stat(void *ctx, const char *path, ht_io_kind *kind, uin
     pthread_mutex_lock(&r->mutex);
     const entry *e = find(r, name, strlen(name));
     node *n = e && !e->node->folder ? e->node : NULL;
-    *kind = n ? HT_IO_FILE : e || strcmp(name, "/") == 0 ? HT_IO_FOLDER : HT_IO_ABSENT;
+    *kind = n ? HT_IO_FILE : e || is_start(name) ? HT_IO_FOLDER : HT_IO_ABSENT;
     if (n)
         n->holders++;
     pthread_mutex_unlock(&r->mutex);
@@ -467,7 +482,7 @@ static hither_status ram_make_folder(void *ctx, const char *path, hither_error *
         return HITHER_NOMEM;
     hither_status status;
     pthread_mutex_lock(&r->mutex);
-    if (find(r, name, strlen(name)))
+    if (is_start(name) || find(r, name, strlen(name)))
         status = ht_fail(err, HITHER_EXISTS, "cannot make the folder %s: it exists", path);
     else if (!has_parent(r, name))
         status = ht_fail(err, HITHER_NOT_FOUND, "cannot make the folder %s: no such file or folder", path);
@@ -584,7 +599,7 @@ static hither_status ram_list(void *ctx, const char *path,
         return HITHER_NOMEM;
     ht_buf names; /* kind as one byte, name, NUL; again and again */
     ht_buf_init(&names, SIZE_MAX);
-    size_t cut = strcmp(name, "/") == 0 ? 1 : strlen(name) + 1;
+    size_t cut = prefix_bytes(name);
     pthread_mutex_lock(&r->mutex);
     for (entry *e = inside(r->entries, name); e; e = inside(e->next, name)) {
         if (strchr(e->path + cut, '/'))
