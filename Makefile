@@ -64,6 +64,12 @@ test-neon:
 	@sh tools/setup.sh cross
 	@sh tools/test_neon.sh
 
+## fuzz: every fuzz target for FUZZ_SECONDS=60
+.PHONY: fuzz
+fuzz:
+	@sh tools/setup.sh build test
+	@sh tools/fuzz.sh $(FUZZ_SECONDS)
+
 ## install: the command, the libraries, the header and the man page under PREFIX=/usr/local
 .PHONY: install
 install: all
