@@ -7,7 +7,7 @@ seconds=$1
 shift
 [ $# -gt 0 ] || set -- $(cd tests/fuzz && ls fuzz_*.c | sed 's/fuzz_\(.*\)\.c/\1/')
 cmake --preset fuzz --log-level=WARNING
-cmake --build --preset fuzz --target fuzzers
+cmake --build --preset fuzz --target $(printf "fuzz_%s " "$@")
 for name in "$@"; do
     found=build/fuzz/found/$name
     mkdir -p "$found"
