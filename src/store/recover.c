@@ -123,9 +123,14 @@ hither_status ht_store_segments(ht_store *store, int64_t cid, ht_segment ***out,
 
 /* ---- at open, by the writer */
 
+typedef struct log_file {
+    const ht_io *io;
+    ht_file *file;
+} log_file;
+
 static hither_status read_log(void *ctx, void *data, size_t bytes, uint64_t offset, hither_error *err) {
-    ht_file *file = ctx;
-    return file->io->read_at(file, data, bytes, offset, err);
+    const log_file *log = ctx;
+    return log->io->read_at(log->file, data, bytes, offset, err);
 }
 
 hither_status ht_log_check(ht_store *store, hither_error *err) {
@@ -133,16 +138,15 @@ hither_status ht_log_check(ht_store *store, hither_error *err) {
     char *path = ht_path_join(store->path, "catalog-wal");
     if (!path)
         return ht_fail_nomem(err, strlen(store->path), "a path");
-    ht_file *file = NULL;
-    ht_wal wal = {.read = read_log};
+    log_file log = {.io = io};
+    ht_wal wal = {.read = read_log, .ctx = &log};
     ht_wal_scan scan = {0};
-    hither_status status = io->open(io->ctx, path, 0, &file, err);
+    hither_status status = io->open(io->ctx, path, 0, &log.file, err);
     if (status == HITHER_OK) {
-        wal.ctx = file;
-        status = io->size(file, &wal.bytes, err);
+        status = io->size(log.file, &wal.bytes, err);
         if (status == HITHER_OK)
             status = ht_wal_scan_file(&wal, &scan, err);
-        io->close(file);
+        io->close(log.file);
     } else if (status == HITHER_NOT_FOUND) {
         status = HITHER_OK;
     }

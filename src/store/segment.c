@@ -125,7 +125,7 @@ static void describe(ht_segment *segment, const ht_segment_header *h, uint64_t c
 
 static hither_status map(ht_segment *segment, hither_error *err) {
     const void *data = NULL;
-    HT_TRY(segment->file->io->map(segment->file, (size_t)segment->header.file_bytes, &data, err));
+    HT_TRY(segment->io->map(segment->file, (size_t)segment->header.file_bytes, &data, err));
     segment->map = data;
     return HITHER_OK;
 }
@@ -139,10 +139,9 @@ void ht_segment_release(ht_segment *segment) {
     if (!segment || atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) != 1)
         return;
     if (segment->file) {
-        const ht_io *io = segment->file->io;
         if (segment->map)
-            io->unmap(segment->file, segment->map, (size_t)segment->header.file_bytes);
-        io->close(segment->file);
+            segment->io->unmap(segment->file, segment->map, (size_t)segment->header.file_bytes);
+        segment->io->close(segment->file);
     }
     ht_release(segment);
 }
@@ -158,13 +157,14 @@ static hither_status new_object(ht_store *store, const ht_segment_header *header
         return ht_fail_nomem(err, sizeof *segment, "a segment");
     atomic_init(&segment->references, 1);
     segment->store = store;
+    segment->io = store->io;
     describe(segment, header, committed);
     *out = segment;
     return HITHER_OK;
 }
 
 static hither_status check_file(ht_segment *segment, const ht_segment_header *expect, hither_error *err) {
-    const ht_io *io = segment->file->io;
+    const ht_io *io = segment->io;
     unsigned char bytes[HT_SEGMENT_HEADER_BYTES];
     ht_segment_header found;
     uint64_t size;
@@ -211,7 +211,7 @@ static hither_status reserve(ht_segment *segment, uint64_t end, hither_error *er
     uint64_t upto = (end + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP;
     if (upto > segment->header.file_bytes)
         upto = segment->header.file_bytes;
-    HT_TRY(segment->file->io->reserve(segment->file, segment->reserved, upto - segment->reserved, err));
+    HT_TRY(segment->io->reserve(segment->file, segment->reserved, upto - segment->reserved, err));
     segment->reserved = upto;
     return HITHER_OK;
 }
@@ -285,7 +285,9 @@ hither_status ht_segment_create(ht_store *store, const ht_collection_row *collec
 hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t count, const void *rows,
                                const ht_row_sums *sums, hither_error *err) {
     const ht_segment_header *h = &segment->header;
-    const ht_io *io = segment->file->io;
+    const ht_io *io = segment->io;
+    if (segment->store->readonly)
+        return ht_fail(err, HITHER_READONLY, "%s is open read-only", segment->store->path);
     if (position > h->capacity || count > h->capacity - position)
         return ht_fail(err, HITHER_INVALID, "%s has room for %" PRIu64 " rows, not for row %" PRIu64 " and %zu more",
                        segment->name, h->capacity, position, count);
@@ -295,5 +297,5 @@ hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t co
 }
 
 hither_status ht_segment_sync(ht_segment *segment, hither_error *err) {
-    return or_poison(segment->store, segment->file->io->sync(segment->file, err));
+    return or_poison(segment->store, segment->io->sync(segment->file, err));
 }

@@ -46,6 +46,7 @@ struct ht_segment {
     ht_segment_info info;
     ht_segment_header header;
     ht_store *store; /* for the writer's calls, which end before the store does */
+    const ht_io *io;
     ht_file *file;
     const unsigned char *map;
     uint64_t reserved; /* bytes from the start that have disk space behind them */

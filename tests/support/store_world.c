@@ -29,6 +29,14 @@ void world_make(store_world *world, bool on_disk) {
     snprintf(world->path, sizeof world->path, "%s/t.hither", world->root);
 }
 
+void world_make_over(store_world *world, const ht_io *io) {
+    hither_error err;
+    *world = (store_world){.io = io, .borrowed = true};
+    snprintf(world->root, sizeof world->root, "/ram");
+    ASSERT_OK(io->make_folder(io->ctx, world->root, &err));
+    snprintf(world->path, sizeof world->path, "%s/t.hither", world->root);
+}
+
 static hither_status remove_tree(const ht_io *io, const char *path);
 
 typedef struct removal {
@@ -53,7 +61,7 @@ static hither_status remove_tree(const ht_io *io, const char *path) {
 void world_free(store_world *world) {
     if (world->on_disk)
         assert_int_equal(remove_tree(world->io, world->root), HITHER_OK);
-    else
+    else if (!world->borrowed)
         ht_io_ram_free(world->ram);
 }
 
@@ -113,6 +121,20 @@ bool world_has(const store_world *world, const char *name) {
     assert_int_equal(world->io->stat(world->io->ctx, path, &kind, &bytes, NULL), HITHER_OK);
     ht_release(path);
     return kind != HT_IO_ABSENT;
+}
+
+void world_flip(const store_world *world, const char *name, uint64_t offset, unsigned char bits) {
+    const ht_io *io = world->io;
+    hither_error err;
+    ht_file *file;
+    unsigned char byte;
+    char *path = ht_path_join(world->path, name);
+    ASSERT_OK(io->open(io->ctx, path, HT_IO_WRITE, &file, &err));
+    ASSERT_OK(io->read_at(file, &byte, 1, offset, &err));
+    byte = (unsigned char)(byte ^ bits);
+    ASSERT_OK(io->write_at(file, &byte, 1, offset, &err));
+    io->close(file);
+    ht_release(path);
 }
 
 typedef struct copying {
@@ -282,17 +304,27 @@ hither_status world_put(ht_store *store, ht_collection_row *row, uint64_t first,
     return HITHER_OK;
 }
 
-void world_kill(ht_store *store, ht_collection_row *row, uint64_t n) {
-    hither_error err;
+static hither_status kill_in(ht_store *store, ht_collection_row *row, uint64_t n, hither_error *err) {
     one_id id;
     uint64_t slot;
-    ASSERT_OK(ht_txn_begin(store, &err));
-    ASSERT_OK(ht_txn_find(store, row->cid, id_of(&id, n), 0, &slot, &err));
+    HT_TRY(ht_txn_find(store, row->cid, id_of(&id, n), 0, &slot, err));
     assert_true(slot != UINT64_MAX);
-    ASSERT_OK(ht_txn_kill(store, row->cid, slot, ++row->commit_seq, &err));
+    HT_TRY(ht_txn_kill(store, row->cid, slot, ++row->commit_seq, err));
     row->live_count--;
-    ASSERT_OK(ht_txn_collection(store, row, &err));
-    ASSERT_OK(ht_txn_commit(store, &err));
+    return ht_txn_collection(store, row, err);
+}
+
+hither_status world_kill(ht_store *store, ht_collection_row *row, uint64_t n, hither_error *err) {
+    ht_collection_row after = *row;
+    HT_TRY(ht_txn_begin(store, err));
+    hither_status status = kill_in(store, &after, n, err);
+    if (status == HITHER_OK)
+        status = ht_txn_commit(store, err);
+    else
+        ht_txn_rollback(store);
+    if (status == HITHER_OK)
+        *row = after;
+    return status;
 }
 
 static const ht_segment *segment_of(ht_segment *const *all, size_t count, uint64_t slot) {

@@ -9,7 +9,7 @@
 #include "store/store.h"
 
 typedef struct store_world {
-    bool on_disk;
+    bool on_disk, borrowed;
     const ht_io *io;
     ht_io *ram;
     char root[64]; /* of the world */
@@ -17,6 +17,8 @@ typedef struct store_world {
 } store_world;
 
 void world_make(store_world *world, bool on_disk);
+/* The same over a table of the caller's, which world_free leaves alone; its folder is made. */
+void world_make_over(store_world *world, const ht_io *io);
 void world_free(store_world *world);
 ht_store *world_open(const store_world *world, unsigned flags);
 /* What opening gives, and its message. */
@@ -28,6 +30,8 @@ void world_write(const store_world *world, const char *name, const void *data, s
 /* A copy in RAM of all files of the database as they are now: what a crash leaves. */
 void world_copy(const store_world *from, store_world *to);
 bool world_has(const store_world *world, const char *name);
+/* Flips bits of one byte. */
+void world_flip(const store_world *world, const char *name, uint64_t offset, unsigned char bits);
 
 /* A collection of f32 vectors. */
 ht_collection_row world_create(ht_store *store, const char *name, uint32_t dim);
@@ -36,7 +40,7 @@ float world_element(uint64_t slot, uint32_t j);
 /* Writes `count` rows with ids "id-<first + i>" as one commit; an id that is alive is replaced. Metadata is
  * {"n":<slot>}, every third row has no document. */
 hither_status world_put(ht_store *store, ht_collection_row *row, uint64_t first, size_t count, hither_error *err);
-void world_kill(ht_store *store, ht_collection_row *row, uint64_t id);
+hither_status world_kill(ht_store *store, ht_collection_row *row, uint64_t id, hither_error *err);
 /* Asserts that the rows with ids first ... are alive and have the vectors, metadata and documents of their slots. */
 void world_expect(ht_store *store, int64_t cid, uint64_t first, size_t count);
 /* The number of findings of verify; the first is kept in `text` (may be NULL). */
