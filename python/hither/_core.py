@@ -3,13 +3,14 @@
 What must stay true:
   - A buffer handed to the library stays referenced until the call returns (the `held` lists below).
   - The GIL is dropped during each call (cffi does that), so nothing here may rely on it across one.
-  - A handle is closed by dropping the last reference to its cdata, never by hand: a call that another thread is in
-    holds a reference of its own, so close() during a call is safe.
+  - close() takes effect at once, or when the last call that is inside the library leaves it; a kept traceback or a
+    forgotten reference never keeps a folder locked.
   - Results are copied out and freed at once; what people hold is plain Python and numpy.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -83,7 +84,7 @@ def _raise(status: int, err: Any) -> NoReturn:
 
 
 def _call(function: Callable[..., int], *arguments: Any) -> None:
-    """Calls a fallible function with an error of its own, and raises what it reports."""
+    """Calls a fallible function that has no handle yet, and raises what it reports."""
     err = ffi.new("hither_error *")
     status = function(*arguments, err)
     if status:
@@ -94,33 +95,60 @@ def _call(function: Callable[..., int], *arguments: Any) -> None:
 
 
 class Handle:
-    """A counted handle of the library. Closing drops our reference; the handle goes when the last call leaves it."""
+    """A counted handle of the library, and how many calls are inside the library with it."""
 
-    __slots__ = ("__weakref__", "_cdata", "what")
+    __slots__ = ("__weakref__", "_calls", "_cdata", "_lock", "closed", "what")
 
     def __init__(self, cdata: Any, what: str) -> None:
-        self._cdata = cdata
+        self._cdata = cdata  # closes itself when garbage, or by ffi.release
+        self._lock = threading.Lock()
+        self._calls = 0
+        self.closed = False
         self.what = what
 
-    @property
-    def cdata(self) -> Any:
-        cdata = self._cdata
-        if cdata is None:
+    def check(self) -> None:
+        """Raises unless open."""
+        if self.closed:
             raise InvalidError(f"this {self.what} is closed; connect to the database again")
-        return cdata
 
-    @property
-    def closed(self) -> bool:
-        return self._cdata is None
+    def enter(self) -> Any:
+        """The cdata for one call; leave() must follow."""
+        with self._lock:
+            self.check()
+            self._calls += 1
+            return self._cdata
+
+    def leave(self) -> None:
+        with self._lock:
+            self._calls -= 1
+            if self._calls or not self.closed:
+                return
+        ffi.release(self._cdata)
 
     def close(self) -> None:
-        self._cdata = None
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+            if self._calls:
+                return
+        ffi.release(self._cdata)
 
 
-def _open(what: str, kind: str, close: Any, function: Callable[..., int], *arguments: Any) -> Handle:
-    """Calls a constructor whose last argument before the error is where the handle goes."""
-    out = ffi.new(kind + " **")
-    _call(function, *arguments, out)
+def _on(handle: Handle, function: Callable[..., int], *arguments: Any) -> None:
+    """Calls a fallible function of a handle."""
+    err = ffi.new("hither_error *")
+    cdata = handle.enter()
+    try:
+        status = function(cdata, *arguments, err)
+    finally:
+        handle.leave()
+    if status:
+        _raise(status, err)
+
+
+def _made(out: Any, close: Any, what: str) -> Handle:
+    """What a constructor put into `out`, as a handle."""
     return Handle(ffi.gc(out[0], close), what)
 
 
@@ -227,14 +255,14 @@ def _records(result: Any, group: int) -> Records:
     )
 
 
-def _result(function: Callable[..., int], *arguments: Any) -> Any:
+def _result(handle: Handle, function: Callable[..., int], *arguments: Any) -> Any:
     out = ffi.new("hither_result **")
-    _call(function, *arguments, out)
+    _on(handle, function, *arguments, out)
     return ffi.gc(out[0], lib.hither_result_free)
 
 
-def _one(function: Callable[..., int], *arguments: Any) -> Records:
-    return _records(_result(function, *arguments), 0)
+def _one(handle: Handle, function: Callable[..., int], *arguments: Any) -> Records:
+    return _records(_result(handle, function, *arguments), 0)
 
 
 # ---- the library
@@ -278,15 +306,17 @@ def knn(
 
 
 def embedder_builtin() -> Handle:
-    return _open("embedder", "hither_embedder", lib.hither_embedder_close, lib.hither_embedder_builtin)
+    out = ffi.new("hither_embedder **")
+    _call(lib.hither_embedder_builtin, out)
+    return _made(out, lib.hither_embedder_close, "embedder")
 
 
 def embedder_dim(embedder: Handle) -> int:
-    return int(lib.hither_embedder_dim(embedder.cdata))
+    return int(lib.hither_embedder_dim(embedder._cdata))
 
 
 def embedder_name(embedder: Handle) -> str:
-    return str(ffi.string(lib.hither_embedder_name(embedder.cdata)).decode())
+    return str(ffi.string(lib.hither_embedder_name(embedder._cdata)).decode())
 
 
 def embed(embedder: Handle, column: Texts) -> NDArray[np.float32]:
@@ -294,7 +324,7 @@ def embed(embedder: Handle, column: Texts) -> NDArray[np.float32]:
     strings = ffi.new("hither_strings *")
     _set_strings(strings, column, held)
     vectors = np.empty((column.count, embedder_dim(embedder)), np.float32)
-    _call(lib.hither_embedder_embed, embedder.cdata, strings, ffi.from_buffer("float[]", vectors))
+    _on(embedder, lib.hither_embedder_embed, strings, ffi.from_buffer("float[]", vectors))
     return vectors
 
 
@@ -303,35 +333,40 @@ def db_open(path: bytes, flags: int, timeout_ms: int) -> Handle:
     options.size = ffi.sizeof("hither_db_options")
     options.flags = flags
     options.busy_timeout_ms = timeout_ms
-    name = _c_string(path, "path")
-    return _open("database", "hither_db", lib.hither_db_close, lib.hither_db_open, name, options)
+    out = ffi.new("hither_db **")
+    _call(lib.hither_db_open, _c_string(path, "path"), options, out)
+    return _made(out, lib.hither_db_close, "database")
 
 
 def db_flush(db: Handle) -> None:
-    _call(lib.hither_db_flush, db.cdata)
+    _on(db, lib.hither_db_flush)
 
 
 def db_list(db: Handle) -> Records:
-    return _one(lib.hither_db_list, db.cdata)
+    return _one(db, lib.hither_db_list)
 
 
 def db_info(db: Handle) -> Records:
-    return _one(lib.hither_db_info, db.cdata)
+    return _one(db, lib.hither_db_info)
 
 
 def db_drop(db: Handle, name: str) -> None:
-    _call(lib.hither_db_drop, db.cdata, _c_string(name, "collection name"))
+    _on(db, lib.hither_db_drop, _c_string(name, "collection name"))
 
 
 def db_rename(db: Handle, old: str, new: str) -> None:
-    _call(lib.hither_db_rename, db.cdata, _c_string(old, "collection name"), _c_string(new, "collection name"))
+    _on(db, lib.hither_db_rename, _c_string(old, "collection name"), _c_string(new, "collection name"))
 
 
 def db_verify(db: Handle) -> None:
     """Raises CorruptError with the findings in its message and in its `findings`."""
     out = ffi.new("hither_result **")
     err = ffi.new("hither_error *")
-    status = lib.hither_db_verify(db.cdata, out, err)
+    cdata = db.enter()
+    try:
+        status = lib.hither_db_verify(cdata, out, err)
+    finally:
+        db.leave()
     report = None if out[0] == ffi.NULL else ffi.gc(out[0], lib.hither_result_free)
     if not status:
         return
@@ -357,21 +392,14 @@ def collection_open(
     options.dim = dim
     options.dtype = dtype
     options.metric = metric
-    options.embedder = embedder.cdata if embedder else ffi.NULL
-    c_name = _c_string(name, "collection name")
-    return _open(
-        "collection",
-        "hither_collection",
-        lib.hither_collection_close,
-        lib.hither_collection_open,
-        db.cdata,
-        c_name,
-        options,
-    )
+    options.embedder = embedder._cdata if embedder else ffi.NULL
+    out = ffi.new("hither_collection **")
+    _on(db, lib.hither_collection_open, _c_string(name, "collection name"), options, out)
+    return _made(out, lib.hither_collection_close, "collection")
 
 
 def collection_info(c: Handle) -> Records:
-    return _one(lib.hither_collection_info, c.cdata)
+    return _one(c, lib.hither_collection_info)
 
 
 def collection_put(
@@ -393,7 +421,7 @@ def collection_put(
     if documents is not None:
         _set_strings(batch.documents, documents, held)
     written = ffi.new("size_t *")
-    _call(lib.hither_collection_put, c.cdata, mode, batch, written)
+    _on(c, lib.hither_collection_put, mode, batch, written)
     return int(written[0])
 
 
@@ -402,13 +430,13 @@ def collection_delete(c: Handle, ids: NDArray[np.int64] | Texts) -> int:
     column = ffi.new("hither_ids *")
     _set_ids(column, ids, held)
     deleted = ffi.new("size_t *")
-    _call(lib.hither_collection_delete, c.cdata, column, deleted)
+    _on(c, lib.hither_collection_delete, column, deleted)
     return int(deleted[0])
 
 
 def collection_count(c: Handle) -> int:
     out = ffi.new("uint64_t *")
-    _call(lib.hither_collection_count, c.cdata, out)
+    _on(c, lib.hither_collection_count, out)
     return int(out[0])
 
 
@@ -416,7 +444,7 @@ def collection_get(c: Handle, ids: NDArray[np.int64] | Texts, include: int) -> R
     held: list[Any] = []
     column = ffi.new("hither_ids *")
     _set_ids(column, ids, held)
-    return _one(lib.hither_collection_get, c.cdata, column, include)
+    return _one(c, lib.hither_collection_get, column, include)
 
 
 def collection_search(
@@ -443,25 +471,29 @@ def collection_search(
     options.size = _SEARCH_OPTIONS_SIZE
     options.include = include
     options.threads = threads
-    result = _result(lib.hither_collection_search, c.cdata, query, k, options)
+    result = _result(c, lib.hither_collection_search, query, k, options)
     plan = ffi.string(lib.hither_result_plan(result)).decode()
     return [_records(result, group) for group in range(lib.hither_result_groups(result))], plan
 
 
 def collection_scan(c: Handle, include: int) -> Handle:
-    return _open("scan", "hither_cursor", lib.hither_cursor_close, lib.hither_collection_scan, c.cdata, include)
+    out = ffi.new("hither_cursor **")
+    _on(c, lib.hither_collection_scan, include, out)
+    return _made(out, lib.hither_cursor_close, "scan")
 
 
 def cursor_next(cursor: Handle, limit: int) -> Records:
-    return _one(lib.hither_cursor_next, cursor.cdata, limit)
+    return _one(cursor, lib.hither_cursor_next, limit)
 
 
 def window_new(capacity: int, embedder: Handle | None) -> Handle:
     options = ffi.new("hither_window_options *")
     options.size = ffi.sizeof("hither_window_options")
     options.capacity = capacity
-    options.embedder = embedder.cdata if embedder else ffi.NULL
-    return _open("window", "hither_window", lib.hither_window_close, lib.hither_window_new, options)
+    options.embedder = embedder._cdata if embedder else ffi.NULL
+    out = ffi.new("hither_window **")
+    _call(lib.hither_window_new, options, out)
+    return _made(out, lib.hither_window_close, "window")
 
 
 def window_push(window: Handle, column: Texts) -> NDArray[Any]:
@@ -471,10 +503,10 @@ def window_push(window: Handle, column: Texts) -> NDArray[Any]:
     _set_strings(strings, column, held)
     scores = np.zeros(column.count, SCORE)
     out = ffi.cast("hither_score *", ffi.from_buffer(scores))
-    _call(lib.hither_window_push, window.cdata, strings, out)
+    _on(window, lib.hither_window_push, strings, out)
     return scores
 
 
 def window_get(window: Handle, records: Sequence[int] | NDArray[np.uint64]) -> Records:
     numbers = np.ascontiguousarray(records, np.uint64)
-    return _one(lib.hither_window_get, window.cdata, ffi.from_buffer("uint64_t[]", numbers), len(numbers))
+    return _one(window, lib.hither_window_get, ffi.from_buffer("uint64_t[]", numbers), len(numbers))

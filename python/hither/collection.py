@@ -230,7 +230,7 @@ class Collection:
         objects = metadata_column(metadata, count)
         bodies = text_column(documents, count, "documents")
         if count == 0:
-            _ = self._handle.cdata  # raises when closed
+            self._handle.check()
             return 0
         return _core.collection_put(self._handle, mode, column, rows, objects, bodies)
 
@@ -262,7 +262,7 @@ class Collection:
         if not count_of(column):
             column = np.empty(0, np.int64)
             records = _core.Records(0, [], None, None, None, None)
-            _ = self._handle.cdata
+            self._handle.check()
         else:
             records = _core.collection_get(self._handle, column, flags)
         return Hits(records, empty_dim=self._empty_dim(flags))
@@ -279,7 +279,7 @@ class Collection:
         try:
             return len(self.get([cast("Id", id)], ())) == 1
         except (InvalidError, TooLargeError):  # of the other kind, or no possible id
-            _ = self._handle.cdata
+            self._handle.check()
             return False
 
     def __iter__(self) -> NoReturn:
@@ -334,7 +334,7 @@ class Collection:
         if not len(rows):
             check_k(k)
             include_flags(include)
-            _ = self._handle.cdata
+            self._handle.check()
             return []
         return self._search(k, include, limit, vectors=rows)
 

@@ -6,10 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hither
 import numpy as np
 import pytest
-
-import hither
 
 sys.path.insert(0, str(Path(__file__).parent))  # reference.py and the children that tests start
 

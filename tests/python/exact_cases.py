@@ -1,6 +1,6 @@
 """Random cases of knn held against D, bit for bit; run by test_exact.py once for each SIMD level.
 
-    exact_cases.py CASES SEED     prints the level in use and a digest of all answers; fails on the first difference
+exact_cases.py CASES SEED     prints the level in use and a digest of all answers; fails on the first difference
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import sys
 
-import numpy as np
-
 import hither
+import numpy as np
 from reference import brute
 
 METRICS = ("cosine", "dot", "l2", "l1")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import copy
 import gc
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -14,10 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import hither
 import numpy as np
 import pytest
-
-import hither
+from hither.errors import BY_STATUS
 
 ALL = ("vector", "metadata", "document")
 
@@ -167,6 +169,16 @@ def test_close_is_final_and_comes_in_any_order(tmp_path: Path) -> None:
         assert len(again["c"]) == 2
 
 
+def test_a_kept_traceback_keeps_no_folder_locked(tmp_path: Path) -> None:
+    db = hither.connect(tmp_path / "t.hither")
+    c = db.collection("c", dim=1)
+    with pytest.raises(hither.DimensionError) as caught:
+        c.upsert(1, [1.0, 2.0])
+    db.close()
+    hither.connect(tmp_path / "t.hither").close()
+    assert caught.value.__traceback__ is not None
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2), (0, 2, 1, 3)])
 def test_garbage_goes_in_any_order(tmp_path: Path, order: tuple[int, ...]) -> None:
     db = hither.connect(tmp_path / "g.hither")
@@ -267,7 +279,9 @@ def test_verify_lists_what_it_found(tmp_path: Path) -> None:
     whole = segments[0].read_bytes()
     at = whole.index(needle)
     segments[0].write_bytes(whole[:at] + b"\xff" + whole[at + 1 :])
-    with hither.connect(path) as db:
+    with pytest.raises(hither.CorruptError, match="slot 50"):
+        hither.connect(path)  # a writer looks at the newest rows before it adds to them
+    with hither.connect(path, readonly=True) as db:
         with pytest.raises(hither.CorruptError) as caught:
             db.verify()
         assert caught.value.findings
@@ -339,7 +353,7 @@ def test_writes_that_fail_change_nothing(points: hither.Collection) -> None:
         (hither.TooLargeError, "", lambda: points.upsert(["x"], one, documents=["x" * (16 * 2**20 + 1)])),
     ]
     for kind, message, call in bad:
-        with pytest.raises(kind, match=message) as caught:
+        with pytest.raises(kind, match=message or None) as caught:
             call()
         assert caught.value.status == kind.status or kind is hither.Error
     assert contents(points) == before
@@ -382,7 +396,17 @@ def test_ids_of_every_shape(db: hither.Database) -> None:
     assert "d" not in words
     assert "" not in words
     assert 3 not in words
-    for bad in ([1, "a"], ["a", 1], [1.5], [None], [True], [2**63], np.array([2**63], np.uint64), np.array([1.5]), [b"x"]):
+    for bad in (
+        [1, "a"],
+        ["a", 1],
+        [1.5],
+        [None],
+        [True],
+        [2**63],
+        np.array([2**63], np.uint64),
+        np.array([1.5]),
+        [b"x"],
+    ):
         with pytest.raises(hither.InvalidError):
             ints.upsert(bad, np.ones((len(bad), 1)))
         with pytest.raises(hither.InvalidError):
@@ -420,9 +444,13 @@ def test_vectors_of_every_shape(db: hither.Database) -> None:
 def test_metadata_comes_back_as_it_was(db: hither.Database) -> None:
     c = db.collection("x", dim=1)
     objects: list[Any] = [
-        {}, {"a": None, "b": [1, 2.5, "ü\n\"", {"c": True}], "big": 2**53 + 1}, None, '{"raw" : 1}', {"n": np.float32(0.5)},
+        {},
+        {"a": None, "b": [1, 2.5, 'ü\n"', {"c": True}], "big": 2**53 + 1},
+        None,
+        '{"raw" : 1}',
+        {"n": np.float32(0.5)},
         {"a": np.arange(3)},
-    ]  # fmt: skip
+    ]
     c.upsert(range(6), np.ones((6, 1)), metadata=objects)
     got = [hit.metadata for hit in c.scan()]
     assert got == [{}, objects[1], None, {"raw": 1}, {"n": 0.5}, {"a": [0, 1, 2]}]
@@ -510,7 +538,7 @@ def test_bad_searches(points: hither.Collection) -> None:
         (hither.InvalidError, "include", lambda: points.search([0, 0], include="distance")),
     ]
     for kind, message, call in bad:
-        with pytest.raises(kind, match=message):
+        with pytest.raises(kind, match=message or None):
             call()
 
 
@@ -694,14 +722,9 @@ def test_window_arguments() -> None:
 
 
 def test_every_status_has_an_error() -> None:
-    from hither._ffi import lib  # noqa: PLC0415
-    from hither.errors import BY_STATUS  # noqa: PLC0415
-
-    statuses = {name.removeprefix("HITHER_") for name in dir(lib) if name.startswith("HITHER_")}
     header = (Path(__file__).parents[2] / "include" / "hither.h").read_text()
     enum = header[header.index("typedef enum hither_status") : header.index("} hither_status")]
-    listed = {name for name in statuses if f"HITHER_{name}," in enum or f"HITHER_{name} " in enum} - {"OK"}
-    assert listed == set(BY_STATUS)
+    assert set(re.findall(r"^ +HITHER_(\w+)", enum, re.MULTILINE)) - {"OK"} == set(BY_STATUS)
     for kind in BY_STATUS.values():
         error = kind("what was wrong", 5)
         assert isinstance(error, hither.Error)
@@ -754,8 +777,6 @@ def test_a_forked_child_is_told_to_connect_anew(tmp_path: Path) -> None:
 
 
 def test_import_star_hides_no_builtin() -> None:
-    import builtins  # noqa: PLC0415
-
     assert not set(hither.__all__) & set(dir(builtins))
     for name in hither.__all__:
         assert getattr(hither, name).__doc__

@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hither
 import numpy as np
 import pytest
-
-import hither
 from reference import agrees, brute, numpy_distances
 
 HERE = Path(__file__).parent
@@ -93,7 +92,13 @@ def test_knn_reads_rows_where_they_lie() -> None:
     wanted = hither.knn(wide[:, :24].copy(), query, 7)[0].tolist()
     read_only = wide[:, :24].copy()
     read_only.flags.writeable = False
-    for base in (wide[:, :24], np.asfortranarray(wide[:, :24]), read_only, wide[:, :24].astype(">f4"), wide[:, :24].tolist()):
+    for base in (
+        wide[:, :24],
+        np.asfortranarray(wide[:, :24]),
+        read_only,
+        wide[:, :24].astype(">f4"),
+        wide[:, :24].tolist(),
+    ):
         assert hither.knn(base, query, 7)[0].tolist() == wanted
     assert hither.knn(wide[:, :24].astype(np.float64), query.astype(np.float64), 7)[0].tolist() == wanted
     assert hither.knn(wide[::-1, :24], query, 7)[0].tolist() == [499 - label for label in wanted]

@@ -1,0 +1,46 @@
+"""Every example in the docstrings and in python/README.md runs, and says what it says."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+import types
+from pathlib import Path
+
+import hither
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted(path.stem for path in Path(hither.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = hither if name == "__init__" else importlib.import_module(f"hither.{name}")
+    results = doctest.testmod(module)
+    assert results.failed == 0
+    if name in ("db", "collection", "embed", "exact", "hits", "window", "errors"):
+        assert results.attempted > 0
+
+
+def test_readme_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = re.search(r"```python\n(.*?)```", (ROOT / "python" / "README.md").read_text(), re.DOTALL)
+    assert found
+    names = {"base": np.eye(20, 8, dtype=np.float32), "queries": np.eye(2, 8), "lines": ["one", "two"]}
+    exec(found[1], names)
+    assert names["labels"].shape == (2, 10)
+
+
+def test_everything_public_has_a_docstring() -> None:
+    for name in [*hither.__all__, "__version__"]:
+        thing = getattr(hither, name)
+        if isinstance(thing, (type, types.FunctionType)):
+            assert thing.__doc__, name
+        if isinstance(thing, type):
+            for part, value in vars(thing).items():
+                if not part.startswith("_") and (callable(value) or isinstance(value, property)):
+                    assert value.__doc__, f"{name}.{part}"
