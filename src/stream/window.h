@@ -12,11 +12,15 @@
 
 typedef struct ht_window ht_window;
 
+/* Of a longer text only this many bytes are kept, masked and compared (cut at a character), which bounds the memory. */
+#define HT_WINDOW_TEXT_BYTES 4096u
+
 typedef hither_status ht_embed_fn(void *ctx, const char *text, size_t bytes, float *vector, hither_error *err);
 
 HT_NODISCARD hither_status ht_window_new(uint32_t capacity, uint32_t dim, ht_embed_fn *embed, void *embed_ctx,
                                          ht_window **out, hither_error *err);
 void ht_window_free(ht_window *w);
+/* texts: pointers and offsets checked; any bytes. On failure the texts before the failing one are in. */
 HT_NODISCARD hither_status ht_window_push(ht_window *w, const hither_strings *texts, hither_score *scores,
                                           hither_error *err);
 HT_NODISCARD hither_status ht_window_get(ht_window *w, const uint64_t *records, size_t count, hither_result **out,

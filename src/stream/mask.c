@@ -1,0 +1,146 @@
+/*
+ * mask.c: one pass over the line. At each place the shapes are tried in the order of docs/watch.md; what fits none is
+ * copied. Everything is decided by the bytes of the line alone, so equal lines give equal forms.
+ */
+#include "stream/mask.h"
+
+#include <string.h>
+
+#include "base/pattern.h"
+#include "base/text.h"
+#include "stream/shapes.h"
+
+typedef struct masker {
+    const char *text;
+    size_t bytes, at;
+    size_t copied;   /* text[copied ... at) goes to out as it is */
+    bool structured; /* JSON: strings are what the line says, so they stay */
+    ht_buf *out;
+    size_t start;           /* of this form in out */
+    size_t word, last_word; /* where the current and the last space-separated word of out begin */
+    size_t last_end;
+    bool marked; /* the current word holds a mark */
+} masker;
+
+static void copy_pending(masker *m) {
+    if (m->at > m->copied)
+        ht_buf_put(m->out, m->text + m->copied, m->at - m->copied);
+    m->copied = m->at;
+}
+
+/* Replaces the next `length` bytes by a mark. */
+static void put_mark(masker *m, const char *mark, size_t length) {
+    copy_pending(m);
+    ht_buf_puts(m->out, mark);
+    m->at += length;
+    m->copied = m->at;
+    m->marked = true;
+}
+
+/* Ends a word of the form. One with a mark that repeats the word before it is dropped: lists of numbers, blocks or
+ * addresses have the same form whatever their length. */
+static void end_word(masker *m) {
+    copy_pending(m);
+    if (m->out->failed || m->out->size == m->word)
+        return;
+    size_t length = m->out->size - m->word;
+    if (m->marked && m->word > m->start && m->last_end - m->last_word == length &&
+        memcmp(m->out->data + m->last_word, m->out->data + m->word, length) == 0) {
+        m->out->size = m->word;
+    } else {
+        m->last_word = m->word;
+        m->last_end = m->out->size;
+        ht_buf_putc(m->out, ' ');
+        m->word = m->out->size;
+    }
+    m->marked = false;
+}
+
+/* Shapes that begin where a word begins. */
+static bool mask_word(masker *m) {
+    const char *text = m->text;
+    size_t bytes = m->bytes, at = m->at, n;
+    char c = text[at], before = at > 0 ? text[at - 1] : ' ';
+    if ((n = ht_match_name(text, bytes, at)) != 0)
+        return put_mark(m, "<name>", n), true;
+    if (ht_is_hex_digit(c)) {
+        if ((n = ht_match_uuid(text, bytes, at)) != 0)
+            return put_mark(m, "<uuid>", n), true;
+        if ((n = ht_match_mac(text, bytes, at)) != 0)
+            return put_mark(m, "<mac>", n), true;
+    }
+    if ((n = ht_match_time(text, bytes, at)) != 0)
+        return put_mark(m, "<time>", n), true;
+    if (ht_is_hex_digit(c)) {
+        if ((n = ht_match_ipv6(text, bytes, at)) != 0 || (n = ht_match_ipv4(text, bytes, at)) != 0)
+            return put_mark(m, "<ip>", n), true;
+        if ((n = ht_match_hex(text, bytes, at)) != 0)
+            return put_mark(m, "<hex>", n), true;
+    }
+    /* Only where the whole run begins, lest "a.a.a.a..." be read once from every dot. */
+    if (before != '.' && before != '-' && before != '_' && before != '@') {
+        if ((n = ht_match_email(text, bytes, at)) != 0)
+            return put_mark(m, "<email>", n), true;
+        if ((n = ht_match_host(text, bytes, at)) != 0)
+            return put_mark(m, "<host>", n), true;
+    }
+    if (ht_is_digit(c)) /* before the id: 1h30m15s is a number with units */
+        if ((n = ht_match_number(text, bytes, at)) != 0 && (at + n >= bytes || !ht_is_word(text[at + n])))
+            return put_mark(m, "<num>", n), true;
+    if ((n = ht_match_id(text, bytes, at)) != 0)
+        return put_mark(m, "<id>", n), true;
+    return false;
+}
+
+static bool mask_here(masker *m) {
+    const char *text = m->text;
+    size_t n;
+    char c = text[m->at], before = m->at > 0 ? text[m->at - 1] : ' ';
+    bool inside = ht_is_word(before);
+    if (!inside && (ht_is_digit(c) || ht_is_letter(c)) && mask_word(m))
+        return true;
+    if (ht_is_digit(c))
+        return put_mark(m, "<num>", ht_match_number(text, m->bytes, m->at)), true;
+    if ((c == '-' || c == '+') && !inside && before != '-' && before != '>' && m->at + 1 < m->bytes &&
+        ht_is_digit(text[m->at + 1]) && ht_match_uuid(text, m->bytes, m->at + 1) == 0) {
+        size_t number = ht_match_number(text, m->bytes, m->at + 1);
+        return put_mark(m, "<num>", 1 + number), true;
+    }
+    if (!m->structured && (n = ht_match_quoted(text, m->bytes, m->at)) != 0)
+        return put_mark(m, "<str>", n), true;
+    return false;
+}
+
+static void step(masker *m) {
+    unsigned char c = (unsigned char)m->text[m->at];
+    if (c <= ' ' || c == 0x7F) {
+        end_word(m);
+        m->copied = ++m->at;
+    } else if (c >= 0x80) {
+        size_t length;
+        bool valid;
+        ht_utf8_next(m->text + m->at, m->bytes - m->at, &length, &valid);
+        if (!valid) {
+            copy_pending(m);
+            ht_buf_puts(m->out, "\xEF\xBF\xBD");
+            m->copied = m->at + length;
+        }
+        m->at += length;
+    } else if (!mask_here(m)) {
+        m->at++;
+    }
+}
+
+void ht_mask_line(const char *line, size_t bytes, ht_buf *out) {
+    masker m = {.text = line, .bytes = bytes, .out = out, .start = out->size, .word = out->size};
+    m.last_word = m.last_end = out->size;
+    size_t first = 0;
+    while (first < bytes && (unsigned char)line[first] <= ' ')
+        first++;
+    m.structured = first < bytes && line[first] == '{';
+    while (m.at < bytes)
+        step(&m);
+    end_word(&m);
+    if (!out->failed && out->size > m.start && out->data[out->size - 1] == ' ')
+        out->data[--out->size] = 0;
+}
