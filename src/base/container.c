@@ -237,14 +237,15 @@ struct ht_container_writer {
     size_t section_count;
     uint64_t at;   /* in the file */
     ht_buf sums;   /* of all finished blocks */
-    size_t filled; /* bytes of the block under way */
-    uint32_t crc;  /* of them */
+    char *block;   /* the one under way, written when it is full or its section ends */
+    size_t filled; /* bytes of it */
 };
 
 static void writer_free(ht_container_writer *w) {
     if (w->file)
         w->io->close(w->file);
     ht_buf_clear(&w->sums);
+    ht_release(w->block);
     ht_release(w->path);
     ht_release(w->temporary);
     ht_release(w);
@@ -279,7 +280,9 @@ hither_status ht_container_create(const ht_io *io, const char *path, const char 
     memcpy(w->head.kind, kind, strlen(kind));
     ht_buf_init(&w->sums, DIRECTORY_CEILING);
     w->path = ht_strdup(path);
-    hither_status status = w->path ? create_temporary(w, err) : ht_fail_nomem(err, strlen(path), "a path");
+    w->block = ht_alloc(HT_CONTAINER_BLOCK);
+    hither_status status =
+        w->path && w->block ? create_temporary(w, err) : ht_fail_nomem(err, HT_CONTAINER_BLOCK, "a file to write");
     if (status != HITHER_OK)
         writer_free(w);
     else
@@ -287,17 +290,21 @@ hither_status ht_container_create(const ht_io *io, const char *path, const char 
     return status;
 }
 
-static void end_block(ht_container_writer *w) {
-    if (w->filled > 0)
-        ht_buf_put(&w->sums, &w->crc, sizeof w->crc);
+static hither_status end_block(ht_container_writer *w, hither_error *err) {
+    if (w->filled == 0)
+        return HITHER_OK;
+    uint32_t crc = ht_crc32c(0, w->block, w->filled);
+    ht_buf_put(&w->sums, &crc, sizeof crc);
+    HT_TRY(w->io->write_at(w->file, w->block, w->filled, w->at, err));
+    w->at += w->filled;
     w->filled = 0;
-    w->crc = 0;
+    return HITHER_OK;
 }
 
 /* Ends the section under way, if there is one, and fills up to the next page. */
 static hither_status end_section(ht_container_writer *w, hither_error *err) {
     static const char zeros[PAGE];
-    end_block(w);
+    HT_TRY(end_block(w, err));
     size_t padding = (size_t)((PAGE - w->at % PAGE) % PAGE);
     HT_TRY(w->io->write_at(w->file, zeros, padding, w->at, err));
     w->at += padding;
@@ -315,17 +322,15 @@ hither_status ht_container_begin(ht_container_writer *w, const char *name, hithe
 
 hither_status ht_container_put(ht_container_writer *w, const void *data, size_t bytes, hither_error *err) {
     HT_ASSERT(w->section_count > 0);
-    HT_TRY(w->io->write_at(w->file, data, bytes, w->at, err));
-    w->at += bytes;
     w->sections[w->section_count - 1].bytes += bytes;
     for (const char *p = data; bytes > 0;) {
         size_t n = ht_min_size(bytes, HT_CONTAINER_BLOCK - w->filled);
-        w->crc = ht_crc32c(w->crc, p, n);
+        memcpy(w->block + w->filled, p, n);
         w->filled += n;
         p += n;
         bytes -= n;
         if (w->filled == HT_CONTAINER_BLOCK)
-            end_block(w);
+            HT_TRY(end_block(w, err));
     }
     return HITHER_OK;
 }

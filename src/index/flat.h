@@ -1,0 +1,67 @@
+/*
+ * flat.h: an index of rows in RAM, in one mapped file, or in an array somebody else owns, searched exactly: what a
+ * person with a numpy array wants. Rows are copied on add (borrowed by ht_flat_wrap), labels are labels.h's.
+ *
+ * Any thread: searches run together, a writer waits for them and they for it (one rwlock). What an opened file holds
+ * stays mapped; rows added to it live in RAM until the next save, which always writes a whole new file.
+ */
+#ifndef HT_INDEX_FLAT_H
+#define HT_INDEX_FLAT_H
+
+#include "base/io.h"
+#include "index/labels.h"
+
+typedef struct ht_flat ht_flat;
+
+typedef struct ht_flat_spec {
+    hither_dtype dtype;   /* f32 today */
+    hither_metric metric; /* of searches that do not name one */
+    uint32_t dim;
+} ht_flat_spec;
+
+typedef struct ht_flat_info {
+    ht_flat_spec spec;
+    uint64_t rows;        /* living */
+    uint64_t slots;       /* with the removed ones whose space is not back yet */
+    uint64_t bytes_rows;  /* of rows, in RAM or mapped */
+    uint64_t bytes_extra; /* beside them: norms, codes, labels */
+    bool mapped, borrowed;
+} ht_flat_info;
+
+HT_NODISCARD hither_status ht_flat_new(const ht_flat_spec *spec, ht_flat **out, hither_error *err);
+/* Borrows the rows for the life of the index; they must not change. f32, finite, checked here once. Rows cannot be
+ * added. */
+HT_NODISCARD hither_status ht_flat_wrap(const hither_matrix *rows, hither_metric metric, ht_flat **out,
+                                        hither_error *err);
+ht_flat *ht_flat_acquire(ht_flat *flat);
+void ht_flat_release(ht_flat *flat);
+
+/* rows: f32, finite, of the index's dimension. labels NULL: the next ones; *first (may be NULL) is the first label
+ * given then. EXISTS, INVALID, READONLY (borrowed rows), NOMEM; all rows go in, or none. */
+HT_NODISCARD hither_status ht_flat_add(ht_flat *flat, const hither_matrix *rows, const int64_t *labels, int64_t *first,
+                                       hither_error *err);
+/* Labels not there are passed over; *removed (may be NULL) counts the others. */
+HT_NODISCARD hither_status ht_flat_remove(ht_flat *flat, const int64_t *labels, size_t count, size_t *removed,
+                                          hither_error *err);
+
+typedef struct ht_flat_search {
+    hither_metric metric; /* 0: the index's own */
+    size_t k;
+    unsigned threads;
+    const uint64_t *allow; /* NULL: all labels */
+    uint64_t allow_bits;
+} ht_flat_search;
+
+/* labels and distances: queries->rows x k, padded with -1 and +inf. The queries are finite f32. */
+HT_NODISCARD hither_status ht_flat_knn(ht_flat *flat, const hither_matrix *queries, const ht_flat_search *search,
+                                       int64_t *labels, float *distances, ht_exact_stats *stats, hither_error *err);
+
+/* Writes the living rows, and what searching them needs, to a new file that takes the place of `path` when whole. */
+HT_NODISCARD hither_status ht_flat_save(ht_flat *flat, const ht_io *io, const char *path, hither_error *err);
+/* Maps a saved file: NOT_FOUND, NOT_DATABASE, FORMAT, CORRUPT. Its rows are checked on first touch. */
+HT_NODISCARD hither_status ht_flat_open(const ht_io *io, const char *path, ht_flat **out, hither_error *err);
+/* Checks every byte of the mapped file and that its norms and codes are those of its rows. */
+HT_NODISCARD hither_status ht_flat_verify(ht_flat *flat, hither_error *err);
+void ht_flat_describe(ht_flat *flat, ht_flat_info *out);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * flat_inside.h: what flat.c and flat_file.c share. Nobody else includes it.
+ */
+#ifndef HT_INDEX_FLAT_INSIDE_H
+#define HT_INDEX_FLAT_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/container.h"
+#include "index/flat.h"
+
+/* Who owns the memory of parts[i]: a block. */
+typedef struct flat_block {
+    char *rows;      /* NULL: mapped or borrowed */
+    float *norms;    /* NULL: mapped */
+    size_t capacity; /* rows */
+} flat_block;
+
+struct ht_flat {
+    _Atomic uint32_t references;
+    ht_flat_spec spec;
+    size_t stride; /* of rows this index owns or maps */
+    bool borrowed;
+    pthread_rwlock_t lock;
+    ht_labels labels;
+    ht_part *parts; /* what searches see; every part but the last is full up to a multiple of 64 */
+    flat_block *blocks;
+    size_t part_count;
+    ht_container *file; /* of part 0, if it is mapped */
+};
+
+/* A new index without rows. */
+HT_NODISCARD hither_status ht_flat_make(const ht_flat_spec *spec, ht_flat **out, hither_error *err);
+/* One more part at the end, of `count` rows from memory that is not the index's (norms NULL: made and owned), or with
+ * room for `capacity` rows of its own (rows NULL). */
+HT_NODISCARD hither_status ht_flat_part(ht_flat *flat, const void *rows, size_t stride, size_t count,
+                                        const float *norms, size_t capacity, hither_error *err);
+/* Checks the mapped bytes of rows [begin, end) of part 0 on first touch; nothing to do for other parts. An ht_vectors
+ * callback. */
+HT_NODISCARD hither_status ht_flat_touch(void *flat, size_t part, size_t begin, size_t end, hither_error *err);
+/* Bytes from row to row of a new index: a multiple of 64 where that costs at most a sixteenth, of 16 otherwise. */
+size_t ht_flat_stride(uint32_t dim);
+
+static inline const float *ht_flat_row(const ht_flat *flat, size_t part, size_t i) {
+    return (const float *)(const void *)((const char *)flat->parts[part].rows + i * flat->parts[part].stride);
+}
+
+#endif
