@@ -93,7 +93,7 @@ static void unknown_option(const ht_command *command, const char *name, size_t b
 }
 
 static void shown_name(const ht_option *o, ht_buf *message) {
-    if (o->name)
+    if (o->name && (!o->letter || o->name[1]))
         ht_buf_printf(message, "--%s", o->name);
     else
         ht_buf_printf(message, "-%c", o->letter);

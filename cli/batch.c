@@ -151,6 +151,17 @@ static hither_status check_ids(const ht_batch *b, const ht_target *t, hither_err
                    b->name, b->source->unit, place_of(b, i), shown, id.data, t->name);
 }
 
+/* Before anything is made: ids that no collection could take. */
+static hither_status check_mixture(const ht_batch *b, ht_target *t, hither_error *err) {
+    hither_status status = HITHER_OK;
+    if (b->rows) {
+        HT_TRY(decide_ids(b, t, err));
+        status = check_ids(b, t, err);
+    }
+    t->ids = HT_IDS_UNDECIDED;
+    return status;
+}
+
 static hither_status put(const ht_batch *b, ht_target *t, hither_error *err) {
     hither_batch batch = {.size = sizeof batch};
     batch.ids = t->ids == HT_IDS_INT ? (hither_ids){.ints = (const void *)b->numbers.data, .count = b->rows}
@@ -170,6 +181,7 @@ static hither_status put(const ht_batch *b, ht_target *t, hither_error *err) {
 
 hither_status ht_batch_write(ht_batch *b, ht_target *t, hither_error *err) {
     if (!t->opened.collection) {
+        HT_TRY(check_mixture(b, t, err));
         HT_TRY(open_target(b, t, err));
         if (b->dim && b->dim != t->opened.facts.dim)
             return ht_fail(err, HITHER_DIMENSION, "%.100s: the vectors have %u dimensions, collection \"%.60s\" has %u",

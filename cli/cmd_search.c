@@ -40,7 +40,7 @@ static hither_status read_json_vectors(ht_reader *r, ht_buf *out, size_t *rows, 
         snprintf(where, sizeof where, "%.100s: line %llu", r->name, (unsigned long long)number);
         json_t *parsed;
         size_t before = out->size;
-        HT_TRY(ht_json_parse(line.data, line.bytes, HT_IMPORT_MAX_LINE, where, &parsed, err));
+        HT_TRY(ht_json_parse_line(line.data, line.bytes, where, &parsed, err));
         json_decref(parsed);
         HT_TRY(ht_json_vector(line.data, line.bytes, where, out, err));
         size_t have = (out->size - before) / sizeof(float);

@@ -53,11 +53,32 @@ hither_status ht_read_facts(hither_collection *c, ht_facts *out, hither_error *e
     return HITHER_OK;
 }
 
+/* NOT_FOUND that says what there is instead. */
+static hither_status no_collection(hither_db *db, const char *path, const char *name, hither_error *err) {
+    hither_result *list;
+    HT_TRY(hither_db_list(db, &list, err));
+    const hither_ids ids = hither_result_ids(list, 0);
+    ht_buf have;
+    ht_buf_init(&have, 100);
+    for (size_t i = 0; i < ids.count; i++) {
+        ht_text text = ht_strings_at(&ids.strings, i);
+        ht_buf_puts(&have, i ? ", " : "; it has: ");
+        ht_buf_put(&have, text.data, text.bytes);
+    }
+    hither_result_free(list);
+    hither_status status = ht_fail(err, HITHER_NOT_FOUND, "no collection \"%.60s\" in %.60s%s%s", name, path,
+                                   have.size ? have.data : "; it has none", have.failed ? ", ..." : "");
+    ht_buf_clear(&have);
+    return status;
+}
+
 hither_status ht_open_both(const char *path, const char *name, ht_open_how how, ht_opened *out, hither_error *err) {
     *out = (ht_opened){0};
     HT_TRY(ht_open_database(path, how, &out->db, err));
     const hither_collection_options options = {.size = sizeof options, .flags = HITHER_COLLECTION_EXISTING};
     hither_status status = hither_collection_open(out->db, name, &options, &out->collection, err);
+    if (status == HITHER_NOT_FOUND)
+        status = no_collection(out->db, path, name, err);
     if (status == HITHER_OK)
         status = ht_read_facts(out->collection, &out->facts, err);
     if (status != HITHER_OK)

@@ -78,6 +78,15 @@ bool ht_canonical_number(const char *text, size_t bytes) {
     return digits <= 17 && isfinite(strtod(copy, NULL));
 }
 
+hither_status ht_json_parse_line(const char *text, size_t bytes, const char *where, json_t **out, hither_error *err) {
+    static const char first[] = "(line 1, ";
+    hither_status status = ht_json_parse(text, bytes, HT_IMPORT_MAX_LINE, where, out, err);
+    char *at = status != HITHER_OK && err ? strstr(err->message, first) : NULL;
+    if (at) /* "line 7: ... (line 1, column 3)" would be a riddle */
+        memmove(at + 1, at + sizeof first - 1, strlen(at + sizeof first - 1) + 1);
+    return status;
+}
+
 hither_status ht_json_vector(const char *text, size_t bytes, const char *where, ht_buf *out, hither_error *err) {
     if (bytes < 2 || text[0] != '[')
         return ht_fail(err, HITHER_SYNTAX, "%s: the vector must be an array of numbers", where);
@@ -173,8 +182,9 @@ static hither_status npy_id(npy_source *s, uint64_t number, ht_row *row, hither_
     bool end;
     HT_TRY(ht_reader_line(s->ids, HITHER_MAX_ID_BYTES + 1, false, &line, &end, err));
     if (end)
-        return ht_fail(err, HITHER_INVALID, "%s has %llu ids, the array has %llu rows; one line a row is wanted",
-                       s->ids->name, (unsigned long long)number, (unsigned long long)s->npy.rows);
+        return ht_fail(err, HITHER_INVALID,
+                       "%s ends after line %llu, but the array has %llu rows; one id a row is wanted", s->ids->name,
+                       (unsigned long long)number, (unsigned long long)s->npy.rows);
     row->id_text = (ht_text){line.data, line.bytes};
     if (!ht_canonical_int(line.data, line.bytes, &row->id))
         row->id_kind = HT_ROW_ID_TEXT;
@@ -191,7 +201,7 @@ static hither_status npy_next(ht_source *source, ht_row *row, bool *end, hither_
         HT_TRY(ht_reader_line(s->ids, HITHER_MAX_ID_BYTES + 1, false, &line, &ids_end, err));
         if (!ids_end)
             return ht_fail(err, HITHER_INVALID,
-                           "%s has more ids than the array has rows (%llu); one line a row is wanted", s->ids->name,
+                           "%s has more ids than the array has rows (%llu); one id a row is wanted", s->ids->name,
                            (unsigned long long)s->npy.rows);
     }
     if (*end)

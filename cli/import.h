@@ -58,6 +58,10 @@ bool ht_canonical_int(const char *text, size_t bytes, int64_t *out);
 /* A number as JSON writes it that neither loses digits in a double nor overflows one. */
 bool ht_canonical_number(const char *text, size_t bytes);
 
+/* ht_json_parse for JSON that is one line of a file: the message names the column alone. */
+HT_NODISCARD hither_status ht_json_parse_line(const char *text, size_t bytes, const char *where, json_t **out,
+                                              hither_error *err);
+
 /* Appends the floats of the JSON array of numbers text[0 ... bytes), which has been parsed as JSON already, to out.
  * `where` begins the message. SYNTAX, NOT_FINITE, TOO_LARGE. */
 HT_NODISCARD hither_status ht_json_vector(const char *text, size_t bytes, const char *where, ht_buf *out,

@@ -254,7 +254,7 @@ static hither_status take_vector(csv_source *s, ht_row *row, hither_error *err) 
     if (!text.bytes)
         return HITHER_OK;
     json_t *parsed;
-    HT_TRY(ht_json_parse(text.data, text.bytes, HT_IMPORT_MAX_LINE, where, &parsed, err));
+    HT_TRY(ht_json_parse_line(text.data, text.bytes, where, &parsed, err));
     json_decref(parsed);
     ht_buf_reset(&s->floats);
     while (text.bytes && strchr(" \t\r\n", *text.data))

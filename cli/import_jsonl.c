@@ -168,7 +168,7 @@ static hither_status jsonl_next(ht_source *source, ht_row *row, bool *end, hithe
     snprintf(where, sizeof where, "%.100s: line %llu", s->reader->name, (unsigned long long)s->line);
     json_decref(s->parsed);
     s->parsed = NULL;
-    HT_TRY(ht_json_parse(line.data, line.bytes, HT_IMPORT_MAX_LINE, where, &s->parsed, err));
+    HT_TRY(ht_json_parse_line(line.data, line.bytes, where, &s->parsed, err));
     if (!json_is_object(s->parsed))
         return ht_fail(err, HITHER_SYNTAX,
                        "%s: not a JSON object; every line is one, e.g. {\"id\": 1, \"text\": \"...\"}", where);

@@ -29,12 +29,10 @@ static int print(void (*fill)(ht_buf *out)) {
 static void version(ht_buf *out) { ht_buf_printf(out, "hither %s (%s)\n", hither_version(), hither_simd()); }
 
 static int unknown_command(const char *name) {
-    const char *words[64];
-    size_t count = 0;
-    while (count < ht_commands_count && count < 64) {
-        words[count] = ht_commands[count].name;
-        count++;
-    }
+    const char *words[64] = {"--help", "--version"};
+    size_t count = 2;
+    for (size_t i = 0; i < ht_commands_count && count < 64; i++)
+        words[count++] = ht_commands[i].name;
     const char *near = ht_nearest_word(name, words, count);
     ht_buf message;
     ht_buf_init(&message, 1000);

@@ -93,5 +93,7 @@ void ht_row_payload(ht_buf *out, const ht_rows *rows, size_t i, unsigned used) {
         ht_show_text(out, metadata.data, metadata.bytes, room);
         ht_show_dim(out, false);
     }
+    while (!document.bytes && !metadata.data && out->size && out->data[out->size - 1] == ' ')
+        out->size--; /* nothing follows the spaces that were to align it */
     ht_buf_putc(out, '\n');
 }
