@@ -44,12 +44,16 @@ def check(holds: bool, what: str) -> None:
         sys.exit("demo: that should have held; please report it")
 
 
-def run(*arguments: str | Path, show: bool = True) -> str:
-    """Runs the command, showing what a person would type, and returns what it printed."""
+def run(*arguments: str | Path, show: bool = True, notes: bool = False) -> str:
+    """Runs the command, showing what a person would type, and returns what it printed; notes go to the terminal."""
     words = [str(argument) for argument in arguments]
     if show:
         print("  $ hither " + " ".join(f'"{w}"' if " " in w else os.path.basename(w) for w in words), flush=True)
-    return subprocess.run([HITHER, *words], check=True, stdout=subprocess.PIPE, text=True).stdout
+    stderr = None if notes else subprocess.PIPE
+    done = subprocess.run([HITHER, *words], stdout=subprocess.PIPE, stderr=stderr, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"demo: hither ended with {done.returncode}: {done.stderr or 'see above'}")
+    return done.stdout
 
 
 def indent(text: str, limit: int = 100) -> None:
@@ -78,7 +82,7 @@ def import_glosses(work: Path, database: Path) -> tuple[int, float]:
     with open(jsonl, encoding="utf-8") as lines:
         indent(lines.readline())
     began = time.perf_counter()
-    run("import", database, "glosses", jsonl, "--text", "gloss")
+    run("import", database, "glosses", jsonl, "--text", "gloss", notes=True)
     seconds = time.perf_counter() - began
     count = int(run("count", database, "glosses"))
     check(count == sum(1 for _ in wordnet.glosses()), f"{count:,} rows, embedded and durable, in {seconds:.1f} s")
@@ -177,13 +181,17 @@ def watch() -> None:
     if not log:
         print("  this machine keeps none; try: tail -f app.log | hither watch")
         return
-    lines = log.read_text(encoding="utf-8", errors="replace").count("\n")
     began = time.perf_counter()
-    shown = run("watch", log)
+    alarms = [json.loads(line)["score"] for line in run("watch", log, "--json", show=False).splitlines()]
     seconds = time.perf_counter() - began
-    alarms = [json.loads(line) for line in run("watch", log, "--json", show=False).splitlines()]
-    indent("\n".join(shown.splitlines()[:8]))
-    print(f"  … {len(alarms):,} alarms among {lines:,} lines, in {seconds:.2f} s")
+    lines = log.read_bytes().count(b"\n")
+    print(
+        f"  {lines:,} lines scored in {seconds:.2f} s; {len(alarms):,} have a form not seen before, most of them a new"
+    )
+    print("  package name. The score sorts them: the few newest are those above a threshold.")
+    if alarms:
+        threshold = sorted(alarms)[-min(len(alarms), 6)]
+        indent(run("watch", log, "--threshold", f"{threshold:.3f}"))
 
 
 def main() -> int:
