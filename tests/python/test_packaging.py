@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -77,4 +78,4 @@ def test_importing_brings_only_numpy_and_cffi() -> None:
         text=True,
         check=True,
     )
-    assert done.stdout.strip() in ("['_cffi_backend', 'hither']", "['hither']")
+    assert set(ast.literal_eval(done.stdout)) <= {"hither", "numpy", "_cffi_backend"}
