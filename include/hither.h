@@ -12,7 +12,8 @@
  *   - Handles (db, collection, embedder, window) are counted and may be shared by any number of threads. They may be
  *     closed in any order: what a handle stands on lives until its last user is gone. Use after close is undefined.
  *   - Results, cursors, options and errors belong to one thread at a time.
- *   - A handle belongs to the process that made it. In a forked child every call but close returns HITHER_FORKED.
+ *   - A database, and what stands on it, belongs to the process that opened it. In a forked child every call on it but
+ *     close returns HITHER_FORKED.
  *   - Strings are bytes with a length, in UTF-8; paths are NUL-terminated.
  *   - The library never prints, aborts, exits, opens a socket, or installs a signal handler.
  *
@@ -227,6 +228,75 @@ enum {
     HITHER_INCLUDE_DOCUMENTS = 4,
     HITHER_INCLUDE_NOTHING = 8 /* ids only; 0 means the call's default */
 };
+
+/* ---------------------------------------------------------------- index: arrays kept, searched, saved */
+
+typedef struct hither_index hither_index; /* counted, thread-safe: searches run together, a writer waits for them */
+
+typedef enum hither_kind {
+    HITHER_EXACT = 1 /* every answer is brute force's */
+} hither_kind;
+
+typedef struct hither_index_options {
+    size_t size;
+    uint32_t dim;         /* needed */
+    hither_dtype dtype;   /* default HITHER_F32, today's only one */
+    hither_metric metric; /* default HITHER_COSINE; of searches that do not name another */
+    hither_kind kind;     /* default HITHER_EXACT, today's only one */
+} hither_index_options;
+
+/* An empty index in memory. Errors: DIMENSION, INVALID, UNSUPPORTED, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_new(const hither_index_options *options, hither_index **out,
+                                                            hither_error *err);
+/* An index over rows that stay the caller's: `rows` (f32) must not change or go away before the last close. Labels are
+ * the row numbers; rows can be removed, not added. metric 0: cosine. Errors: DIMENSION, NOT_FINITE, INVALID,
+ * UNSUPPORTED, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_wrap(const hither_matrix *rows, hither_metric metric,
+                                                             hither_index **out, hither_error *err);
+/* Opens a saved index by mapping it: at once, whatever its size, in any number of processes. Its bytes are checked as
+ * they are first read. Rows added later live in memory until the next save.
+ * Errors: NOT_FOUND, NOT_DATABASE, FORMAT, CORRUPT (with the offset), PERMISSION, IO, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_open(const char *path, hither_index **out, hither_error *err);
+HITHER_API void hither_index_close(hither_index *index);
+
+/* Copies rows (f32 or f64) in under labels >= 0 of the caller's, or (labels NULL) under the next ones, counted on from
+ * the largest label so far; *first (may be NULL) is the first of those. All rows go in, or none.
+ * Errors name the row: DIMENSION, NOT_FINITE, EXISTS (a label known or repeated), INVALID; READONLY (wrapped rows),
+ * NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_add(hither_index *index, const hither_matrix *rows,
+                                                            const int64_t *labels, int64_t *first, hither_error *err);
+/* Removes rows by label; unknown labels are passed over, *removed (may be NULL) counts the others. Their memory comes
+ * back with the next save and open. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_remove(hither_index *index, const int64_t *labels, size_t count,
+                                                               size_t *removed, hither_error *err);
+
+typedef struct hither_index_search_options {
+    size_t size;
+    hither_metric metric;  /* default the index's own */
+    uint32_t threads;      /* 0: one for a single query, all cores for more */
+    const uint64_t *allow; /* NULL: all. Bit i % 64 of word i / 64 allows label i; labels past allow_bits are not */
+    uint64_t allow_bits;
+} hither_index_search_options;
+
+/* The k nearest rows to each query, as hither_knn gives them. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_search(hither_index *index, const hither_matrix *queries,
+                                                               uint32_t k, const hither_index_search_options *options,
+                                                               int64_t *labels, float *distances, hither_error *err);
+/* The same search as a result: one group a query, ids are the labels, and hither_result_plan says what ran. Any thread.
+ * Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_explain(hither_index *index, const hither_matrix *queries,
+                                                                uint32_t k, const hither_index_search_options *options,
+                                                                hither_result **out, hither_error *err);
+
+/* Writes a whole new file, synced, that takes the place of `path` only when it is complete. Errors: IO, FULL,
+ * PERMISSION, CORRUPT (of the file the rows come from), NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_save(hither_index *index, const char *path, hither_error *err);
+/* Reads every byte of the index, mapped or not, and checks it. CORRUPT names the place. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_verify(hither_index *index, hither_error *err);
+/* One record whose metadata is a JSON object: kind, dim, dtype, metric, rows, bytes_rows, bytes_extra, mapped,
+ * borrowed. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_info(hither_index *index, hither_result **out,
+                                                             hither_error *err);
 
 /* ---------------------------------------------------------------- database */
 

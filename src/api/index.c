@@ -1,0 +1,243 @@
+/*
+ * index.c: the index part of hither.h over index/flat.h. A handle is the flat index itself. Any thread.
+ */
+#include <math.h>
+#include <stdio.h>
+
+#include "api/api.h"
+#include "base/alloc.h"
+#include "base/values.h"
+#include "index/flat.h"
+#include "kernels/kernels.h"
+
+static ht_flat *in(hither_index *index) { return (ht_flat *)index; }
+static hither_index *give(ht_flat *flat) { return (hither_index *)flat; }
+
+static hither_status check_call(const hither_index *index, const void *needed, hither_error *err) {
+    if (!index)
+        return ht_fail(err, HITHER_INVALID, "the index is NULL");
+    if (!needed)
+        return ht_fail(err, HITHER_INVALID, "a pointer that is needed is NULL");
+    return HITHER_OK;
+}
+
+static hither_status check_metric(hither_metric metric, hither_error *err) {
+    if (metric < HITHER_COSINE || metric > HITHER_HAMMING)
+        return ht_fail(err, HITHER_INVALID, "metric %d is none of hither_metric", (int)metric);
+    if (metric == HITHER_HAMMING)
+        return ht_fail(err, HITHER_UNSUPPORTED, "hamming compares bits; the rows are f32");
+    return HITHER_OK;
+}
+
+/* ---- making */
+
+hither_status hither_index_new(const hither_index_options *options, hither_index **out, hither_error *err) {
+    hither_index_options o;
+    if (!out)
+        return ht_fail(err, HITHER_INVALID, "out is NULL");
+    *out = NULL;
+    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_index_options", err));
+    ht_flat_spec spec = {
+        .dtype = o.dtype ? o.dtype : HITHER_F32, .metric = o.metric ? o.metric : HITHER_COSINE, .dim = o.dim};
+    HT_TRY(check_metric(spec.metric, err));
+    if (o.kind && o.kind != HITHER_EXACT)
+        return ht_fail(err, HITHER_INVALID, "kind %d is none of hither_kind", (int)o.kind);
+    ht_flat *flat;
+    HT_TRY(ht_flat_new(&spec, &flat, err));
+    *out = give(flat);
+    return HITHER_OK;
+}
+
+hither_status hither_index_wrap(const hither_matrix *rows, hither_metric metric, hither_index **out,
+                                hither_error *err) {
+    if (!out || !rows)
+        return ht_fail(err, HITHER_INVALID, "wrap: %s is NULL", out ? "rows" : "out");
+    *out = NULL;
+    metric = metric ? metric : HITHER_COSINE;
+    HT_TRY(check_metric(metric, err));
+    if (rows->dtype != HITHER_F32)
+        return ht_fail(err, HITHER_UNSUPPORTED, "only f32 rows can be wrapped today; an index copies f64 on add");
+    ht_floats floats;
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = ht_floats_read(rows, "rows", &floats, err);
+    ht_flat *flat = NULL;
+    if (status == HITHER_OK)
+        status = ht_flat_wrap(&floats.view, metric, &flat, err);
+    ht_fp_leave(fp);
+    if (status == HITHER_OK)
+        *out = give(flat);
+    return status;
+}
+
+hither_status hither_index_open(const char *path, hither_index **out, hither_error *err) {
+    if (!out || !path)
+        return ht_fail(err, HITHER_INVALID, "open: %s is NULL", out ? "path" : "out");
+    *out = NULL;
+    ht_flat *flat;
+    HT_TRY(ht_flat_open(ht_io_posix(), path, &flat, err));
+    *out = give(flat);
+    return HITHER_OK;
+}
+
+void hither_index_close(hither_index *index) { ht_flat_release(in(index)); }
+
+/* ---- changing */
+
+hither_status hither_index_add(hither_index *index, const hither_matrix *rows, const int64_t *labels, int64_t *first,
+                               hither_error *err) {
+    HT_TRY(check_call(index, rows, err));
+    ht_floats floats;
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = ht_floats_read(rows, "rows", &floats, err);
+    if (status == HITHER_OK) {
+        status = ht_flat_add(in(index), &floats.view, labels, first, err);
+        ht_floats_clear(&floats);
+    }
+    ht_fp_leave(fp);
+    return status;
+}
+
+hither_status hither_index_remove(hither_index *index, const int64_t *labels, size_t count, size_t *removed,
+                                  hither_error *err) {
+    HT_TRY(check_call(index, count ? labels : (const void *)index, err));
+    return ht_flat_remove(in(index), labels, count, removed, err);
+}
+
+/* ---- searching */
+
+static hither_status read_search(const hither_index_search_options *options, uint32_t k, size_t queries,
+                                 ht_flat_search *out, hither_error *err) {
+    hither_index_search_options o;
+    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_index_search_options", err));
+    if (k == 0)
+        return ht_fail(err, HITHER_INVALID, "k is 0; ask for at least 1 result");
+    if (k > HITHER_MAX_K)
+        return ht_fail(err, HITHER_TOO_LARGE, "k is %u; at most %u results a query are possible", k, HITHER_MAX_K);
+    if (o.metric)
+        HT_TRY(check_metric(o.metric, err));
+    *out = (ht_flat_search){.metric = o.metric,
+                            .k = k,
+                            .threads = o.threads      ? o.threads
+                                       : queries == 1 ? 1
+                                                      : 0,
+                            .allow = o.allow,
+                            .allow_bits = o.allow_bits};
+    return HITHER_OK;
+}
+
+static hither_status search(hither_index *index, const hither_matrix *queries, uint32_t k,
+                            const hither_index_search_options *options, int64_t *labels, float *distances,
+                            ht_exact_stats *stats, hither_error *err) {
+    ht_flat_search what;
+    ht_floats floats;
+    HT_TRY(read_search(options, k, queries->rows, &what, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = ht_floats_read(queries, "queries", &floats, err);
+    if (status == HITHER_OK) {
+        status = ht_flat_knn(in(index), &floats.view, &what, labels, distances, stats, err);
+        ht_floats_clear(&floats);
+    }
+    ht_fp_leave(fp);
+    return status;
+}
+
+hither_status hither_index_search(hither_index *index, const hither_matrix *queries, uint32_t k,
+                                  const hither_index_search_options *options, int64_t *labels, float *distances,
+                                  hither_error *err) {
+    HT_TRY(check_call(index, queries, err));
+    if (queries->rows)
+        HT_TRY(check_call(index, labels && distances ? index : NULL, err));
+    return search(index, queries, k, options, labels, distances, NULL, err);
+}
+
+static void add_hits(hither_result *r, size_t queries, uint32_t k, const int64_t *labels, const float *distances) {
+    for (size_t j = 0; j < queries; j++) {
+        if (j > 0)
+            ht_result_next_group(r);
+        for (size_t i = j * k; i < (j + 1) * k && labels[i] >= 0; i++) {
+            ht_result_add_int(r, labels[i]);
+            ht_result_distance(r, distances[i]);
+        }
+    }
+}
+
+static void add_plan(hither_result *r, hither_index *index, const ht_exact_stats *stats) {
+    ht_flat_info info;
+    char plan[256];
+    ht_flat_describe(in(index), &info);
+    (void)snprintf(plan, sizeof plan,
+                   "{\"kind\":\"exact\",\"rows\":%llu,\"rows_scanned\":%llu,\"rows_rescored\":%llu,\"threads\":%u}",
+                   (unsigned long long)info.rows, (unsigned long long)stats->rows_scanned,
+                   (unsigned long long)stats->rows_rescored, stats->threads);
+    ht_result_plan(r, plan);
+}
+
+hither_status hither_index_explain(hither_index *index, const hither_matrix *queries, uint32_t k,
+                                   const hither_index_search_options *options, hither_result **out, hither_error *err) {
+    HT_TRY(check_call(index, queries && out ? out : NULL, err));
+    *out = NULL;
+    size_t count, bytes;
+    if (!ht_mul_size(queries->rows, k, &count) || !ht_mul_size(count, sizeof(int64_t), &bytes))
+        return ht_fail_nomem(err, SIZE_MAX, "hits");
+    int64_t *labels = ht_alloc(bytes);
+    float *distances = ht_alloc(bytes / 2);
+    hither_result *result = NULL;
+    ht_exact_stats stats = {0};
+    hither_status status = labels && distances ? HITHER_OK : ht_fail_nomem(err, bytes, "hits");
+    if (status == HITHER_OK)
+        status = search(index, queries, k, options, labels, distances, &stats, err);
+    if (status == HITHER_OK)
+        status = ht_result_new(HITHER_INCLUDE_NOTHING, 0, true, &result, err);
+    if (status == HITHER_OK) {
+        add_hits(result, queries->rows, k, labels, distances);
+        add_plan(result, index, &stats);
+        status = ht_result_check(result, err);
+    }
+    if (status == HITHER_OK)
+        *out = result;
+    else
+        hither_result_free(result);
+    ht_release(distances);
+    ht_release(labels);
+    return status;
+}
+
+/* ---- files and facts */
+
+hither_status hither_index_save(hither_index *index, const char *path, hither_error *err) {
+    HT_TRY(check_call(index, path, err));
+    return ht_flat_save(in(index), ht_io_posix(), path, err);
+}
+
+hither_status hither_index_verify(hither_index *index, hither_error *err) {
+    HT_TRY(check_call(index, index, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = ht_flat_verify(in(index), err);
+    ht_fp_leave(fp);
+    return status;
+}
+
+hither_status hither_index_info(hither_index *index, hither_result **out, hither_error *err) {
+    HT_TRY(check_call(index, out, err));
+    *out = NULL;
+    ht_flat_info info;
+    ht_flat_describe(in(index), &info);
+    char json[320];
+    int bytes = snprintf(json, sizeof json,
+                         "{\"kind\":\"exact\",\"dim\":%u,\"dtype\":\"%s\",\"metric\":\"%s\",\"rows\":%llu,"
+                         "\"bytes_rows\":%llu,\"bytes_extra\":%llu,\"mapped\":%s,\"borrowed\":%s}",
+                         info.spec.dim, ht_dtype_name(info.spec.dtype), ht_metric_name(info.spec.metric),
+                         (unsigned long long)info.rows, (unsigned long long)info.bytes_rows,
+                         (unsigned long long)info.bytes_extra, info.mapped ? "true" : "false",
+                         info.borrowed ? "true" : "false");
+    hither_result *result;
+    HT_TRY(ht_result_new(HITHER_INCLUDE_METADATA, 0, false, &result, err));
+    ht_result_add_text(result, "index", 5);
+    ht_result_metadata(result, (ht_text){json, (size_t)bytes});
+    hither_status status = ht_result_check(result, err);
+    if (status == HITHER_OK)
+        *out = result;
+    else
+        hither_result_free(result);
+    return status;
+}
