@@ -88,16 +88,6 @@ hither_status ht_db_flush(ht_db *db, hither_error *err) {
 
 /* ---- list and info */
 
-const char *ht_dtype_name(hither_dtype dtype) {
-    static const char *const names[] = {"?", "f32", "f64", "f16", "bf16", "i8", "b1"};
-    return (unsigned)dtype < sizeof names / sizeof *names ? names[dtype] : names[0];
-}
-
-const char *ht_metric_name(hither_metric metric) {
-    static const char *const names[] = {"?", "cosine", "dot", "l2", "l1", "hamming"};
-    return (unsigned)metric < sizeof names / sizeof *names ? names[metric] : names[0];
-}
-
 hither_status ht_collection_describe(const ht_collection_row *row, hither_result *out, hither_error *err) {
     static const char *const kinds[] = {"null", "\"int\"", "\"text\""};
     ht_buf json;

@@ -15,6 +15,7 @@
 #include <pthread.h>
 
 #include "base/alloc.h"
+#include "base/values.h"
 #include "engine/engine.h"
 #include "engine/fork.h"
 #include "engine/snapshot.h"
@@ -62,9 +63,6 @@ ht_collection *ht_collection_ref(ht_collection *c);
 /* Reads what the catalog has committed and puts it in force as a snapshot; base NULL the first time. */
 HT_NODISCARD hither_status ht_collection_load(ht_collection *c, hither_error *err);
 
-/* As they stand in JSON: "f32", "cosine", "int". */
-const char *ht_dtype_name(hither_dtype dtype);
-const char *ht_metric_name(hither_metric metric);
 /* One record of hither_db_list. */
 HT_NODISCARD hither_status ht_collection_describe(const ht_collection_row *row, hither_result *out, hither_error *err);
 
