@@ -138,13 +138,16 @@ typedef struct ht_segment_entry {
 /* The segments of a collection, by first slot; *out is the caller's to release. */
 HT_NODISCARD hither_status ht_segments_list(ht_conn *conn, const ht_collection_row *collection, ht_segment_entry **out,
                                             size_t *count, hither_error *err);
-/* CORRUPT if the log holds durable commits that SQLite, opening it, would drop. Before the writer's connection is. */
+/* CORRUPT if the log holds durable commits that SQLite, having opened it, has dropped. Before the first write. */
 HT_NODISCARD hither_status ht_log_check(ht_store *store, hither_error *err);
 HT_NODISCARD hither_status ht_segments_recover(ht_store *store, hither_error *err);
 HT_NODISCARD hither_status ht_segment_load(ht_store *store, const ht_segment_entry *entry, ht_segment **out,
                                            hither_error *err);
 
 /* ---- store.c */
+
+/* READONLY or POISONED where nothing may be written. */
+HT_NODISCARD hither_status ht_store_writable(const ht_store *store, hither_error *err);
 
 /* Removes the files of a folder; a file that will not go is left. `keep` (may be NULL) says which stay. */
 void ht_store_sweep(ht_store *store, const char *folder, bool (*keep)(void *arg, const char *name), void *arg);

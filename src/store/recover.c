@@ -82,81 +82,120 @@ hither_status ht_segment_load(ht_store *store, const ht_segment_entry *entry, ht
     return ht_segment_open(store, &entry->expect, entry->committed, out, err);
 }
 
-/* One attempt; NOT_FOUND where a file went between reading the catalog and opening it. */
-static hither_status load_all(ht_store *store, ht_conn *conn, int64_t cid, ht_segment ***out, size_t *count,
-                              hither_error *err) {
-    ht_collection_row row;
-    ht_segment_entry *entries = NULL;
-    size_t n = 0, done = 0;
-    HT_TRY(ht_collection_read(conn, NULL, cid, &row, err));
-    HT_TRY(ht_segments_list(conn, &row, &entries, &n, err));
-    hither_status status = HITHER_OK;
-    ht_segment **segments = ht_calloc(n, sizeof *segments);
-    if (!segments)
-        status = ht_fail_nomem(err, n * sizeof *segments, "the list of segments");
-    for (; done < n && status == HITHER_OK; done++)
-        status = ht_segment_load(store, &entries[done], &segments[done], err);
-    ht_release(entries);
-    if (status != HITHER_OK) {
-        for (size_t i = 0; segments && i < n; i++)
-            ht_segment_release(segments[i]);
-        ht_release(segments);
-        return status;
+/* Segments must follow one another without overlap and hold every slot given out: who walks them relies on it. */
+static hither_status check_order(const ht_collection_row *row, const ht_segment_entry *entries, size_t count,
+                                 hither_error *err) {
+    uint64_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        const ht_segment_header *h = &entries[i].expect;
+        if (h->first_slot < end)
+            return ht_fail(err, HITHER_CORRUPT, "catalog: segments of collection '%s' overlap at slot %" PRIu64,
+                           row->name, h->first_slot);
+        end = h->first_slot + (i + 1 < count ? h->capacity : entries[i].committed);
     }
-    *out = segments;
-    *count = n;
+    if (end != row->next_slot)
+        return ht_fail(err, HITHER_CORRUPT,
+                       "catalog: the segments of collection '%s' end at slot %" PRIu64 " instead of %" PRIu64,
+                       row->name, end, row->next_slot);
     return HITHER_OK;
 }
 
+static hither_status load_entries(ht_store *store, const ht_segment_entry *entries, size_t count, ht_segment ***out,
+                                  hither_error *err) {
+    hither_status status = HITHER_OK;
+    ht_segment **segments = ht_calloc(count, sizeof *segments);
+    if (!segments)
+        return ht_fail_nomem(err, count * sizeof *segments, "the list of segments");
+    for (size_t i = 0; i < count && status == HITHER_OK; i++)
+        status = ht_segment_load(store, &entries[i], &segments[i], err);
+    if (status == HITHER_OK) {
+        *out = segments;
+        return HITHER_OK;
+    }
+    for (size_t i = 0; i < count; i++)
+        ht_segment_release(segments[i]);
+    ht_release(segments);
+    return status;
+}
+
+/* One attempt; NOT_FOUND where a file went between reading the catalog and opening it. */
+static hither_status load_all(ht_store *store, int64_t cid, ht_segment ***out, size_t *count, hither_error *err) {
+    ht_reader *reader;
+    uint64_t seq;
+    ht_segment_entry *entries = NULL;
+    size_t n = 0;
+    HT_TRY(ht_reader_begin(store, cid, &reader, &seq, err)); /* the entry and the segments, of one version */
+    hither_status status = ht_segments_list(reader->conn, &reader->row, &entries, &n, err);
+    if (status == HITHER_OK)
+        status = check_order(&reader->row, entries, n, err);
+    ht_reader_end(reader);
+    if (status == HITHER_OK)
+        status = load_entries(store, entries, n, out, err);
+    if (status == HITHER_OK)
+        *count = n;
+    ht_release(entries);
+    return status;
+}
+
 hither_status ht_store_segments(ht_store *store, int64_t cid, ht_segment ***out, size_t *count, hither_error *err) {
-    ht_conn *conn;
-    HT_TRY(ht_pool_take(store, &conn, err));
     hither_status status = HITHER_OK;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        status = load_all(store, conn, cid, out, count, err);
+        status = load_all(store, cid, out, count, err);
         if (status != HITHER_NOT_FOUND)
             break;
     }
-    ht_pool_give(conn);
     return status;
 }
 
 /* ---- at open, by the writer */
 
-typedef struct log_file {
-    const ht_io *io;
-    ht_file *file;
-} log_file;
+/* The log and the main file as the writer's connection has them open: a second handle of our own, when closed, would
+ * take SQLite's locks with it. */
+typedef struct catalog_files {
+    sqlite3_file *main, *log;
+} catalog_files;
+
+static hither_status read_exactly(sqlite3_file *file, void *data, size_t bytes, uint64_t offset, hither_error *err) {
+    int rc = file->pMethods->xRead(file, data, (int)bytes, (sqlite3_int64)offset);
+    if (rc == SQLITE_OK)
+        return HITHER_OK;
+    return ht_fail(err, rc == SQLITE_IOERR_NOMEM ? HITHER_NOMEM : HITHER_IO,
+                   "catalog: it cannot be read at offset %" PRIu64 " (SQLite error %d)", offset, rc);
+}
 
 static hither_status read_log(void *ctx, void *data, size_t bytes, uint64_t offset, hither_error *err) {
-    const log_file *log = ctx;
-    return log->io->read_at(log->file, data, bytes, offset, err);
+    const catalog_files *files = ctx;
+    return read_exactly(files->log, data, bytes, offset, err);
+}
+
+static hither_status read_main(void *ctx, uint32_t page, unsigned char data[HT_PAGE_BYTES], hither_error *err) {
+    const catalog_files *files = ctx;
+    return read_exactly(files->main, data, HT_PAGE_BYTES, (uint64_t)(page - 1) * HT_PAGE_BYTES, err);
 }
 
 hither_status ht_log_check(ht_store *store, hither_error *err) {
-    const ht_io *io = store->io;
-    char *path = ht_path_join(store->path, "catalog-wal");
-    if (!path)
-        return ht_fail_nomem(err, strlen(store->path), "a path");
-    log_file log = {.io = io};
-    ht_wal wal = {.read = read_log, .ctx = &log};
-    ht_wal_scan scan = {0};
-    hither_status status = io->open(io->ctx, path, 0, &log.file, err);
-    if (status == HITHER_OK) {
-        status = io->size(log.file, &wal.bytes, err);
-        if (status == HITHER_OK)
-            status = ht_wal_scan_file(&wal, &scan, err);
-        io->close(log.file);
-    } else if (status == HITHER_NOT_FOUND) {
-        status = HITHER_OK;
-    }
-    ht_release(path);
-    if (status == HITHER_OK && scan.damaged)
-        return ht_fail(err, HITHER_CORRUPT,
-                       "catalog-wal: frame %" PRIu32 " (offset %" PRIu64 ") fails its checksum, and commits after it "
-                       "would be lost; restore it from a copy",
-                       scan.good + 1, HT_WAL_HEADER + (uint64_t)scan.good * HT_WAL_FRAME);
-    return status;
+    catalog_files files = {0};
+    sqlite3_int64 log_bytes = 0, main_bytes = 0;
+    sqlite3_file_control(store->writer->db, "main", SQLITE_FCNTL_FILE_POINTER, &files.main);
+    sqlite3_file_control(store->writer->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &files.log);
+    if (!files.main || !files.main->pMethods || !files.log || !files.log->pMethods)
+        return HITHER_OK; /* no log */
+    if (files.log->pMethods->xFileSize(files.log, &log_bytes) != SQLITE_OK ||
+        files.main->pMethods->xFileSize(files.main, &main_bytes) != SQLITE_OK)
+        return ht_fail(err, HITHER_IO, "catalog: the size of its files cannot be read");
+    ht_wal wal = {.read = read_log,
+                  .ctx = &files,
+                  .bytes = (uint64_t)log_bytes,
+                  .pages = (uint64_t)main_bytes / HT_PAGE_BYTES,
+                  .read_page = read_main};
+    ht_wal_scan scan;
+    HT_TRY(ht_wal_scan_file(&wal, &scan, err));
+    if (!scan.damaged)
+        return HITHER_OK;
+    return ht_fail(err, HITHER_CORRUPT,
+                   "catalog-wal: frame %" PRIu32 " (offset %" PRIu64 ") fails its checksum, and commits from there on "
+                   "would be lost; restore the folder from a copy",
+                   scan.good + 1, HT_WAL_HEADER + (uint64_t)scan.good * HT_WAL_FRAME);
 }
 
 typedef struct known {
@@ -172,7 +211,7 @@ static hither_status recover_collection(void *arg, const ht_collection_row *row)
     ht_segment_entry *entries = NULL;
     size_t count = 0;
     HT_TRY(ht_segments_list(k->store->writer, row, &entries, &count, k->err));
-    hither_status status = HITHER_OK;
+    hither_status status = check_order(row, entries, count, k->err);
     for (size_t i = 0; i < count && status == HITHER_OK; i++) {
         ht_segment *segment = NULL;
         status = ht_segment_load(k->store, &entries[i], &segment, k->err);

@@ -240,8 +240,7 @@ static hither_status write_new(ht_segment *segment, const char *tmp, const char 
 hither_status ht_segment_create(ht_store *store, const ht_collection_row *collection, uint64_t first_slot,
                                 size_t ordinal, ht_segment **out, hither_error *err) {
     const ht_io *io = store->io;
-    if (store->readonly || atomic_load(&store->poisoned))
-        return ht_fail(err, store->readonly ? HITHER_READONLY : HITHER_POISONED, "%s takes no new rows", store->path);
+    HT_TRY(ht_store_writable(store, err));
     /* Numbers of segments that never got into the catalog are used again, but only after their files are gone. */
     ht_segment_header h = {.cid = collection->cid,
                            .sid = store->next_sid,
@@ -286,8 +285,8 @@ hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t co
                                const ht_row_sums *sums, hither_error *err) {
     const ht_segment_header *h = &segment->header;
     const ht_io *io = segment->io;
-    if (segment->store->readonly)
-        return ht_fail(err, HITHER_READONLY, "%s is open read-only", segment->store->path);
+    /* After a commit whose end is unknown, these very rows may be committed ones. */
+    HT_TRY(ht_store_writable(segment->store, err));
     if (position > h->capacity || count > h->capacity - position)
         return ht_fail(err, HITHER_INVALID, "%s has room for %" PRIu64 " rows, not for row %" PRIu64 " and %zu more",
                        segment->name, h->capacity, position, count);

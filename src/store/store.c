@@ -210,10 +210,16 @@ static hither_status open_writer(ht_store *store, unsigned flags, uint32_t busy_
     /* Whoever had the lock may have made, or changed, what was judged. */
     HT_TRY(judge(store, flags, &fresh, err));
     HT_TRY(make_folders(store, fresh, err));
-    HT_TRY(ht_log_check(store, err));
     HT_TRY(ht_conn_open(store, store->catalog_path, SQLITE_OPEN_READWRITE, &store->writer, err));
-    HT_TRY(ht_catalog_check(store->writer, err));
-    HT_TRY(ht_segments_recover(store, err));
+    hither_status status = ht_log_check(store, err);
+    if (status == HITHER_OK)
+        status = ht_catalog_check(store->writer, err);
+    if (status == HITHER_OK)
+        status = ht_segments_recover(store, err);
+    if (status != HITHER_OK) {
+        ht_store_poison(store); /* closing must not touch what is to be examined */
+        return status;
+    }
     /* What the log holds may be there only in the memory of the system, if a sync failed before the last close: it is
      * written anew, into the catalog, before anything is built on it. */
     int rc = sqlite3_wal_checkpoint_v2(store->writer->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -289,12 +295,19 @@ const char *ht_store_path(const ht_store *store) { return store->path; }
 const char *ht_store_sqlite_version(void) { return sqlite3_libversion(); }
 void ht_store_poison(ht_store *store) { atomic_store(&store->poisoned, true); }
 
-hither_status ht_store_checkpoint(ht_store *store, hither_error *err) {
+hither_status ht_store_writable(const ht_store *store, hither_error *err) {
     if (store->readonly)
-        return HITHER_OK;
+        return ht_fail(err, HITHER_READONLY, "%s is open read-only", store->path);
     if (atomic_load(&store->poisoned))
         return ht_fail(err, HITHER_POISONED, "an earlier write to %s could not be made durable; close and reopen it",
                        store->path);
+    return HITHER_OK;
+}
+
+hither_status ht_store_checkpoint(ht_store *store, hither_error *err) {
+    if (store->readonly)
+        return HITHER_OK;
+    HT_TRY(ht_store_writable(store, err));
     int rc = sqlite3_wal_checkpoint_v2(store->writer->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     return rc == SQLITE_OK || rc == SQLITE_BUSY ? HITHER_OK : ht_conn_fail(store->writer, "a checkpoint", err);
 }

@@ -6,17 +6,8 @@
 
 #include "store/inside.h"
 
-static hither_status check_usable(ht_store *store, hither_error *err) {
-    if (store->readonly)
-        return ht_fail(err, HITHER_READONLY, "%s is open read-only", store->path);
-    if (atomic_load(&store->poisoned))
-        return ht_fail(err, HITHER_POISONED, "an earlier write to %s could not be made durable; close and reopen it",
-                       store->path);
-    return HITHER_OK;
-}
-
 hither_status ht_txn_begin(ht_store *store, hither_error *err) {
-    HT_TRY(check_usable(store, err));
+    HT_TRY(ht_store_writable(store, err));
     return ht_conn_do(store->writer, SQL_BEGIN_IMMEDIATE, err);
 }
 
@@ -28,8 +19,11 @@ hither_status ht_txn_find(ht_store *store, int64_t cid, const hither_ids *ids, s
     ht_bind_id(stmt, 1, ids, i);
     int rc = sqlite3_step(stmt);
     hither_status status = HITHER_OK;
-    if (rc == SQLITE_ROW)
-        *slot = (uint64_t)sqlite3_column_int64(stmt, 0);
+    int64_t found = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+    if (found < 0)
+        status = ht_fail(err, HITHER_CORRUPT, "catalog: collection %" PRId64 " has a row in slot %" PRId64, cid, found);
+    else if (rc == SQLITE_ROW)
+        *slot = (uint64_t)found;
     else if (rc == SQLITE_DONE)
         *slot = UINT64_MAX;
     else

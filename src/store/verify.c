@@ -75,7 +75,7 @@ static bool read_index(sqlite3_file *file, wal_index *out) {
 }
 
 typedef struct log_walk {
-    sqlite3_file *file;
+    sqlite3_file *file, *main;
     uint32_t after;       /* frames up to this one are in the main file */
     unsigned char *newer; /* bit a page: the log has a newer version than the main file */
     uint32_t pages;
@@ -89,6 +89,12 @@ static hither_status read_log(void *ctx, void *data, size_t bytes, uint64_t offs
                : ht_fail(err, HITHER_IO, "the log cannot be read at offset %" PRIu64 " (SQLite error %d)", offset, rc);
 }
 
+static hither_status read_main(void *ctx, uint32_t page, unsigned char data[HT_PAGE_BYTES], hither_error *err) {
+    log_walk *walk = ctx;
+    int rc = walk->main->pMethods->xRead(walk->main, data, HT_PAGE_BYTES, (sqlite3_int64)(page - 1) * HT_PAGE_BYTES);
+    return rc == SQLITE_OK ? HITHER_OK : ht_fail(err, HITHER_IO, "page %" PRIu32 " cannot be read", page);
+}
+
 static void note_frame(void *ctx, uint32_t number, uint32_t page) {
     log_walk *walk = ctx;
     if (number > walk->after && page >= 1 && page <= walk->pages)
@@ -98,7 +104,7 @@ static void note_frame(void *ctx, uint32_t number, uint32_t page) {
 static hither_status check_log(verify *v, sqlite3_file *main, log_walk *walk) {
     hither_error why = {0};
     sqlite3_int64 bytes = 0;
-    walk->file = NULL;
+    walk->main = main;
     sqlite3_file_control(v->conn->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &walk->file);
     if (!walk->file || !walk->file->pMethods)
         return HITHER_OK;
@@ -111,7 +117,12 @@ static hither_status check_log(verify *v, sqlite3_file *main, log_walk *walk) {
             return HITHER_OK;
         memset(walk->newer, 0, walk->pages / 8 + 1);
         walk->after = index.backfilled;
-        ht_wal wal = {.read = read_log, .ctx = walk, .bytes = (uint64_t)bytes, .frame = note_frame};
+        ht_wal wal = {.read = read_log,
+                      .ctx = walk,
+                      .bytes = (uint64_t)bytes,
+                      .pages = walk->pages,
+                      .read_page = read_main,
+                      .frame = note_frame};
         hither_status status = ht_wal_scan_file(&wal, &scan, &why);
         if (status != HITHER_OK)
             return absorb(v, "catalog-wal", status, &why);

@@ -43,6 +43,10 @@ static bool salted(const unsigned char *frame, const unsigned char *header) {
     return memcmp(frame + 8, header + 16, 8) == 0;
 }
 
+static hither_status read_frame(const ht_wal *wal, uint32_t index, unsigned char *frame, hither_error *err) {
+    return wal->read(wal->ctx, frame, HT_WAL_FRAME, HT_WAL_HEADER + (uint64_t)index * HT_WAL_FRAME, err);
+}
+
 /* From the first bad frame on: is there a commit with a further frame that continues from it? Frames are written after
  * a commit only once it is durable, so then the bad frame was durable too. What a transaction that was rolled back left
  * behind does not continue from a commit written over it. */
@@ -51,7 +55,7 @@ static hither_status find_later_commit(const ht_wal *wal, const unsigned char *h
     bool big = header[3] & 1, after_commit = false;
     sums chain = {0, 0};
     for (*found = false; number < count && !*found; number++) {
-        HT_TRY(wal->read(wal->ctx, frame, HT_WAL_FRAME, HT_WAL_HEADER + (uint64_t)number * HT_WAL_FRAME, err));
+        HT_TRY(read_frame(wal, number, frame, err));
         bool ours = salted(frame, header);
         *found = ours && after_commit && continues(frame, chain, big);
         after_commit = ours && big_u32(frame + 4) != 0;
@@ -60,16 +64,65 @@ static hither_status find_later_commit(const ht_wal *wal, const unsigned char *h
     return HITHER_OK;
 }
 
-/* The header fails its checksum. Written anew by a log that starts over, it has new salts; then all that the old frames
- * said is in the main file. */
+/* The number of frames up to the last commit, of those from the first on that have its salts. */
+static hither_status count_generation(const ht_wal *wal, uint32_t count, unsigned char *frame, uint32_t *out,
+                                      hither_error *err) {
+    unsigned char salts[8];
+    uint32_t commits = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        HT_TRY(read_frame(wal, i, frame, err));
+        if (i == 0)
+            memcpy(salts, frame + 8, sizeof salts);
+        if (memcmp(frame + 8, salts, sizeof salts) != 0)
+            break;
+        if (big_u32(frame + 4) != 0)
+            commits = i + 1;
+    }
+    *out = commits;
+    return HITHER_OK;
+}
+
+/* Whether the main file has the last version of every page in the first `frames` frames. */
+static hither_status is_folded(const ht_wal *wal, uint32_t frames, unsigned char *frame, unsigned char *seen, bool *out,
+                               hither_error *err) {
+    unsigned char page[PAGE];
+    *out = false;
+    while (frames-- > 0) { /* backwards: what is met first is the last version */
+        HT_TRY(read_frame(wal, frames, frame, err));
+        uint32_t number = big_u32(frame);
+        if (number < 1 || number > wal->pages)
+            return HITHER_OK;
+        if (seen[(number - 1) / 8] >> ((number - 1) % 8) & 1)
+            continue;
+        seen[(number - 1) / 8] = (unsigned char)(seen[(number - 1) / 8] | 1u << (number - 1) % 8);
+        /* The last 8 bytes are the main file's own. */
+        if (wal->read_page(wal->ctx, number, page, NULL) != HITHER_OK || memcmp(page, frame + 24, PAGE - 8) != 0)
+            return HITHER_OK;
+    }
+    *out = true;
+    return HITHER_OK;
+}
+
+/* The header fails its checksum, so SQLite takes nothing of the log. That is right while the log starts over: then the
+ * main file has all of it, or the header has other salts than the old frames. */
 static hither_status judge_header(const ht_wal *wal, const unsigned char *header, uint32_t count, unsigned char *frame,
                                   bool *damaged, hither_error *err) {
     *damaged = false;
     if (count == 0)
         return HITHER_OK;
-    HT_TRY(wal->read(wal->ctx, frame, HT_WAL_FRAME, HT_WAL_HEADER, err));
-    *damaged = memcmp(frame + 8, header + 16, 4) == 0 || memcmp(frame + 12, header + 20, 4) == 0;
-    return HITHER_OK;
+    HT_TRY(read_frame(wal, 0, frame, err));
+    if (memcmp(frame + 8, header + 16, 4) != 0 && memcmp(frame + 12, header + 20, 4) != 0)
+        return HITHER_OK;
+    uint32_t frames = 0;
+    bool folded = false;
+    HT_TRY(count_generation(wal, count, frame, &frames, err));
+    unsigned char *seen = ht_calloc((size_t)(wal->pages / 8) + 1, 1);
+    if (!seen)
+        return ht_fail_nomem(err, (size_t)(wal->pages / 8) + 1, "a list of pages");
+    hither_status status = is_folded(wal, frames, frame, seen, &folded, err);
+    ht_release(seen);
+    *damaged = !folded;
+    return status;
 }
 
 static hither_status scan(const ht_wal *wal, const unsigned char *header, unsigned char *frame, ht_wal_scan *out,
@@ -84,7 +137,7 @@ static hither_status scan(const ht_wal *wal, const unsigned char *header, unsign
         !equal(chain, stored(header + 24)))
         return judge_header(wal, header, count, frame, &out->damaged, err);
     for (; out->good < count; out->good++) {
-        HT_TRY(wal->read(wal->ctx, frame, HT_WAL_FRAME, HT_WAL_HEADER + (uint64_t)out->good * HT_WAL_FRAME, err));
+        HT_TRY(read_frame(wal, out->good, frame, err));
         if (!salted(frame, header) || !continues(frame, chain, big))
             return find_later_commit(wal, header, out->good, count, frame, &out->damaged, err);
         chain = stored(frame + 16);

@@ -21,13 +21,16 @@ typedef struct ht_wal {
     hither_status (*read)(void *ctx, void *data, size_t bytes, uint64_t offset, hither_error *err);
     void *ctx;
     uint64_t bytes; /* of the file */
+    /* The main file: its size in pages, and one of them (counted from 1). */
+    uint64_t pages;
+    hither_status (*read_page)(void *ctx, uint32_t page, unsigned char data[4096], hither_error *err);
     /* May be NULL: told of each frame that is good, with its number counted from 1. */
     void (*frame)(void *ctx, uint32_t number, uint32_t page);
 } ht_wal;
 
 typedef struct ht_wal_scan {
     uint32_t good;     /* frames from the first on that fit the header and each other: what SQLite would take */
-    bool damaged;      /* the frame after those, or the header, was durable once and is not what it was */
+    bool damaged;      /* the frame after those, or the header, is not what it was, and commits would be lost */
     uint32_t salts[2]; /* of the header: they change when the log starts over */
 } ht_wal_scan;
 
