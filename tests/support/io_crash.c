@@ -192,6 +192,8 @@ static bool has_folders(disk *d, const trace *t, size_t steps, const char *path)
 
 static void give_names(disk *d, const trace *t, size_t steps) {
     char node[64];
+    if (t->count > 0) /* what was made first lies outermost */
+        make_ancestors(d, t->steps[0].path);
     qsort(d->entries, d->count, sizeof *d->entries, by_length);
     for (size_t i = 0; i < d->count; i++) {
         const entry *e = &d->entries[i];

@@ -13,10 +13,10 @@
 
 #include "io_crash.h"
 
-typedef struct name {
+typedef struct file_name {
     char *path;
     size_t node;
-} name;
+} file_name;
 
 struct io_fault {
     ht_io io;
@@ -29,7 +29,7 @@ struct io_fault {
     char *ignored; /* syncs of paths with this in them do nothing */
     bool recording;
     trace trace;
-    name *names; /* of the files now */
+    file_name *names; /* of the files now */
     size_t name_count, name_room;
     bool *name_synced; /* by node: the first sync of a log has happened */
     size_t synced_room;
@@ -124,7 +124,7 @@ static trace_step *add_step(io_fault *f, trace_op op, size_t node, const char *p
     return step;
 }
 
-static name *find_name(io_fault *f, const char *path) {
+static file_name *find_name(io_fault *f, const char *path) {
     for (size_t i = 0; i < f->name_count; i++) {
         if (strcmp(f->names[i].path, path) == 0)
             return &f->names[i];
@@ -133,7 +133,7 @@ static name *find_name(io_fault *f, const char *path) {
 }
 
 static void drop_name(io_fault *f, const char *path) {
-    name *n = find_name(f, path);
+    file_name *n = find_name(f, path);
     if (!n)
         return;
     free(n->path);
@@ -142,12 +142,12 @@ static void drop_name(io_fault *f, const char *path) {
 
 /* The node of a path that was opened; a path not known is a new file. */
 static size_t node_of(io_fault *f, const char *path) {
-    name *n = find_name(f, path);
+    file_name *n = find_name(f, path);
     if (n)
         return n->node;
     f->names = grown(f->names, f->name_count, &f->name_room, sizeof *f->names);
     n = &f->names[f->name_count++];
-    *n = (name){strdup(path), f->trace.nodes++};
+    *n = (file_name){strdup(path), f->trace.nodes++};
     size_t before = f->synced_room;
     f->name_synced = grown(f->name_synced, n->node, &f->synced_room, sizeof *f->name_synced);
     memset(f->name_synced + before, 0, (f->synced_room - before) * sizeof *f->name_synced);
@@ -333,7 +333,7 @@ static hither_status fault_rename(void *ctx, const char *from, const char *to, h
         step->folder = folder;
         step->from = keep(f, from);
         drop_name(f, to);
-        name *n = find_name(f, from);
+        file_name *n = find_name(f, from);
         free(n->path);
         n->path = strdup(to);
     }
@@ -344,7 +344,7 @@ static hither_status fault_rename(void *ctx, const char *from, const char *to, h
 static void record_removal(io_fault *f, const char *path) {
     pthread_mutex_lock(&f->mutex);
     if (f->recording) {
-        const name *n = find_name(f, path);
+        const file_name *n = find_name(f, path);
         size_t node = n ? n->node : 0, folder = folder_of(f, path);
         add_step(f, TRACE_REMOVE, node, path)->folder = folder;
         drop_name(f, path);
@@ -490,8 +490,61 @@ void io_fault_ignore_syncs(io_fault *f, const char *part) {
     pthread_mutex_unlock(&f->mutex);
 }
 
+/* ---- what was there before the recording */
+
+typedef struct import {
+    io_fault *fault;
+    const char *folder;
+} import;
+
+static void import_folder(io_fault *f, const char *path);
+
+static void import_file(io_fault *f, const char *path) {
+    const ht_io *io = f->below;
+    ht_file *file = NULL;
+    uint64_t bytes = 0;
+    if (io->open(io->ctx, path, 0, &file, NULL) != HITHER_OK || io->size(file, &bytes, NULL) != HITHER_OK)
+        abort();
+    char *data = malloc(bytes + 1);
+    if (!data || io->read_at(file, data, bytes, 0, NULL) != HITHER_OK)
+        abort();
+    io->close(file);
+    size_t node = node_of(f, path);
+    add_write(f, node, path, data, bytes, 0);
+    free(data);
+    add_sync(f, node, path, true);
+}
+
+static hither_status import_entry(void *arg, const char *name, ht_io_kind kind) {
+    const import *i = arg;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", i->folder, name);
+    if (kind == HT_IO_FOLDER)
+        import_folder(i->fault, path);
+    else
+        import_file(i->fault, path);
+    return HITHER_OK;
+}
+
+static void import_folder(io_fault *f, const char *path) {
+import i = {f, path };
+    size_t parent = folder_of(f, path), self = text_number(f, path, strlen(path));
+    add_step(f, TRACE_FOLDER, 0, path)->folder = parent;
+    add_step(f, TRACE_SYNC_FOLDER, 0, path)->folder = parent;
+    if (f->below->list(f->below->ctx, path, import_entry, &i, NULL) != HITHER_OK)
+        abort();
+    add_step(f, TRACE_SYNC_FOLDER, 0, path)->folder = self;
+}
+
 void io_fault_record(io_fault *f) {
     pthread_mutex_lock(&f->mutex);
+    f->recording = true;
+    pthread_mutex_unlock(&f->mutex);
+}
+
+void io_fault_record_over(io_fault *f, const char *folder) {
+    pthread_mutex_lock(&f->mutex);
+    import_folder(f, folder);
     f->recording = true;
     pthread_mutex_unlock(&f->mutex);
 }

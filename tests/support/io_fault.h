@@ -57,8 +57,10 @@ const char *io_fault_what(const io_fault *fault);    /* the first one failed, e.
 
 void io_fault_ignore_syncs(io_fault *fault, const char *part); /* NULL: honour all again */
 
-void io_fault_record(
-    io_fault *fault); /* from now on; the files below must be empty or unknown to the code under test */
+/* From now on. Files that are there already must not be touched by the code under test, or their folder be named: it
+ * and all in it are then taken to be durable as they are. */
+void io_fault_record(io_fault *fault);
+void io_fault_record_over(io_fault *fault, const char *folder);
 size_t io_fault_steps(const io_fault *fault);
 /* The step's text, e.g. "write db/catalog-wal 4120+32", for messages. */
 void io_fault_describe(const io_fault *fault, size_t step, char *text, size_t room);

@@ -278,6 +278,25 @@ static void ignored_syncs_promise_nothing(void **state) {
     assert_string_equal(after(r, io_fault_steps(r->fault), 0, "seg-wal"), "");
 }
 
+static void what_was_there_before_is_durable(void **state) {
+    rig *r = *state;
+    hither_error err;
+    ASSERT_OK(r->io->make_folder(r->io->ctx, "d", &err));
+    ASSERT_OK(r->io->make_folder(r->io->ctx, "d/e", &err));
+    ht_file *file = create(r, "d/e/a");
+    ASSERT_OK(r->io->write_at(file, "old", 3, 0, &err));
+    r->io->close(file);
+    io_fault_record_over(r->fault, "d");
+    file = create(r, "d/e/a");
+    size_t start = io_fault_steps(r->fault);
+    assert_int_equal(times(r, start, "d/e/a", "old"), 256);
+    ASSERT_OK(r->io->write_at(file, "new", 3, 0, &err));
+    assert_true(times(r, start + 1, "d/e/a", "old") > 50);
+    ASSERT_OK(r->io->sync(file, &err));
+    assert_int_equal(times(r, start + 2, "d/e/a", "new"), 256);
+    r->io->close(file);
+}
+
 /* What SQLite does on a disk of its own arrives through `observe` and makes the same trace. */
 static void observed_operations_are_recorded(void **state) {
     rig *r = *state;
@@ -308,6 +327,7 @@ int main(void) {
         WITH_RIG(renames_and_removals_wait_for_their_folder),
         WITH_RIG(writes_are_torn_at_sectors),
         WITH_RIG(ignored_syncs_promise_nothing),
+        WITH_RIG(what_was_there_before_is_durable),
         WITH_RIG(observed_operations_are_recorded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
