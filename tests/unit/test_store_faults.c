@@ -210,7 +210,7 @@ static size_t crash(const char *ignored, size_t seeds, char first[900]) {
     size_t bad = 0;
     ASSERT_OK(ht_io_ram_new(&ram, &err));
     io_fault *fault = io_fault_new(ram);
-    io_fault_record(fault, NULL);
+    io_fault_record(fault);
     world_make_over(&world, io_fault_io(fault));
     if (io_fault_io(fault)->sync_folder(io_fault_io(fault)->ctx, world.root, &err) != HITHER_OK ||
         io_fault_io(fault)->sync_folder(io_fault_io(fault)->ctx, "/", &err) != HITHER_OK)
