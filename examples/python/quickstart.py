@@ -5,7 +5,7 @@ import numpy as np
 
 with hither.connect("notes.hither") as db:
     notes = db.collection("notes", embedder=hither.Embedder())
-    texts = ["a hawk is a bird of prey", "bread rises in a warm oven", "an owl hunts at night"]
+    texts = ["a hawk is a bird of prey", "bread rises in a warm oven", "an owl is a bird of the night"]
     notes.upsert(["hawk", "bread", "owl"], documents=texts, metadata=[{"legs": 2}, {"legs": 0}, {"legs": 2}])
     for hit in notes.search("birds of prey", k=2):
         print(hit.id, hit.metadata, hit.document)

@@ -23,8 +23,8 @@ const char *const ht_schema_sql =
     "CREATE UNIQUE INDEX segments_by_slot ON segments(cid, field, first_slot);";
 
 const char *const ht_rows_create[3] = {
-    "CREATE TABLE rows_%lld(slot INTEGER PRIMARY KEY, id ANY NOT NULL, metadata TEXT, document TEXT, "
-    "dead_seq INTEGER, flags INTEGER NOT NULL DEFAULT 0) STRICT",
+    ("CREATE TABLE rows_%lld(slot INTEGER PRIMARY KEY, id ANY NOT NULL, metadata TEXT, document TEXT, "
+     "dead_seq INTEGER, flags INTEGER NOT NULL DEFAULT 0) STRICT"),
     "CREATE UNIQUE INDEX rows_%lld_live ON rows_%lld(id) WHERE dead_seq IS NULL",
     "CREATE INDEX rows_%lld_dead ON rows_%lld(dead_seq) WHERE dead_seq IS NOT NULL",
 };

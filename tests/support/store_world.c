@@ -192,7 +192,8 @@ static ht_text metadata_of(uint64_t slot, char room[32]) {
 static ht_text document_of(uint64_t slot, char room[32]) {
     if (slot % 3 == 0)
         return (ht_text){0};
-    int n = snprintf(room, 32, slot % 3 == 1 ? "" : "row %" PRIu64, slot);
+    room[0] = 0;
+    int n = slot % 3 == 1 ? 0 : snprintf(room, 32, "row %" PRIu64, slot);
     return (ht_text){room, (size_t)n};
 }
 
