@@ -100,7 +100,7 @@ static bool mask_here(masker *m) {
     if (!inside && (ht_is_digit(c) || ht_is_letter(c)) && mask_word(m))
         return true;
     if (ht_is_digit(c))
-        return put_mark(m, "<num>", ht_match_number(text, m->bytes, m->at)), true;
+        return put_mark(m, "<num>", (inside ? ht_match_digits : ht_match_number)(text, m->bytes, m->at)), true;
     if ((c == '-' || c == '+') && !inside && before != '-' && before != '>' && m->at + 1 < m->bytes &&
         ht_is_digit(text[m->at + 1]) && ht_match_uuid(text, m->bytes, m->at + 1) == 0) {
         size_t number = ht_match_number(text, m->bytes, m->at + 1);

@@ -10,6 +10,7 @@
 #define LONGEST_QUOTED 512u
 #define LONGEST_HOST   253u
 #define LONGEST_LOCAL  64u
+#define LONGEST_UNITS  64u
 
 static bool ends_word(const char *text, size_t bytes, size_t at) { return at >= bytes || !ht_is_word(text[at]); }
 
@@ -31,7 +32,7 @@ static size_t match_name_of(const char *names, const char *text, size_t bytes, s
     size_t length = 0;
     while (at + length < bytes && length < 10 && ht_is_letter(text[at + length]))
         length++;
-    if (length < 3)
+    if (length < 3 || text[at] < 'A' || text[at] > 'Z') /* "may 5 of them" is no date */
         return 0;
     for (; *names; names += 3)
         if (strncasecmp(names, text + at, 3) == 0)
@@ -166,7 +167,7 @@ static size_t match_unit(const char *text, size_t bytes, size_t at) {
     return 0;
 }
 
-static size_t match_digits(const char *text, size_t bytes, size_t at) {
+size_t ht_match_digits(const char *text, size_t bytes, size_t at) {
     size_t i = at;
     while (i < bytes &&
            (ht_is_digit(text[i]) || ((text[i] == '.' || text[i] == ',') && i + 1 < bytes && ht_is_digit(text[i + 1]))))
@@ -175,7 +176,7 @@ static size_t match_digits(const char *text, size_t bytes, size_t at) {
 }
 
 size_t ht_match_number(const char *text, size_t bytes, size_t at) {
-    size_t end = at + match_digits(text, bytes, at);
+    size_t end = at + ht_match_digits(text, bytes, at);
     if (end < bytes && (text[end] | 0x20) == 'e') {
         size_t sign = end + 1 < bytes && (text[end + 1] == '-' || text[end + 1] == '+') ? 1 : 0;
         size_t exponent = end + 1 + sign;
@@ -187,20 +188,21 @@ size_t ht_match_number(const char *text, size_t bytes, size_t at) {
     if (end < bytes && text[end] == '%')
         return end + 1 - at;
     /* Each turn takes digits and a unit; the number with all its units counts only if the word ends there. */
-    for (size_t i = end;;) {
+    for (size_t i = end; i - at < LONGEST_UNITS;) {
         size_t unit = match_unit(text, bytes, i);
         if (unit == 0)
             return end - at;
         i += unit;
         if (ends_word(text, bytes, i))
             return i - at;
-        size_t digits = match_digits(text, bytes, i);
+        size_t digits = ht_match_digits(text, bytes, i);
         if (digits == 0)
             return end - at;
         i += digits;
         if (ends_word(text, bytes, i))
             return i - at;
     }
+    return end - at;
 }
 
 static bool is_host_char(char c) { return ht_is_digit(c) || (c >= 'a' && c <= 'z') || c == '-' || c == '.'; }
@@ -275,7 +277,8 @@ size_t ht_match_quoted(const char *text, size_t bytes, size_t at) {
 
 size_t ht_match_name(const char *text, size_t bytes, size_t at) {
     static const char *const leads[] = {
-        "user=", "rhost=", "host=", "username=", "invalid user ", "illegal user ", "for user ", "hostname="};
+        "user=",     "rhost=",    "host=",  "username=", "invalid user ", "illegal user ",
+        "for user ", "hostname=", "/home/", "/Users/",   "\\Users\\"};
     bool named = false;
     for (size_t i = 0; !named && i < sizeof leads / sizeof *leads; i++) {
         size_t length = strlen(leads[i]);

@@ -17,7 +17,9 @@ static inline bool ht_is_word(char c) { return ht_is_digit(c) || ht_is_letter(c)
 /* A date, a time of day with seconds, or both: 2026-11-21T13:17:30.123Z, Jun 14 15:16:01, 21/Nov/2026:13:17:30 +0100,
  * Sat Nov 21 13:17:30 2026. Begins with a digit or a letter. */
 size_t ht_match_time(const char *text, size_t bytes, size_t at);
-/* Digits with '.' and ',' between them, an exponent, and a unit or '%' that follows at once: 1,024.5ms, 1h30m, 1e-5. */
+/* Digits with '.' and ',' between them. */
+size_t ht_match_digits(const char *text, size_t bytes, size_t at);
+/* The same with an exponent, and a unit or '%' that follows at once: 1,024.5ms, 1h30m, 1e-5. */
 size_t ht_match_number(const char *text, size_t bytes, size_t at);
 /* name@host.tld */
 size_t ht_match_email(const char *text, size_t bytes, size_t at);
