@@ -155,11 +155,12 @@ static hither_status make_folders(ht_store *store, bool fresh, hither_error *err
     ht_release(cache);
     if (status == HITHER_OK)
         status = make_folder(io, store->segment_path, err);
-    if (status == HITHER_OK && fresh)
+    /* Not only when fresh: whoever made the database may have been stopped before its names were durable. */
+    if (status == HITHER_OK)
         status = io->sync_folder(io->ctx, store->path, err);
-    if (status == HITHER_OK && fresh)
+    if (status == HITHER_OK)
         status = sync_parent(store, err);
-    return status;
+    return status == HITHER_PERMISSION && !fresh ? HITHER_OK : status; /* a parent that may not be read */
 }
 
 /* ---- open */
