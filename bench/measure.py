@@ -1,0 +1,104 @@
+"""What every suite shares: data from a seed, timing, the machine, and how busy others kept it meanwhile."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+def unit(rows: NDArray[Any]) -> Floats:
+    """Rows scaled to length 1; zero rows stay."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.ascontiguousarray(rows / np.where(norms > 0, norms, 1), dtype=np.float32)
+
+
+def clustered(rows: int, dim: int, queries: int, seed: int) -> tuple[Floats, Floats]:
+    """Unit vectors in clusters, and queries from the same clusters that are none of the rows.
+
+    One centre for every 100 rows; around it, noise of rank 20, as real embeddings have it: many numbers, few ways to
+    differ.
+    """
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(max(1, rows // 100), dim))
+    ways = rng.normal(size=(20, dim))
+    total = rows + queries
+    points = centres[rng.integers(len(centres), size=total)]
+    points += 0.35 * rng.normal(size=(total, 20)) @ ways / np.sqrt(20) * 2
+    points += 0.1 * rng.normal(size=(total, dim))
+    points = unit(points)
+    return points[:rows], points[rows:]
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return {
+        "cpu": model,
+        "cpus": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+class Others:
+    """How many CPUs other processes kept busy while the block ran."""
+
+    cpus = 0.0
+
+    def __enter__(self) -> Others:
+        self._busy, self._mine, self._at = self._read()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        busy, mine, at = self._read()
+        elapsed = max(at - self._at, 1e-9)
+        self.cpus = round(max(0.0, (busy - self._busy) - (mine - self._mine)) / elapsed, 2)
+
+    @staticmethod
+    def _read() -> tuple[float, float, float]:
+        fields = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+        idle = fields[3] + fields[4]
+        busy = (sum(fields[:8]) - idle) / os.sysconf("SC_CLK_TCK")
+        mine = os.times()
+        return busy, mine.user + mine.system, time.monotonic()
+
+
+def singles(search: Callable[[Floats], object], queries: Floats, warm: int = 20) -> dict[str, float]:
+    """One call a query: microseconds at P50 and P99, and queries a second by the mean."""
+    for query in queries[:warm]:
+        search(query)
+    taken = np.empty(len(queries))
+    for at, query in enumerate(queries):
+        began = time.perf_counter()
+        search(query)
+        taken[at] = time.perf_counter() - began
+    return {
+        "p50_us": round(float(np.percentile(taken, 50)) * 1e6, 1),
+        "p99_us": round(float(np.percentile(taken, 99)) * 1e6, 1),
+        "qps": round(float(1 / taken.mean()), 1),
+    }
+
+
+def batch(search: Callable[[Floats], object], queries: Floats, repeats: int = 3) -> float:
+    """All queries in one call: queries a second, the best of a few repeats."""
+    best = float("inf")
+    for _ in range(repeats):
+        began = time.perf_counter()
+        search(queries)
+        best = min(best, time.perf_counter() - began)
+    return round(len(queries) / best, 1)
