@@ -25,6 +25,11 @@ int ht_run_search(const ht_args *args);
 int ht_run_verify(const ht_args *args);
 int ht_run_watch(const ht_args *args);
 
+/* Say what is wrong with the command line, and give the exit status 2. `command` is "" where none was recognised. */
+int ht_usage(const char *command, const ht_buf *message);
+int ht_unknown_command(const char *name);
+int ht_print_help(void (*fill)(ht_buf *out));
+
 typedef struct ht_man_section {
     const char *title, *text;
 } ht_man_section;

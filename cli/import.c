@@ -141,6 +141,9 @@ static hither_status text_next(ht_source *source, ht_row *row, bool *end, hither
     if (good < line.bytes)
         return ht_fail(err, HITHER_ENCODING, "%s: line %llu is not UTF-8 at byte %zu; convert the file, e.g. by iconv",
                        s->reader->name, (unsigned long long)s->line, good);
+    if (line.bytes && memchr(line.data, 0, line.bytes)) /* JSON text could not hold it on the way out */
+        return ht_fail(err, HITHER_SYNTAX, "%s: line %llu holds a NUL byte; this is no text", s->reader->name,
+                       (unsigned long long)s->line);
     *row = (ht_row){.place = s->line, .id_kind = HT_ROW_ID_LOOSE, .id = (int64_t)s->line};
     row->id_text.data = s->digits;
     row->id_text.bytes = (size_t)snprintf(s->digits, sizeof s->digits, "%llu", (unsigned long long)s->line);

@@ -112,8 +112,12 @@ static hither_status read_field(csv_source *s, int first, int *next, hither_erro
 
 static hither_status check_text(const csv_source *s, hither_error *err) {
     size_t good = ht_utf8_valid_prefix(s->text.data ? s->text.data : "", s->text.size);
-    if (good == s->text.size)
-        return HITHER_OK;
+    if (good == s->text.size) {
+        if (!s->text.size || !memchr(s->text.data, 0, s->text.size))
+            return HITHER_OK;
+        return ht_fail(err, HITHER_SYNTAX, "%s: line %llu holds a NUL byte; this is no CSV", s->reader->name,
+                       (unsigned long long)s->began);
+    }
     size_t field = 0;
     while (field + 1 < cell_count(&s->cells) && cell_at(&s->cells, field + 1).begin <= good)
         field++;

@@ -156,7 +156,7 @@ static hither_status check_size(const ht_npy *npy, hither_error *err) {
     return HITHER_OK;
 }
 
-static hither_status read_header(ht_npy *npy, hither_error *err) {
+static hither_status read_npy_header(ht_npy *npy, hither_error *err) {
     ht_reader *r = npy->reader;
     unsigned char start[12];
     size_t got;
@@ -189,7 +189,7 @@ static hither_status read_header(ht_npy *npy, hither_error *err) {
 
 hither_status ht_npy_open(ht_npy *npy, ht_reader *r, hither_error *err) {
     *npy = (ht_npy){.reader = r};
-    HT_TRY(read_header(npy, err));
+    HT_TRY(read_npy_header(npy, err));
     HT_TRY(check_size(npy, err));
     npy->raw = ht_alloc((size_t)npy->dim * npy->item);
     if (!npy->raw)
