@@ -6,7 +6,7 @@
  *
  * SQLite's COMMIT is the only commit point. Whatever fails before it is rolled back and leaves bytes past the committed
  * length of a segment, which do not exist and which the next write covers. Everything that could fail is done before
- * COMMIT, so that publishing cannot. A sync that failed poisons the store: nobody knows what reached the disk.
+ * COMMIT, so that publishing cannot. A sync that failed has poisoned the store: nobody knows what reached the disk.
  *
  * Writers queue on the writer lock. A leader that takes the waiting batches would stand where `run` does: a
  * transaction takes any number of ht_write, one after another, and one sync and one COMMIT serve them all.
@@ -166,13 +166,8 @@ static uint64_t committed_rows(const txn *t, const ht_extent *extent) {
 }
 
 static hither_status sync_segments(txn *t, hither_error *err) {
-    for (size_t i = t->first_dirty; i < t->extent_count; i++) {
-        hither_status status = ht_segment_sync(t->extents[i]->segment, err);
-        if (status != HITHER_OK) {
-            ht_store_poison(t->c->db->store);
-            return status;
-        }
-    }
+    for (size_t i = t->first_dirty; i < t->extent_count; i++)
+        HT_TRY(ht_segment_sync(t->extents[i]->segment, err));
     return HITHER_OK;
 }
 

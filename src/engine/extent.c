@@ -91,6 +91,13 @@ hither_status ht_extent_touch(ht_extent *extent, size_t begin, size_t end, hithe
     return HITHER_OK;
 }
 
+hither_status ht_extent_check_row(const ht_extent *extent, size_t position, hither_error *err) {
+    uint8_t seen = atomic_load_explicit(&extent->checked[position / HT_BLOCK_ROWS], memory_order_acquire);
+    if (position % HT_BLOCK_ROWS < (size_t)(seen & ~BUSY))
+        return HITHER_OK;
+    return ht_segment_check(extent->segment, position, position + 1, err);
+}
+
 void ht_extent_trust(ht_extent *extent, size_t begin, size_t end) {
     for (size_t b = begin / HT_BLOCK_ROWS; b * HT_BLOCK_ROWS < end; b++) {
         size_t from = begin > b * HT_BLOCK_ROWS ? begin - b * HT_BLOCK_ROWS : 0;

@@ -43,6 +43,9 @@ static inline const float *ht_extent_row(const ht_extent *extent, uint64_t slot)
 /* Makes sure that rows [begin, end), positions in the extent, are checked and have norms. CORRUPT names the place. */
 HT_NODISCARD hither_status ht_extent_touch(ht_extent *extent, size_t begin, size_t end, hither_error *err);
 
+/* The same for one row that is only read: a neighbour's bad checksum does not stand in its way. */
+HT_NODISCARD hither_status ht_extent_check_row(const ht_extent *extent, size_t position, hither_error *err);
+
 /* Norms of rows about to be written at `position`, from the writer's own copy (rows `stride` bytes apart). */
 void ht_extent_stage(ht_extent *extent, size_t position, const void *rows, size_t count);
 /* The rows [begin, end) written by this process are committed: they count as checked, with the norms staged. */

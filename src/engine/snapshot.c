@@ -204,8 +204,7 @@ hither_status ht_snapshot_row(const ht_snapshot *s, uint64_t slot, const float *
     for (size_t i = 0; i < s->extent_count; i++) {
         ht_extent *extent = s->extents[i];
         if (slot >= extent->first_slot && slot - extent->first_slot < extent->capacity) {
-            size_t position = (size_t)(slot - extent->first_slot);
-            HT_TRY(ht_extent_touch(extent, position, position + 1, err));
+            HT_TRY(ht_extent_check_row(extent, (size_t)(slot - extent->first_slot), err));
             *out = ht_extent_row(extent, slot);
             return HITHER_OK;
         }

@@ -3,8 +3,6 @@
  * span segments, and whatever fails (an I/O operation, an allocation, the power) leaves whole batches behind: all of
  * those acknowledged, and nothing of any other but the one under way.
  */
-#include "engine/engine.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 #include "base/hash.h"
 #include "base/io.h"
 #include "cmocka_all.h"
+#include "engine/state.h"
 #include "index/exact.h"
 #include "io_fault.h"
 #include "kernels/kernels.h"
@@ -142,6 +141,85 @@ static void bytes_are_checked_on_first_touch(void **state) {
     ASSERT_OK(put_rows(b.c, HITHER_INSERT, ids + FIRST, rows + FIRST * DIM, ROWS - FIRST, DIM));
     ASSERT_FAILS(search_one(b.c, rows, DIM, 3, &r), HITHER_CORRUPT);
     close_base(&b);
+    ht_io_ram_free(io);
+}
+
+/* Writing rows into a block does not vouch for the older rows in it. */
+static void writing_trusts_only_what_was_written(void **state) {
+    (void)state;
+    ht_io *io;
+    base b;
+    found f;
+    hither_result *r;
+    const int64_t ids[] = {1, 2, 3};
+    const float rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    ASSERT_OK(ht_io_ram_new(&io, &err));
+    ASSERT_OK(open_base(io, &b, DIM));
+    ASSERT_OK(put_rows(b.c, HITHER_INSERT, ids, rows, 2, DIM));
+    close_base(&b);
+    ASSERT_OK(open_base(io, &b, DIM));
+    assert_int_equal(segment_files(io, &f), 1);
+    flip(io, f.path, rows, DIM); /* after opening looked at it, before anyone else did */
+    ASSERT_OK(put_rows(b.c, HITHER_INSERT, ids + 2, rows + 2 * DIM, 1, DIM));
+    ASSERT_FAILS(search_one(b.c, rows, DIM, 3, &r), HITHER_CORRUPT);
+    hither_ids last = test_int_ids(ids + 2, 1);
+    ASSERT_OK(hither_collection_get(b.c, &last, HITHER_INCLUDE_VECTORS, &r, &err)); /* a good row is still read */
+    assert_memory_equal(hither_result_vectors(r, 0).data, rows + 2 * DIM, DIM * sizeof(float));
+    hither_result_free(r);
+    close_base(&b);
+    ht_io_ram_free(io);
+}
+
+static void check_norms(ht_collection *c, size_t rows) {
+    ht_scratch_pool pool = {0};
+    ht_scratch *scratch;
+    float wanted[256];
+    assert_int_equal(ht_scratch_take(&pool, &scratch, NULL), HITHER_OK);
+    const ht_snapshot *s = ht_snapshot_pin(&c->home, scratch);
+    assert_int_equal(s->extent_count, 1);
+    assert_int_equal(s->parts[0].count, rows);
+    ASSERT_OK(ht_snapshot_touch(atomic_load(&c->home.current), 0, 0, rows, &err));
+    ht_fp_state fp = ht_fp_enter();
+    ht_exact_norms(s->parts[0].rows, s->parts[0].stride, rows, DIM, wanted);
+    ht_fp_leave(fp);
+    assert_memory_equal(s->parts[0].norms, wanted, rows * sizeof(float));
+    ht_scratch_clear(&pool);
+}
+
+/* However a row came to be checked, its norm is the one the bounds rest on. */
+static void norms_are_those_of_the_index(void **state) {
+    (void)state;
+    enum { ROWS = 250 };
+    ht_io *io;
+    ht_db *db;
+    ht_collection *c;
+    ht_collection_spec spec = {.dim = DIM};
+    int64_t ids[ROWS];
+    float rows[ROWS * DIM];
+    for (size_t i = 0; i < ROWS; i++) {
+        ids[i] = (int64_t)i;
+        for (size_t j = 0; j < DIM; j++)
+            rows[i * DIM + j] = test_float(SEED, i * DIM + j) * (i % 9 == 0 ? 1e-25f : i % 7 == 0 ? 1e25f : 1);
+    }
+    ASSERT_OK(ht_io_ram_new(&io, &err));
+    size_t count = 0;
+    for (size_t round = 0; round < 5; round++) {
+        ASSERT_OK(ht_db_open_io(io, PATH, 0, 0, &db, &err));
+        ASSERT_OK(ht_collection_open(db, "c", &spec, &c, &err));
+        for (size_t half = 0; half < 2; half++) { /* one half is touched, the other left to the reopening */
+            hither_batch b = {.size = sizeof b,
+                              .ids = test_int_ids(ids + count, 25),
+                              .vectors = test_matrix(rows + count * DIM, 25, DIM)};
+            ht_fp_state fp = ht_fp_enter();
+            ASSERT_OK(ht_collection_put(c, HITHER_INSERT, &b, NULL, NULL, &err));
+            ht_fp_leave(fp);
+            count += 25;
+            if (half == 0)
+                check_norms(c, count);
+        }
+        ht_collection_close(c);
+        ht_db_close(db);
+    }
     ht_io_ram_free(io);
 }
 
@@ -444,6 +522,8 @@ int main(void) {
     alloc_fault_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_are_checked_on_first_touch),
+        cmocka_unit_test(writing_trusts_only_what_was_written),
+        cmocka_unit_test(norms_are_those_of_the_index),
         cmocka_unit_test(a_batch_spans_segments),
         cmocka_unit_test(every_io_failure_leaves_whole_batches),
         cmocka_unit_test(a_failed_sync_poisons),

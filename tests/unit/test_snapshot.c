@@ -199,12 +199,83 @@ static void readers_beside_a_publisher(void **state) {
     ht_scratch_clear(&r.pool);
 }
 
+/* As fast as both sides can: the windows of a hazard pointer, and of claiming a scratch, are a few instructions wide.
+ */
+static void *pin_only(void *arg) {
+    race *r = arg;
+    uint64_t last = 0;
+    while (!atomic_load_explicit(&r->stop, memory_order_relaxed)) {
+        ht_scratch *scratch;
+        if (ht_scratch_take(&r->pool, &scratch, NULL) != HITHER_OK)
+            break;
+        const ht_snapshot *s = ht_snapshot_pin(&r->home, scratch);
+        if (s->seq < last || s->slot_limit != s->seq)
+            atomic_fetch_add(&r->wrong, 1);
+        last = s->seq;
+        ht_scratch_give(scratch);
+    }
+    return NULL;
+}
+
+static void pins_race_with_publishing(void **state) {
+    (void)state;
+    race r = {0};
+    pthread_t threads[3];
+    ht_snapshot_publish(&r.home, make(NULL, 1, NULL, 0), &r.graveyard, &r.pool);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, pin_only, &r), 0);
+    for (uint64_t i = 0; i < 40000; i++) {
+        const ht_snapshot *now = atomic_load(&r.home.current);
+        ht_snapshot_publish(&r.home, make(now, now->slot_limit + 1, NULL, 0), &r.graveyard, &r.pool);
+        assert_true(buried(&r.graveyard) <= 4); /* one a reader, and one given back late */
+    }
+    atomic_store(&r.stop, true);
+    for (size_t i = 0; i < 3; i++)
+        (void)pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&r.wrong), 0);
+    ht_graveyard_sweep(&r.graveyard, &r.pool);
+    assert_null(r.graveyard.first);
+    ht_snapshot_free(atomic_load(&r.home.current));
+    ht_scratch_clear(&r.pool);
+}
+
+static void *take_and_give(void *arg) {
+    race *r = arg;
+    for (unsigned i = 0; i < 300000; i++) {
+        ht_scratch *s;
+        if (ht_scratch_take(&r->pool, &s, NULL) != HITHER_OK || s->count_room != 0) {
+            atomic_fetch_add(&r->wrong, 1);
+            break;
+        }
+        for (size_t j = 1; j < 20; j++) /* nobody else may see this */
+            *(volatile size_t *)&s->count_room = j;
+        s->count_room = 0;
+        ht_scratch_give(s);
+    }
+    return NULL;
+}
+
+static void a_scratch_has_one_holder(void **state) {
+    (void)state;
+    race r = {0};
+    pthread_t threads[3];
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, &r), 0);
+    for (size_t i = 0; i < 3; i++)
+        (void)pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&r.wrong), 0);
+    size_t scratches = 0;
+    for (const ht_scratch *s = atomic_load(&r.pool.first); s; s = s->next)
+        scratches++;
+    assert_in_range(scratches, 1, 3);
+    ht_scratch_clear(&r.pool);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(live_sets_follow_a_model),
-        cmocka_unit_test(chunk_borders),
-        cmocka_unit_test(pinned_and_held_stay),
-        cmocka_unit_test(readers_beside_a_publisher),
+        cmocka_unit_test(live_sets_follow_a_model),  cmocka_unit_test(chunk_borders),
+        cmocka_unit_test(pinned_and_held_stay),      cmocka_unit_test(readers_beside_a_publisher),
+        cmocka_unit_test(pins_race_with_publishing), cmocka_unit_test(a_scratch_has_one_holder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
