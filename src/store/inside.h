@@ -140,6 +140,10 @@ HT_NODISCARD hither_status ht_segments_list(ht_conn *conn, const ht_collection_r
                                             size_t *count, hither_error *err);
 /* CORRUPT if the log holds durable commits that SQLite, having opened it, has dropped. Before the first write. */
 HT_NODISCARD hither_status ht_log_check(ht_store *store, hither_error *err);
+/* Writes the log's bytes over themselves and syncs them. After a sync that failed, the last process to have the
+ * database open may have left frames that only the memory of the system has, though no sync ever tells of them again;
+ * whatever were built on them, in the log or in the main file, would be built on nothing. */
+HT_NODISCARD hither_status ht_log_renew(ht_store *store, hither_error *err);
 HT_NODISCARD hither_status ht_segments_recover(ht_store *store, hither_error *err);
 HT_NODISCARD hither_status ht_segment_load(ht_store *store, const ht_segment_entry *entry, ht_segment **out,
                                            hither_error *err);

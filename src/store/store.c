@@ -158,9 +158,12 @@ static hither_status make_folders(ht_store *store, bool fresh, hither_error *err
     /* Not only when fresh: whoever made the database may have been stopped before its names were durable. */
     if (status == HITHER_OK)
         status = io->sync_folder(io->ctx, store->path, err);
-    if (status == HITHER_OK)
+    if (status == HITHER_OK) {
         status = sync_parent(store, err);
-    return status == HITHER_PERMISSION && !fresh ? HITHER_OK : status; /* a parent that may not be read */
+        if (status == HITHER_PERMISSION && !fresh) /* a parent that may not be read */
+            status = HITHER_OK;
+    }
+    return status;
 }
 
 /* ---- open */
@@ -217,12 +220,13 @@ static hither_status open_writer(ht_store *store, unsigned flags, uint32_t busy_
         status = ht_catalog_check(store->writer, err);
     if (status == HITHER_OK)
         status = ht_segments_recover(store, err);
+    if (status == HITHER_OK)
+        status = ht_log_renew(store, err);
     if (status != HITHER_OK) {
         ht_store_poison(store); /* closing must not touch what is to be examined */
         return status;
     }
-    /* What the log holds may be there only in the memory of the system, if a sync failed before the last close: it is
-     * written anew, into the catalog, before anything is built on it. */
+    /* The same holds for the catalog's pages, which are then written anew, from the log. */
     int rc = sqlite3_wal_checkpoint_v2(store->writer->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     return rc == SQLITE_OK || rc == SQLITE_BUSY ? HITHER_OK : ht_conn_fail(store->writer, "a checkpoint", err);
 }
