@@ -72,13 +72,14 @@ static hither_status read_quoted(csv_source *s, int *next, hither_error *err) {
 
 static hither_status read_unquoted(csv_source *s, int first, int *next, hither_error *err) {
     hither_status status = HITHER_OK;
+    const size_t begin = s->text.size;
     int c = first;
     while (c >= 0 && c != ',' && c != '\n' && !s->text.failed) {
         ht_buf_putc(&s->text, (char)c);
         c = ht_reader_byte(s->reader, &status, err);
     }
     if (c == '\n' || c < 0) /* a carriage return before the line's end is part of that */
-        if (s->text.size && s->text.data[s->text.size - 1] == '\r')
+        if (s->text.size > begin && s->text.data[s->text.size - 1] == '\r')
             s->text.size--;
     *next = c;
     return c < 0 ? status : HITHER_OK;
@@ -110,19 +111,19 @@ static hither_status read_field(csv_source *s, int first, int *next, hither_erro
     return ht_buf_check(&s->cells, "fields", err);
 }
 
+/* Field by field: the bytes of a character may stand on both sides of a comma, and then they are none. */
 static hither_status check_text(const csv_source *s, hither_error *err) {
-    size_t good = ht_utf8_valid_prefix(s->text.data ? s->text.data : "", s->text.size);
-    if (good == s->text.size) {
-        if (!s->text.size || !memchr(s->text.data, 0, s->text.size))
-            return HITHER_OK;
-        return ht_fail(err, HITHER_SYNTAX, "%s: line %llu holds a NUL byte; this is no CSV", s->reader->name,
-                       (unsigned long long)s->began);
+    for (size_t i = 0; i < cell_count(&s->cells); i++) {
+        ht_text text = cell_text(&s->text, cell_at(&s->cells, i));
+        if (ht_utf8_valid_prefix(text.data, text.bytes) < text.bytes)
+            return ht_fail(err, HITHER_ENCODING,
+                           "%s: line %llu, field %zu is not UTF-8; convert the file, e.g. by iconv", s->reader->name,
+                           (unsigned long long)s->began, i + 1);
+        if (memchr(text.data, 0, text.bytes))
+            return ht_fail(err, HITHER_SYNTAX, "%s: line %llu, field %zu holds a NUL byte; this is no CSV",
+                           s->reader->name, (unsigned long long)s->began, i + 1);
     }
-    size_t field = 0;
-    while (field + 1 < cell_count(&s->cells) && cell_at(&s->cells, field + 1).begin <= good)
-        field++;
-    return ht_fail(err, HITHER_ENCODING, "%s: line %llu, field %zu is not UTF-8; convert the file, e.g. by iconv",
-                   s->reader->name, (unsigned long long)s->began, field + 1);
+    return HITHER_OK;
 }
 
 /* A record into s->text and s->cells. */

@@ -175,6 +175,8 @@ static void csv_rows(void **state) {
         {"text\n\"a\"\r", "2 l1|a|\n", 0},
         {"text\n\ra\n", "!SYNTAX", 0},
         {"text\na\0b\n", "!SYNTAX", 9},
+        {"text,a\n\xc3,\xa4\n", "!ENCODING", 0},
+        {"text,a\na\r,", "2 l1|a\r|\n", 0},
     };
     CHECK(ht_source_csv, samples);
 }

@@ -18,4 +18,4 @@ hither search a.hither c "a long line" -k 3 | cat -v
 # import says what it did
 try tty 80 hither import b.hither t rows.jsonl | sed -E 's/[0-9]+\.[0-9] s/T s/'
 try tty 80 hither import b.hither t rows.jsonl | sed -E 's/[0-9]+\.[0-9] s/T s/'
-try tty 50 hither watch --warmup 0 rows.jsonl
+try tty 50 hither watch --warmup 0 rows.jsonl | without_scores
