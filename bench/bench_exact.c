@@ -5,11 +5,12 @@
  *   bench_exact [--rows N] [--dim D] [--queries Q] [-k K] [--metric NAME] [--threads T] [--base FILE --query FILE]
  *
  * FILEs hold packed little-endian f32 rows of D dimensions, without a header. Otherwise the rows are made from a seed:
- * 1,000 centres with noise around them. Norms are known beforehand, as they are in a database; --norms 0 leaves them
- * out, as in hither_knn.
+ * 1,000 centres with noise around them. Norms and 4-bit codes are made beforehand, as in a database; --norms 0 and
+ * --codes 0 leave them out.
  */
 #include <getopt.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "index/codes.h"
 #include "index/exact.h"
 #include "kernels/kernels.h"
 
@@ -24,7 +26,7 @@ typedef struct options {
     size_t rows, dim, queries, k;
     hither_metric metric;
     unsigned threads;
-    int norms;
+    bool norms, codes;
     const char *base, *query;
 } options;
 
@@ -76,10 +78,12 @@ static int by_value(const void *a, const void *b) {
 }
 
 static options read_options(int argc, char **argv) {
-    options o = {100000, 384, 200, 10, HITHER_COSINE, 1, 1, NULL, NULL};
-    static const struct option names[] = {{"rows", 1, 0, 'n'},    {"dim", 1, 0, 'd'},   {"queries", 1, 0, 'q'},
-                                          {"metric", 1, 0, 'm'},  {"norms", 1, 0, 'N'}, {"base", 1, 0, 'b'},
-                                          {"threads", 1, 0, 't'}, {"query", 1, 0, 'Q'}, {0}};
+    options o = {100000, 384, 200, 10, HITHER_COSINE, 1, true, true, NULL, NULL};
+    static const struct option names[] = {{"rows", 1, 0, 'n'},    {"dim", 1, 0, 'd'},
+                                          {"queries", 1, 0, 'q'}, {"metric", 1, 0, 'm'},
+                                          {"norms", 1, 0, 'N'},   {"base", 1, 0, 'b'},
+                                          {"threads", 1, 0, 't'}, {"query", 1, 0, 'Q'},
+                                          {"codes", 1, 0, 'c'},   {0}};
     for (int c; (c = getopt_long(argc, argv, "k:", names, NULL)) != -1;) {
         size_t number = optarg ? strtoull(optarg, NULL, 10) : 0;
         if (c == 'n')
@@ -94,6 +98,8 @@ static options read_options(int argc, char **argv) {
             o.threads = (unsigned)number;
         else if (c == 'N')
             o.norms = number != 0;
+        else if (c == 'c')
+            o.codes = number != 0;
         else if (c == 'b')
             o.base = optarg;
         else if (c == 'Q')
@@ -129,6 +135,16 @@ int main(int argc, char **argv) {
     size_t stride = o.dim * sizeof(float);
     ht_exact_norms(base, stride, o.rows, o.dim, norms);
     ht_part part = {.rows = base, .count = o.rows, .stride = stride, .norms = o.norms ? norms : NULL};
+    double coding = now_us();
+    if (o.codes) {
+        part.coded_rows = o.rows / HT_CODE_ROWS * HT_CODE_ROWS;
+        char *codes = ht_alloc_aligned(ht_codes_bytes(part.coded_rows, o.dim));
+        if (!codes)
+            return 1;
+        ht_codes_make(base, stride, o.dim, 0, part.coded_rows, codes);
+        part.codes = codes;
+    }
+    coding = now_us() - coding;
     ht_vectors v = {.dtype = HITHER_F32, .metric = o.metric, .dim = (uint32_t)o.dim, .parts = &part, .part_count = 1};
     ht_exact_stats stats = {0};
     hither_error err;
@@ -148,9 +164,9 @@ int main(int argc, char **argv) {
     }
     printf("{\"engine\": \"hither\", \"simd\": \"%s\", \"rows\": %zu, \"dim\": %zu, \"k\": %zu, \"metric\": %d, "
            "\"threads\": %u, \"p50_us\": %.1f, \"p99_us\": %.1f, \"gb_s\": %.1f, \"batch_qps\": %.0f, "
-           "\"rescored\": %.1f}\n",
+           "\"rescored\": %.1f, \"coding_us_a_row\": %.2f}\n",
            ht_kernels_get()->name, o.rows, o.dim, o.k, (int)o.metric, o.threads, times[o.queries / 2],
            times[o.queries * 99 / 100], (double)(o.rows * stride) / times[o.queries / 2] * 1e-3,
-           (double)o.queries / batch * 1e6, (double)stats.rows_rescored / (double)o.queries);
+           (double)o.queries / batch * 1e6, (double)stats.rows_rescored / (double)o.queries, coding / (double)o.rows);
     return 0;
 }

@@ -21,19 +21,29 @@ static float round_down(double x) {
 
 static float round_up(double x) { return -round_down(-x); }
 
+static void set_allowances(ht_bound *bound, uint32_t dim, bool given_norms) {
+    bound->tiny = (double)dim * 0x1p-149 + 0x1p-140;
+    bound->rounding = 0x1p-20;
+    bound->norm = given_norms ? ((double)dim / 2 + 16) * 0x1p-23 + 0x1p-20 : bound->sum + 0x1p-20;
+    bound->small = given_norms ? 0x1p-126 : 0x1p-49;
+#ifdef HT_ASSERTIONS
+    bound->sum *= ht_bound_test_scale;
+    bound->norm *= ht_bound_test_scale;
+    bound->rounding *= ht_bound_test_scale;
+#endif
+}
+
 ht_bound ht_bound_make(hither_metric metric, bool by_dot, bool given_norms, const ht_kernels *kernels, uint32_t dim) {
     ht_bound bound = {.metric = metric};
     bound.direct = metric == HITHER_L1 || (metric == HITHER_L2 && !by_dot);
     bound.sum = ((double)dim / kernels->lanes + 8) * 0x1p-23;
-    bound.tiny = (double)dim * 0x1p-149 + 0x1p-140;
-    bound.rounding = 0x1p-20;
-    bound.norm = given_norms ? ((double)dim / 2 + 16) * 0x1p-23 + 0x1p-20 : bound.sum + 0x1p-20;
-    bound.small = given_norms ? 0x1p-126 : 0x1p-49;
-#ifdef HT_ASSERTIONS
-    bound.sum *= ht_bound_test_scale;
-    bound.norm *= ht_bound_test_scale;
-    bound.rounding *= ht_bound_test_scale;
-#endif
+    set_allowances(&bound, dim, given_norms);
+    return bound;
+}
+
+ht_bound ht_bound_make_codes(hither_metric metric, uint32_t dim, double error) {
+    ht_bound bound = {.metric = metric, .sum = error};
+    set_allowances(&bound, dim, true);
     return bound;
 }
 
@@ -47,7 +57,7 @@ static ht_rule rule_dot(const ht_bound *b, double q, double threshold) {
 static ht_rule rule_cosine(const ht_bound *b, double q, double threshold) {
     if (threshold >= 2)
         return (ht_rule){1, 0, 0, -INFINITY};
-    double least = 1 - threshold - REFERENCE_ERROR - b->sum - 1.1 * b->norm - b->rounding;
+    double least = 1 - threshold - REFERENCE_ERROR - b->sum - (1.1 + b->sum) * b->norm - b->rounding;
     double limit = -(4 * q * b->small + 4 * b->tiny);
     return (ht_rule){1, round_up(-least * q), 0, round_down(limit)};
 }

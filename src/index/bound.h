@@ -26,6 +26,9 @@ typedef struct ht_bound {
  * ht_part; otherwise square roots of the kernels' norm2. */
 ht_bound ht_bound_make(hither_metric metric, bool by_dot, bool given_norms, const ht_kernels *kernels, uint32_t dim);
 
+/* The same for upper bounds from codes: the true dot product is at most upper + error * |q| * |x| (codes.h). */
+ht_bound ht_bound_make_codes(hither_metric metric, uint32_t dim, double error);
+
 /* The rule that drops only rows whose D is above threshold (+inf: none). qq is the reference dot of the query with
  * itself. */
 ht_rule ht_bound_rule(const ht_bound *bound, double qq, double threshold);

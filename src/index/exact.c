@@ -1,6 +1,7 @@
 /*
  * exact.c: exact search by estimate, bound and D. The rows are cut into units of 1,024 that threads take one at a
- * time; a unit is worked through in groups of 64 rows, one mask word each, against a block of up to 64 queries. Each
+ * time; a unit is worked through in groups of 64 rows, one mask word each, against a block of up to 64 queries. Groups
+ * that have codes are estimated from these, a query at a time while the unit's codes are in the cache. Each
  * worker keeps the k best by D of what it saw; the k-th best is the threshold of its rules (bound.h). What must stay
  * true: a row is dropped only by such a rule, and a threshold only ever comes from D of live, allowed rows.
  */
@@ -14,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "index/bound.h"
+#include "index/codes.h"
 #include "index/mask.h"
 #include "kernels/kernels.h"
 #include "kernels/reference.h"
@@ -21,6 +23,10 @@
 enum {
     GROUP_ROWS = 64,
     UNIT_ROWS = 1024,
+    UNIT_GROUPS = UNIT_ROWS / GROUP_ROWS,
+    SPARSE_ROWS = 6, /* of a group: no more than these are read in f32 at once, codes or not */
+    WARM_HITS = 256, /* the largest k for which a first threshold comes from the most promising rows of a unit */
+    AHEAD_ROWS = 2,  /* rows to be scored are asked for this early */
     BLOCK_QUERIES = 64,
     HITS_A_WORKER = 1 << 20, /* room for the heaps of one worker: fewer queries at once when k is large */
     ALONE_BYTES = 32 << 20,  /* one query that reads no more than this runs on its caller */
@@ -54,12 +60,16 @@ typedef struct query_state {
     double limit; /* the threshold `rule` was made for */
     ht_rule rule;
     ht_topk top;
+    ht_bound code_bound;
+    ht_code_query code;
 } query_state;
 
 typedef struct worker {
     search *s;
-    size_t queries; /* in the block */
-    ht_hit *room;   /* for the heaps of a shared block; worker 0 has its heaps in search.hits */
+    size_t queries;    /* in the block */
+    ht_hit *room;      /* for the heaps of a shared block; worker 0 has its heaps in search.hits */
+    int8_t *code_room; /* for the queries of a block against codes; NULL: there are none */
+    bool coded;        /* every query of the block is ready for codes */
     uint64_t scanned, rescored;
     bool took_part;
     hither_status status;
@@ -67,6 +77,8 @@ typedef struct worker {
     query_state state[BLOCK_QUERIES];
     float norms[GROUP_ROWS];
     float estimates[BLOCK_QUERIES * GROUP_ROWS];
+    float uppers[UNIT_ROWS];
+    ht_hit warm[WARM_HITS];
 } worker;
 
 static const float *query_at(const search *s, size_t i) {
@@ -205,6 +217,116 @@ static hither_status scan_group(worker *w, const ht_bound *bound, const ht_part 
     return HITHER_OK;
 }
 
+/* ---- codes */
+
+/* Scores the k rows of the unit with the highest bounds, and takes them out of `words`: a threshold near the final one
+ * from the start is worth ten times the rows scored later. Any choice of rows would be right. */
+static hither_status warm_up(worker *w, query_state *state, const ht_part *part, size_t begin, uint64_t *words) {
+    ht_topk best;
+    ht_topk_init(&best, w->warm, w->s->k);
+    for (size_t g = 0; g < UNIT_GROUPS; g++) {
+        for (uint64_t left = words[g]; left != 0; left &= left - 1) {
+            size_t i = g * GROUP_ROWS + (size_t)__builtin_ctzll(left);
+            double upper = (double)w->uppers[i], norm = (double)part->norms[begin + i], promise = upper;
+            if (w->s->vectors->metric == HITHER_COSINE)
+                promise = norm > 0 ? upper / norm : 0;
+            else if (w->s->vectors->metric == HITHER_L2)
+                promise = 2 * upper - norm * norm;
+            if (!isnan(promise))
+                ht_topk_push(&best, (ht_hit){-promise, i});
+        }
+    }
+    for (size_t i = 0; i < best.count; i++) {
+        size_t row = (size_t)best.hits[i].slot;
+        HT_TRY(score(w, state, part, begin + row));
+        words[row / GROUP_ROWS] &= ~((uint64_t)1 << row % GROUP_ROWS);
+    }
+    return HITHER_OK;
+}
+
+static void ask_for(const worker *w, const ht_part *part, size_t row) {
+    const char *x = (const char *)row_at(part, row);
+    for (size_t at = 0; at < w->s->vectors->dim * sizeof(float); at += 64)
+        __builtin_prefetch(x + at, 0, 3);
+}
+
+/* Scores what the rule keeps of the unit's rows in `words`. */
+static hither_status score_kept(worker *w, size_t j, const ht_part *part, size_t begin, const uint64_t *words) {
+    query_state *state = &w->state[j];
+    uint16_t rows[UNIT_ROWS];
+    size_t kept = 0;
+    for (size_t g = 0; g < UNIT_GROUPS; g++) {
+        if (words[g] == 0)
+            continue;
+        size_t at = g * GROUP_ROWS;
+        uint64_t left = w->s->kernels->keep_f32(w->uppers + at, part->norms + begin + at, GROUP_ROWS, &state->rule);
+        for (left &= words[g]; left != 0; left &= left - 1)
+            rows[kept++] = (uint16_t)(at + (size_t)__builtin_ctzll(left));
+    }
+    for (size_t i = 0; i < kept && i < AHEAD_ROWS; i++)
+        ask_for(w, part, begin + rows[i]);
+    for (size_t i = 0; i < kept; i++) {
+        if (i + AHEAD_ROWS < kept)
+            ask_for(w, part, begin + rows[i + AHEAD_ROWS]);
+        refresh_rule(w, &state->code_bound, j); /* it may have got stricter since */
+        if (w->s->kernels->keep_f32(w->uppers + rows[i], part->norms + begin + rows[i], 1, &state->rule))
+            HT_TRY(score(w, state, part, begin + rows[i]));
+    }
+    return HITHER_OK;
+}
+
+/* words: the rows of the unit that begins at row `begin`, all of them in coded groups. */
+static hither_status scan_codes(worker *w, size_t j, const ht_part *part, size_t begin, const uint64_t *words) {
+    query_state *state = &w->state[j];
+    size_t block_bytes = ht_code_block_bytes(state->code.words);
+    const char *blocks = (const char *)part->codes + begin / HT_CODE_ROWS * block_bytes;
+    const size_t group_blocks = GROUP_ROWS / HT_CODE_ROWS;
+    uint64_t left[UNIT_GROUPS];
+    memcpy(left, words, sizeof left);
+    for (size_t g = 0, run; g < UNIT_GROUPS; g += run) {
+        for (run = 1; words[g] != 0 && g + run < UNIT_GROUPS && words[g + run] != 0;)
+            run++;
+        if (words[g] == 0)
+            continue;
+        w->s->kernels->code_upper(&state->code, blocks + g * group_blocks * block_bytes, run * group_blocks,
+                                  w->uppers + g * GROUP_ROWS);
+        w->scanned += run * GROUP_ROWS;
+    }
+    state->limit = NAN;
+    refresh_rule(w, &state->code_bound, j);
+    if (isinf(state->limit) && w->s->k <= WARM_HITS) {
+        HT_TRY(warm_up(w, state, part, begin, left));
+        refresh_rule(w, &state->code_bound, j);
+    }
+    return score_kept(w, j, part, begin, left);
+}
+
+/* ---- a unit of rows */
+
+/* The rows of a unit that take part: those to be estimated from codes, and those in f32. */
+typedef struct selection {
+    uint64_t coded[UNIT_GROUPS], plain[UNIT_GROUPS];
+    bool any_coded, any_plain;
+} selection;
+
+static selection select_rows(const worker *w, const ht_part *part, size_t begin, size_t end) {
+    const search *s = w->s;
+    selection chosen = {.any_coded = false};
+    bool codes = w->coded && part->codes && part->norms;
+    for (size_t first = begin, g = 0; first < end; first += GROUP_ROWS, g++) {
+        size_t count = ht_min_size(GROUP_ROWS, end - first);
+        uint64_t word = ht_mask_rows(s->live, s->allow, part, first, count);
+        if (codes && first + GROUP_ROWS <= part->coded_rows && __builtin_popcountll(word) > SPARSE_ROWS) {
+            chosen.coded[g] = word;
+            chosen.any_coded = true;
+        } else {
+            chosen.plain[g] = word;
+            chosen.any_plain |= word != 0;
+        }
+    }
+    return chosen;
+}
+
 static hither_status scan_unit(worker *w, size_t unit) {
     const search *s = w->s;
     const ht_vectors *v = s->vectors;
@@ -214,35 +336,52 @@ static hither_status scan_unit(worker *w, size_t unit) {
     const ht_part *part = &v->parts[p];
     size_t begin = (unit - s->first_unit[p]) * UNIT_ROWS;
     size_t end = ht_min_size(begin + UNIT_ROWS, part->count);
-    ht_bound bound = {0};
-    for (size_t first = begin; first < end; first += GROUP_ROWS) {
-        size_t count = ht_min_size(GROUP_ROWS, end - first);
-        uint64_t word = ht_mask_rows(s->live, s->allow, part, first, count);
-        if (word == 0)
-            continue;
-        if (bound.sum == 0) { /* the first group of the unit with a row to look at */
-            if (v->touch)
-                HT_TRY(v->touch(v->touch_ctx, p, begin, end, &w->error));
-            bound = ht_bound_make(v->metric, w->queries > 1, part->norms != NULL, s->kernels, v->dim);
-            for (size_t j = 0; j < w->queries; j++)
-                w->state[j].limit = NAN; /* rules are a part's own, as norms may be */
-        }
-        HT_TRY(scan_group(w, &bound, part, first, count, word));
+    selection chosen = select_rows(w, part, begin, end);
+    if (v->touch && (chosen.any_coded || chosen.any_plain))
+        HT_TRY(v->touch(v->touch_ctx, p, begin, end, &w->error));
+    for (size_t j = 0; chosen.any_coded && j < w->queries; j++)
+        HT_TRY(scan_codes(w, j, part, begin, chosen.coded));
+    if (!chosen.any_plain)
+        return HITHER_OK;
+    ht_bound bound = ht_bound_make(v->metric, w->queries > 1, part->norms != NULL, s->kernels, v->dim);
+    for (size_t j = 0; j < w->queries; j++)
+        w->state[j].limit = NAN; /* rules are a part's own, as norms may be */
+    for (size_t g = 0; g < UNIT_GROUPS; g++) {
+        size_t first = begin + g * GROUP_ROWS;
+        if (chosen.plain[g] != 0)
+            HT_TRY(scan_group(w, &bound, part, first, ht_min_size(GROUP_ROWS, end - first), chosen.plain[g]));
     }
     return HITHER_OK;
 }
 
 /* ---- a block of queries, alone or shared */
 
+static bool prepare_codes(worker *w, size_t j) {
+    query_state *state = &w->state[j];
+    const ht_vectors *v = w->s->vectors;
+    int8_t *room = w->code_room + j * ht_code_query_room(v->dim);
+    double error;
+    if (!ht_code_query_make(state->query, v->dim, state->qq, room, &state->code, &error))
+        return false;
+    state->code_bound = ht_bound_make_codes(v->metric, v->dim, error);
+#ifdef HT_ASSERTIONS
+    state->code.by_rest *= (float)ht_bound_test_scale;
+#endif
+    return true;
+}
+
 static void begin_block(worker *w, size_t block, ht_hit *room) {
     const search *s = w->s;
     size_t first = block * s->block_queries;
     w->queries = ht_min_size(s->block_queries, s->query_count - first);
+    w->coded = w->code_room != NULL;
     for (size_t j = 0; j < w->queries; j++) {
         query_state *state = &w->state[j];
         state->query = query_at(s, first + j);
         state->qq = s->kernels->ref_dot_f32(state->query, state->query, s->vectors->dim);
         ht_topk_init(&state->top, room + j * s->k, s->k);
+        if (w->coded)
+            w->coded = prepare_codes(w, j);
     }
 }
 
@@ -330,6 +469,13 @@ static void plan(search *s, size_t rows, unsigned threads) {
         s->threads = (unsigned)s->blocks;
 }
 
+static bool has_codes(const ht_vectors *v) {
+    bool found = false;
+    for (size_t p = 0; p < v->part_count && !found; p++)
+        found = v->parts[p].codes && v->parts[p].norms;
+    return found && v->metric != HITHER_L1;
+}
+
 static hither_status allocate(search *s, hither_error *err) {
     size_t hits, bytes;
     if (!ht_mul_size(s->query_count, s->k, &hits) || !ht_mul_size(hits, sizeof *s->hits, &bytes))
@@ -343,6 +489,12 @@ static hither_status allocate(search *s, hither_error *err) {
         return ht_fail_nomem(err, s->threads * sizeof *s->workers, "the threads of a search");
     for (unsigned i = 0; i < s->threads; i++) {
         s->workers[i].s = s;
+        if (has_codes(s->vectors)) {
+            bytes = s->block_queries * ht_code_query_room(s->vectors->dim);
+            s->workers[i].code_room = ht_alloc(bytes);
+            if (!s->workers[i].code_room)
+                return ht_fail_nomem(err, bytes, "queries");
+        }
         if (i == 0 || s->by_blocks)
             continue;
         bytes = s->block_queries * s->k * sizeof(ht_hit);
@@ -424,8 +576,10 @@ hither_status ht_exact_search(const ht_vectors *vectors, const float *queries, s
         share_blocks(&s);
     status = collect(&s, k, hits, counts, stats, err);
 done:
-    for (unsigned i = 0; s.workers && i < s.threads; i++)
+    for (unsigned i = 0; s.workers && i < s.threads; i++) {
+        ht_release(s.workers[i].code_room);
         ht_release(s.workers[i].room);
+    }
     ht_release(s.workers);
     ht_release(s.counts);
     ht_release(s.hits);

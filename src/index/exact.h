@@ -27,6 +27,10 @@ typedef struct ht_part {
      * larger than any (ht_exact_norms makes them so, and better). NULL: not known, computed on the way. The bounds rest
      * on both sides. */
     const float *norms;
+    /* 4-bit codes of the first coded_rows rows (codes.h), a multiple of 16; used where norms are known too. NULL: none.
+     * They change how fast an answer comes, never what it is. */
+    const void *codes;
+    size_t coded_rows;
 } ht_part;
 
 typedef struct ht_vectors {

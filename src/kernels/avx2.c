@@ -76,4 +76,34 @@ static inline double wide_fold(wide x) {
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
+typedef __m256i ints; /* 8 rows of 4 codes each, or their sums; vpmaddubsw's 16-bit sums stay below 4,000 */
+
+enum { INTS = 8, INTS_AT_ONCE = 2 };
+
+static inline ints ints_zero(void) { return _mm256_setzero_si256(); }
+static inline ints ints_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline ints ints_repeat(const int8_t *four) {
+    int32_t word;
+    memcpy(&word, four, sizeof word);
+    return _mm256_set1_epi32(word);
+}
+static inline ints ints_dot(ints sum, ints codes, ints query) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(codes, query), _mm256_set1_epi16(1)));
+}
+static inline ints ints_low(ints sum, ints codes, ints query) {
+    return ints_dot(sum, _mm256_and_si256(codes, _mm256_set1_epi8(15)), query);
+}
+static inline ints ints_high(ints sum, ints codes, ints query) {
+    return ints_dot(sum, _mm256_and_si256(_mm256_srli_epi16(codes, 4), _mm256_set1_epi8(15)), query);
+}
+static inline ints ints_total(ints low, ints high) { return _mm256_add_epi32(low, high); }
+static inline void ints_finish(ints total, const ht_code_query *q, const float *row, float *out) {
+    vec sum = _mm256_cvtepi32_ps(_mm256_sub_epi32(total, _mm256_set1_epi32(q->bias)));
+    vec upper = _mm256_mul_ps(_mm256_set1_ps(q->by_rest), vec_load(row + 2 * HT_CODE_ROWS));
+    upper = _mm256_fmadd_ps(vec_load(row + HT_CODE_ROWS), _mm256_set1_ps(q->sum), upper);
+    upper = _mm256_fmadd_ps(vec_load(row), _mm256_mul_ps(sum, _mm256_set1_ps(q->scale)), upper);
+    _mm256_storeu_ps(out, upper);
+}
+
+#include "kernels/codes.inc"
 #include "kernels/f32_rows.inc"

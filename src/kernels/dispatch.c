@@ -17,9 +17,11 @@ static const struct level {
 #if defined(__x86_64__) && !defined(HT_SCALAR_ONLY)
     {&ht_kernels_avx2, HT_CPU_AVX2},
     {&ht_kernels_avx512, HT_CPU_AVX512},
+    {&ht_kernels_avx512_vnni, HT_CPU_AVX512_VNNI},
 #endif
 #if defined(__aarch64__) && !defined(HT_SCALAR_ONLY)
     {&ht_kernels_neon, HT_CPU_NEON},
+    {&ht_kernels_neon_dot, HT_CPU_NEON_DOT},
 #endif
 };
 

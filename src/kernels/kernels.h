@@ -30,6 +30,25 @@ typedef struct ht_rule {
     float limit;
 } ht_rule;
 
+/* 4-bit codes of rows, in blocks of 16: HT_CODE_ROWS floats each of scale a, offset b and rest R, one a row; then for
+ * every 8 dimensions 64 bytes, of which bytes 4r ... 4r + 3 are row r's: byte t holds dimension t in its low nibble and
+ * dimension t + 4 in its high one. A nibble n stands for the value a * (n - 8) + b. index/codes.h makes them. */
+enum { HT_CODE_ROWS = 16, HT_CODE_WORD = 8 };
+
+static inline size_t ht_code_block_bytes(size_t words) {
+    return HT_CODE_ROWS * (3 * sizeof(float) + words * HT_CODE_WORD / 2);
+}
+
+/* A query against codes: scale * query[j] stands for its element j. */
+typedef struct ht_code_query {
+    const int8_t *query; /* words * 8 of them, -127 ... 127, zeros past the dimension */
+    size_t words;
+    int32_t bias;  /* 8 * the sum of query */
+    float scale;   /* s */
+    float sum;     /* s * the sum of query, rounded to nearest */
+    float by_rest; /* what a row's rest is multiplied with */
+} ht_code_query;
+
 typedef struct ht_kernels {
     const char *name; /* of the highest level in it */
     uint32_t lanes;   /* L in the error bound: the fewest f32 lanes a sum is spread over by these kernels */
@@ -50,6 +69,10 @@ typedef struct ht_kernels {
                      size_t count, size_t dim, float *out, size_t out_stride);
     /* Bit i is set where the rule keeps estimate i; count <= 64. norms may be NULL: then they do not take part. */
     uint64_t (*keep_f32)(const float *estimates, const float *norms, size_t count, const ht_rule *rule);
+
+    /* For each row of `count` blocks of codes: a * (s * G) + b * sum + by_rest * R in f32, where G, the sum of
+     * query * (n - 8), is exact; each product and sum may be rounded or fused. */
+    void (*code_upper)(const ht_code_query *query, const void *blocks, size_t count, float *out);
 
     /* The reference sums of reference.h, vectorised: the same bits as the scalar code, always. */
     double (*ref_dot_f32)(const float *query, const float *row, size_t dim);

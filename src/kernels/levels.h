@@ -11,9 +11,11 @@ extern const ht_kernels ht_kernels_scalar;
 #if defined(__x86_64__) && !defined(HT_SCALAR_ONLY)
 extern const ht_kernels ht_kernels_avx2;
 extern const ht_kernels ht_kernels_avx512;
+extern const ht_kernels ht_kernels_avx512_vnni;
 #endif
 #if defined(__aarch64__) && !defined(HT_SCALAR_ONLY)
 extern const ht_kernels ht_kernels_neon;
+extern const ht_kernels ht_kernels_neon_dot;
 #endif
 
 #endif

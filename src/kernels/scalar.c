@@ -80,4 +80,36 @@ static inline double wide_fold(wide x) {
     return x.lane[0];
 }
 
+/* One row: 4 codes in a word, or its sum. */
+typedef struct ints {
+    int32_t sum;
+    uint8_t bytes[4];
+} ints;
+
+enum { INTS = 1, INTS_AT_ONCE = 4 };
+
+static inline ints ints_zero(void) { return (ints){0, {0}}; }
+static inline ints ints_load(const void *p) {
+    ints v = {0, {0}};
+    memcpy(v.bytes, p, sizeof v.bytes);
+    return v;
+}
+static inline ints ints_repeat(const int8_t *four) { return ints_load(four); }
+static inline ints ints_low(ints sum, ints codes, ints query) {
+    for (int t = 0; t < 4; t++)
+        sum.sum += (codes.bytes[t] & 15) * (int8_t)query.bytes[t];
+    return sum;
+}
+static inline ints ints_high(ints sum, ints codes, ints query) {
+    for (int t = 0; t < 4; t++)
+        sum.sum += (codes.bytes[t] >> 4) * (int8_t)query.bytes[t];
+    return sum;
+}
+static inline ints ints_total(ints low, ints high) { return (ints){low.sum + high.sum, {0}}; }
+static inline void ints_finish(ints total, const ht_code_query *q, const float *row, float *out) {
+    float sum = (float)(total.sum - q->bias) * q->scale;
+    *out = row[0] * sum + (row[HT_CODE_ROWS] * q->sum + row[2 * HT_CODE_ROWS] * q->by_rest);
+}
+
+#include "kernels/codes.inc"
 #include "kernels/f32_rows.inc"

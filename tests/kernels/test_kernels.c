@@ -245,6 +245,66 @@ static void test_keep(void **state) {
     ht_fp_leave(fp);
 }
 
+/* Every nibble decoded one by one, in f64. */
+static double slow_upper(const ht_code_query *q, const char *blocks, size_t row) {
+    const char *block = blocks + row / HT_CODE_ROWS * ht_code_block_bytes(q->words);
+    const float *values = (const float *)(const void *)block + row % HT_CODE_ROWS;
+    const uint8_t *nibbles = (const uint8_t *)block + 3 * HT_CODE_ROWS * sizeof(float) + row % HT_CODE_ROWS * 4;
+    int64_t sum = 0;
+    for (size_t j = 0; j < q->words * HT_CODE_WORD; j++) {
+        unsigned byte = nibbles[j / HT_CODE_WORD * 4 * HT_CODE_ROWS + j % 4];
+        sum += q->query[j] * ((int)(j % HT_CODE_WORD < 4 ? byte & 15 : byte >> 4) - 8);
+    }
+    return (double)values[0] * q->scale * (double)sum + (double)values[HT_CODE_ROWS] * q->sum +
+           (double)values[2 * HT_CODE_ROWS] * q->by_rest;
+}
+
+static void check_codes(size_t words, size_t blocks, bool extreme) {
+    size_t block_bytes = ht_code_block_bytes(words), rows = blocks * HT_CODE_ROWS;
+    guarded codes = guarded_new(blocks * block_bytes), out = guarded_new(rows * sizeof(float));
+    guarded bytes = guarded_new(words * HT_CODE_WORD);
+    int8_t *query = (int8_t *)bytes.data;
+    ht_code_query q = {.query = query, .words = words, .scale = 0.01f, .by_rest = 1.25f};
+    for (size_t j = 0; j < words * HT_CODE_WORD; j++) {
+        query[j] = extreme ? (j / 8 % 2 || words < 100 ? 127 : -127) : (int8_t)((int)(next_random() % 255) - 127);
+        q.bias += 8 * query[j];
+    }
+    q.sum = q.scale * (float)(q.bias / 8);
+    for (size_t b = 0; b < blocks; b++) {
+        char *block = (char *)codes.data + b * block_bytes;
+        memset(block, 0xff, block_bytes);
+        for (size_t i = 0; !extreme && i < block_bytes; i++)
+            block[i] = (char)next_random();
+        for (size_t i = 0; i < 3 * HT_CODE_ROWS; i++)
+            ((float *)(void *)block)[i] = next_value();
+    }
+    memset(out.data, 0xff, rows * sizeof(float));
+    level->code_upper(&q, codes.data, blocks, out.data);
+    for (size_t i = 0; i < rows; i++) {
+        const float *values = (const float *)(const void *)((char *)codes.data + i / HT_CODE_ROWS * block_bytes);
+        long double size = 0;
+        for (size_t j = 0; j < words * HT_CODE_WORD; j++)
+            size += 15 * fabsl((long double)values[i % HT_CODE_ROWS] * q.scale * query[j]);
+        size += fabsl((long double)values[HT_CODE_ROWS + i % HT_CODE_ROWS] * q.sum);
+        size += fabsl((long double)values[2 * HT_CODE_ROWS + i % HT_CODE_ROWS] * q.by_rest);
+        check_near("code", words * HT_CODE_WORD, i, out.data[i], slow_upper(&q, (const char *)codes.data, i),
+                   size * 0x1p-21L + 0x1p-140L);
+    }
+    guarded_free(codes);
+    guarded_free(out);
+    guarded_free(bytes);
+}
+
+static void test_codes(void **state) {
+    (void)state;
+    ht_fp_state fp = ht_fp_enter();
+    for (size_t words = 1; words <= 40; words++)
+        for (size_t blocks = 1; blocks <= 9; blocks++)
+            check_codes(words, blocks, words % 5 == 0);
+    check_codes(8192, 1, true); /* 65,535 dimensions: the largest sums */
+    ht_fp_leave(fp);
+}
+
 static void test_choice(void **state) {
     (void)state;
     const ht_kernels *best = NULL;
@@ -301,10 +361,8 @@ int main(int argc, char **argv) {
     if (!level || !supported)
         return 77;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_estimates),
-        cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_overflow),
-        cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_estimates), cmocka_unit_test(test_reference), cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_keep),      cmocka_unit_test(test_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "cmocka_all.h"
 #include "index/bound.h"
+#include "index/codes.h"
 #include "kernels/kernels.h"
 
 #define SEED 20240711u
@@ -85,6 +86,7 @@ typedef struct example {
     size_t dim, rows, queries, query_stride, k, parts;
     ht_part part[MOST_PARTS];
     float *memory[MOST_PARTS], *norms[MOST_PARTS], *query;
+    void *codes[MOST_PARTS];
     uint64_t *bits[2][2]; /* of live and allow: two chunks */
     const uint64_t *chunks[2][2];
     ht_mask mask[2];
@@ -109,7 +111,16 @@ static void make_mask(example *e, int which, uint64_t slots) {
     }
 }
 
-/* Parts with gaps between their slots, rows with padding, norms known or not. */
+static void add_codes(example *e, size_t p, size_t rows) {
+    e->codes[p] = ht_alloc_aligned(ht_codes_bytes(rows, e->dim));
+    size_t half = rows / 2 / HT_CODE_ROWS * HT_CODE_ROWS;
+    ht_codes_make(e->memory[p], e->part[p].stride, e->dim, half, rows, e->codes[p]);
+    ht_codes_make(e->memory[p], e->part[p].stride, e->dim, 0, half, e->codes[p]);
+    e->part[p].codes = e->codes[p];
+    e->part[p].coded_rows = rows;
+}
+
+/* Parts with gaps between their slots, rows with padding, norms and codes there or not. */
 static void make(example *e, shape kind, hither_metric metric, size_t dim, size_t rows, size_t queries, size_t k,
                  bool simple) {
     *e = (example){.kind = kind, .metric = metric, .dim = dim, .rows = rows, .queries = queries, .k = k};
@@ -129,7 +140,10 @@ static void make(example *e, shape kind, hither_metric metric, size_t dim, size_
                                .first_slot = slot,
                                .count = count,
                                .stride = stride,
-                               .norms = below(2) ? e->norms[p] : NULL};
+                               .norms = below(4) ? e->norms[p] : NULL};
+        e->codes[p] = NULL;
+        if (below(3) && !simple)
+            add_codes(e, p, (below(3) ? count : below(count + 1)) / HT_CODE_ROWS * HT_CODE_ROWS);
         done += count;
         slot += (count + 63) / 64 * 64 + (simple ? 0 : 64 * below(3));
     }
@@ -148,6 +162,7 @@ static void clear(example *e) {
     for (size_t p = 0; p < e->parts; p++) {
         ht_release(e->memory[p]);
         ht_release(e->norms[p]);
+        ht_release(e->codes[p]);
     }
     for (int which = 0; which < 2; which++)
         for (int c = 0; c < 2; c++)
@@ -256,6 +271,33 @@ static void wrong_bound_is_caught(void **state) {
 #endif
 }
 
+/* The same for codes; and rows in codes are indeed ruled out, so that the tests are about something. */
+static void wrong_bound_of_codes_is_caught(void **state) {
+    (void)state;
+    for (int metric = HITHER_COSINE; metric <= HITHER_L2; metric++) {
+        hither_error err;
+        example e;
+        make(&e, CLUSTERED, (hither_metric)metric, 50, 4000, 2, 10, true);
+        e.part[0].norms = e.norms[0];
+        add_codes(&e, 0, 4000);
+        assert_true(agrees(&e, 1, true));
+        ht_vectors v = {
+            .dtype = HITHER_F32, .metric = e.metric, .dim = (uint32_t)e.dim, .parts = e.part, .part_count = 1};
+        ht_hit hits[20];
+        size_t counts[2];
+        ht_exact_stats stats = {0};
+        ASSERT_OK(ht_exact_search(&v, e.query, e.query_stride, 2, NULL, NULL, 10, 1, hits, counts, &stats, &err));
+        assert_int_equal(stats.rows_scanned, 8000);
+        assert_true(stats.rows_rescored < 4000);
+#ifdef HT_ASSERTIONS
+        ht_bound_test_scale = 0;
+        assert_false(agrees(&e, 1, false));
+        ht_bound_test_scale = 1;
+#endif
+        clear(&e);
+    }
+}
+
 typedef struct touched {
     size_t first_read; /* rows before it were announced */
     unsigned char rows[4096];
@@ -354,9 +396,13 @@ static void not_finite(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_cases),          cmocka_unit_test(every_level_and_thread_count),
-        cmocka_unit_test(wrong_bound_is_caught), cmocka_unit_test(touches_what_it_reads),
-        cmocka_unit_test(odd_arguments),         cmocka_unit_test(not_finite),
+        cmocka_unit_test(random_cases),
+        cmocka_unit_test(every_level_and_thread_count),
+        cmocka_unit_test(wrong_bound_is_caught),
+        cmocka_unit_test(wrong_bound_of_codes_is_caught),
+        cmocka_unit_test(touches_what_it_reads),
+        cmocka_unit_test(odd_arguments),
+        cmocka_unit_test(not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
