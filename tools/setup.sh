@@ -105,11 +105,10 @@ if [ -n "$missing" ]; then
         die "some Debian packages are missing, and neither root nor sudo is at hand. Once, as root: $line"
     fi
     say "installing Debian packages:$missing"
-    export DEBIAN_FRONTEND=noninteractive
     # shellcheck disable=SC2086 # both are lists of words
     {
         $as_root apt-get update -qq </dev/null
-        $as_root apt-get install -y -qq --no-install-recommends $missing </dev/null >"$scratch/apt.log" 2>&1 || {
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing </dev/null >"$scratch/apt.log" 2>&1 || {
             cat "$scratch/apt.log" >&2
             die "apt-get could not install them; once it can, run: $line"
         }
