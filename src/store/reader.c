@@ -177,10 +177,12 @@ hither_status ht_reader_dead(ht_reader *reader, uint64_t after,
     hither_status status = HITHER_OK;
     int rc;
     while (status == HITHER_OK && (rc = sqlite3_step(stmt)) != SQLITE_DONE) {
-        uint64_t slot = (uint64_t)sqlite3_column_int64(stmt, 0);
-        if (rc != SQLITE_ROW)
+        if (rc != SQLITE_ROW) { /* asking for a column now would put its own error in the place of this one */
             status = ht_conn_fail(conn, "reading the dead rows", err);
-        else if (slot >= reader->row.next_slot)
+            break;
+        }
+        uint64_t slot = (uint64_t)sqlite3_column_int64(stmt, 0);
+        if (slot >= reader->row.next_slot)
             status = ht_fail(err, HITHER_CORRUPT, "catalog: collection '%s' has a row in slot %" PRIu64 " of %" PRIu64,
                              reader->row.name, slot, reader->row.next_slot);
         else
