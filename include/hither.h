@@ -454,13 +454,13 @@ typedef struct hither_window hither_window;
 
 typedef struct hither_window_options {
     size_t size;
-    uint32_t capacity;         /* records kept; default 16384 */
+    uint32_t capacity;         /* records kept; default 16384, at most 2^24 */
     hither_embedder *embedder; /* default the built-in one */
 } hither_window_options;
 
 /* What a record was worth when it came, judged by the window before it. */
 typedef struct hither_score {
-    float novelty;    /* rarity + 2 * distance: 0 for the commonest form, larger is newer */
+    float novelty;    /* rarity + 2 * distance: near 0 for the common forms, larger is newer */
     float rarity;     /* how rare the masked form is: -log of its share of the window, scaled to [0, 1] */
     float distance;   /* cosine distance to the nearest other form, 0 when the form itself is in the window */
     float centroid;   /* cosine similarity to the mean of the window, 1 for the first record */
