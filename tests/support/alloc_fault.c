@@ -5,6 +5,7 @@
 #include "alloc_fault.h"
 
 #include <jansson.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,9 +82,29 @@ static void *fault_resize(void *ctx, void *ptr, size_t bytes) {
 }
 
 static void *jansson_alloc(size_t bytes) { return fault_alloc(NULL, bytes ? bytes : 1, 16); }
-static void jansson_release(void *ptr) {
+static void foreign_release(void *ptr) {
     if (ptr)
         fault_release(NULL, ptr);
+}
+
+/* SQLite asks for multiples of 8 and wants to know the size of a block later. */
+static void *sqlite_alloc(int bytes) { return fault_alloc(NULL, (size_t)bytes, 16); }
+static void *sqlite_resize(void *ptr, int bytes) { return fault_resize(NULL, ptr, (size_t)bytes); }
+static int sqlite_size(void *ptr) { return ptr ? (int)header_of(ptr)->bytes : 0; }
+static int sqlite_round(int bytes) { return (bytes + 7) / 8 * 8; }
+static int sqlite_init(void *unused) {
+    (void)unused;
+    return SQLITE_OK;
+}
+static void sqlite_shutdown(void *unused) { (void)unused; }
+
+void alloc_fault_install_sqlite(void) {
+    static const sqlite3_mem_methods methods = {sqlite_alloc, foreign_release, sqlite_resize,   sqlite_size,
+                                                sqlite_round, sqlite_init,     sqlite_shutdown, NULL};
+    if (sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) != SQLITE_OK) {
+        fprintf(stderr, "alloc_fault: too late for SQLite\n");
+        abort();
+    }
 }
 
 void alloc_fault_install(void) {
@@ -94,7 +115,7 @@ void alloc_fault_install(void) {
     }
 }
 
-void alloc_fault_install_jansson(void) { json_set_alloc_funcs(jansson_alloc, jansson_release); }
+void alloc_fault_install_jansson(void) { json_set_alloc_funcs(jansson_alloc, foreign_release); }
 
 void alloc_fault_arm(uint64_t nth, bool for_good) {
     atomic_store(&fail_at, nth);

@@ -4,8 +4,7 @@
  *
  * Call alloc_fault_install first thing in main, before the library gives out memory. Afterwards every block comes from
  * here, filled with a pattern when given out and when taken back, so that nothing works by luck. Counters are atomic:
- * any thread. SQLite's and jansson's memory are not seen unless alloc_fault_install_jansson hooks the latter in; only
- * a program that wants them to fail does that.
+ * any thread. The memory of jansson and of SQLite is not seen unless a program hooks it in too, before their first use.
  */
 #ifndef HT_TESTS_ALLOC_FAULT_H
 #define HT_TESTS_ALLOC_FAULT_H
@@ -15,6 +14,7 @@
 
 void alloc_fault_install(void);
 void alloc_fault_install_jansson(void);
+void alloc_fault_install_sqlite(void);
 
 /* The nth request (from 1) from now on fails; with `for_good` every later one too. 0: none fails. Resets the count. */
 void alloc_fault_arm(uint64_t nth, bool for_good);
