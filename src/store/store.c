@@ -340,10 +340,9 @@ hither_status ht_store_sizes(ht_store *store, uint64_t *catalog, uint64_t *segme
     const ht_io *io = store->io;
     ht_io_kind kind;
     uint64_t main_bytes = 0, log_bytes = 0;
-    char *log = ht_alloc(strlen(store->catalog_path) + sizeof "-wal");
+    char *log = ht_path_join(store->path, "catalog-wal");
     if (!log)
-        return ht_fail_nomem(err, strlen(store->catalog_path), "a path");
-    sprintf(log, "%s-wal", store->catalog_path);
+        return ht_fail_nomem(err, strlen(store->path), "a path");
     hither_status status = io->stat(io->ctx, store->catalog_path, &kind, &main_bytes, err);
     if (status == HITHER_OK)
         status = io->stat(io->ctx, log, &kind, &log_bytes, err);
