@@ -72,6 +72,7 @@ typedef struct worker {
     bool coded;        /* every query of the block is ready for codes */
     uint64_t scanned, rescored;
     bool took_part;
+    size_t touch_part; /* the part under way, if its rows are to be checked one by one; else SIZE_MAX */
     hither_status status;
     hither_error error;
     query_state state[BLOCK_QUERIES];
@@ -137,6 +138,8 @@ static hither_status score(worker *w, query_state *state, const ht_part *part, s
     const float *x = row_at(part, row);
     size_t dim = s->vectors->dim;
     double d, xx = 0;
+    if (w->touch_part != SIZE_MAX && s->vectors->touch)
+        HT_TRY(s->vectors->touch(s->vectors->touch_ctx, w->touch_part, row, row + 1, &w->error));
     switch (s->vectors->metric) {
     case HITHER_DOT:
         d = -s->kernels->ref_dot_f32(state->query, x, dim);
@@ -327,6 +330,18 @@ static selection select_rows(const worker *w, const ht_part *part, size_t begin,
     return chosen;
 }
 
+/* Has the unit checked before anything of it is read; with touch_codes, rows scored from codes are checked one by one
+ * when they are scored. */
+static hither_status touch_unit(worker *w, size_t p, size_t begin, size_t end, const selection *chosen) {
+    const ht_vectors *v = w->s->vectors;
+    w->touch_part = v->touch_codes ? p : SIZE_MAX;
+    if (v->touch_codes && chosen->any_coded)
+        HT_TRY(v->touch_codes(v->touch_ctx, p, begin, ht_min_size(end, v->parts[p].coded_rows), &w->error));
+    if (v->touch && (chosen->any_plain || (chosen->any_coded && !v->touch_codes)))
+        HT_TRY(v->touch(v->touch_ctx, p, begin, end, &w->error));
+    return HITHER_OK;
+}
+
 static hither_status scan_unit(worker *w, size_t unit) {
     const search *s = w->s;
     const ht_vectors *v = s->vectors;
@@ -337,8 +352,7 @@ static hither_status scan_unit(worker *w, size_t unit) {
     size_t begin = (unit - s->first_unit[p]) * UNIT_ROWS;
     size_t end = ht_min_size(begin + UNIT_ROWS, part->count);
     selection chosen = select_rows(w, part, begin, end);
-    if (v->touch && (chosen.any_coded || chosen.any_plain))
-        HT_TRY(v->touch(v->touch_ctx, p, begin, end, &w->error));
+    HT_TRY(touch_unit(w, p, begin, end, &chosen));
     for (size_t j = 0; chosen.any_coded && j < w->queries; j++)
         HT_TRY(scan_codes(w, j, part, begin, chosen.coded));
     if (!chosen.any_plain)

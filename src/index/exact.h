@@ -42,6 +42,9 @@ typedef struct ht_vectors {
     /* Called before rows [begin, end) of a part are first read in a search, possibly from several threads at once; it
      * checks their checksums and fills their norms. NULL: nothing to do. A failure ends the search with that error. */
     hither_status (*touch)(void *ctx, size_t part, size_t begin, size_t end, hither_error *err);
+    /* Where this is given, codes are checked on their own: it is called before the codes of rows [begin, end) are read,
+     * and touch only before a row itself is. NULL: touch vouches for both. */
+    hither_status (*touch_codes)(void *ctx, size_t part, size_t begin, size_t end, hither_error *err);
     void *touch_ctx;
 } ht_vectors;
 

@@ -8,10 +8,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/pool.h"
+#include "index/codes.h"
 #include "index/flat_inside.h"
 
-#define SMALLEST_PART  ((size_t)1024)
-#define LARGEST_GROWTH ((size_t)65536)
+#define SMALLEST_PART   ((size_t)1024)
+#define LARGEST_GROWTH  ((size_t)65536)
+#define SLICE_ROWS      ((size_t)1024) /* of norms and codes made by one thread at a time; a multiple of HT_CODE_ROWS */
+#define LEAST_CODED_DIM 32u            /* below, a row's 12 bytes beside its codes outweigh what they save */
 
 size_t ht_flat_stride(uint32_t dim) {
     size_t bytes = (size_t)dim * sizeof(float);
@@ -57,6 +61,7 @@ void ht_flat_release(ht_flat *flat) {
     for (size_t i = 0; i < flat->part_count; i++) {
         ht_release(flat->blocks[i].rows);
         ht_release(flat->blocks[i].norms);
+        ht_release(flat->blocks[i].codes);
     }
     ht_release(flat->parts);
     ht_release(flat->blocks);
@@ -81,58 +86,105 @@ static hither_status reserve_arrays(ht_flat *flat, hither_error *err) {
     return HITHER_OK;
 }
 
-hither_status ht_flat_part(ht_flat *flat, const void *rows, size_t stride, size_t count, const float *norms,
-                           size_t capacity, hither_error *err) {
-    HT_TRY(reserve_arrays(flat, err));
-    uint64_t first_slot = 0;
-    if (flat->part_count > 0) { /* behind the rows the last part has, or will have once it is full */
-        const ht_part *last = &flat->parts[flat->part_count - 1];
-        const flat_block *b = &flat->blocks[flat->part_count - 1];
-        first_slot = last->first_slot + (b->rows ? b->capacity : last->count);
-    }
-    flat_block block = {.capacity = rows ? count : capacity};
-    size_t bytes;
-    if (!ht_mul_size(block.capacity, flat->stride, &bytes))
+bool ht_flat_coded(const ht_flat *flat) { return flat->spec.dim >= LEAST_CODED_DIM; }
+
+static hither_status allocate_block(const ht_flat *flat, bool rows, size_t capacity, flat_block *out,
+                                    hither_error *err) {
+    size_t bytes, codes = ht_flat_coded(flat) ? ht_codes_bytes(capacity, flat->spec.dim) : 0;
+    if (!ht_mul_size(capacity, flat->stride, &bytes))
         return ht_fail_nomem(err, SIZE_MAX, "rows");
-    if (!rows)
+    flat_block block = {.norms = ht_alloc(capacity * sizeof(float)), .capacity = capacity};
+    if (rows)
         block.rows = ht_alloc_aligned(bytes);
-    if (!norms)
-        block.norms = ht_alloc(block.capacity * sizeof *block.norms);
-    if ((!rows && !block.rows) || (!norms && !block.norms)) {
+    if (codes)
+        block.codes = ht_alloc_aligned(codes);
+    if (!block.norms || (rows && !block.rows) || (codes && !block.codes)) {
+        ht_release(block.codes);
         ht_release(block.rows);
         ht_release(block.norms);
         return ht_fail_nomem(err, bytes, "rows");
     }
-    flat->parts[flat->part_count] = (ht_part){.rows = rows ? rows : block.rows,
-                                              .first_slot = first_slot,
-                                              .count = count,
-                                              .stride = stride,
-                                              .norms = norms ? norms : block.norms};
-    HT_ASSERT(flat->parts[flat->part_count].first_slot % 64 == 0);
+    *out = block;
+    return HITHER_OK;
+}
+
+/* ---- norms and codes of new rows, on all cores */
+
+typedef struct finishing {
+    const ht_flat *flat;
+    size_t part, from, to;
+} finishing;
+
+static void finish_slice(void *ctx, size_t item) {
+    const finishing *f = ctx;
+    const ht_part *part = &f->flat->parts[f->part];
+    const flat_block *block = &f->flat->blocks[f->part];
+    size_t dim = f->flat->spec.dim, begin = f->from + item * SLICE_ROWS, end = ht_min_size(begin + SLICE_ROWS, f->to);
+    ht_fp_state fp = ht_fp_enter();
+    ht_exact_norms(ht_flat_row(f->flat, f->part, begin), part->stride, end - begin, dim, block->norms + begin);
+    if (block->codes)
+        ht_codes_make(part->rows, part->stride, dim, begin, end / HT_CODE_ROWS * HT_CODE_ROWS, block->codes);
+    ht_fp_leave(fp);
+}
+
+/* Makes what searching needs of the rows of a part the index owns or borrows, from where that was left off. */
+static void finish_rows(ht_flat *flat, size_t p) {
+    ht_part *part = &flat->parts[p];
+    flat_block *block = &flat->blocks[p];
+    finishing f = {flat, p, block->finished / HT_CODE_ROWS * HT_CODE_ROWS, part->count};
+    if (f.to > f.from)
+        ht_parallel(0, (f.to - f.from - 1) / SLICE_ROWS + 1, finish_slice, &f);
+    block->finished = part->count;
+    if (block->codes)
+        part->coded_rows = part->count / HT_CODE_ROWS * HT_CODE_ROWS;
+}
+
+hither_status ht_flat_part(ht_flat *flat, const ht_part *given, size_t capacity, hither_error *err) {
+    HT_TRY(reserve_arrays(flat, err));
+    ht_part part = {.stride = flat->stride};
+    flat_block block = {0};
+    if (given)
+        part = *given;
+    if (!part.norms)
+        HT_TRY(allocate_block(flat, !given, given ? given->count : capacity, &block, err));
+    part.first_slot = 0;
+    if (flat->part_count > 0) { /* behind the rows the last part has, or will have once it is full */
+        const ht_part *last = &flat->parts[flat->part_count - 1];
+        const flat_block *b = &flat->blocks[flat->part_count - 1];
+        part.first_slot = last->first_slot + (b->rows ? b->capacity : last->count);
+    }
+    HT_ASSERT(part.first_slot % 64 == 0);
+    if (!given)
+        part.rows = block.rows;
+    if (!part.norms) {
+        part.norms = block.norms;
+        part.codes = block.codes;
+    }
+    flat->parts[flat->part_count] = part;
     flat->blocks[flat->part_count++] = block;
-    if (rows && !norms)
-        ht_exact_norms(rows, stride, count, flat->spec.dim, block.norms);
+    if (block.norms)
+        finish_rows(flat, flat->part_count - 1);
     return HITHER_OK;
 }
 
 /* The mapped rows past the last full group of 64 move to RAM, so that others can follow them. */
 static hither_status unshare_tail(ht_flat *flat, size_t more, hither_error *err) {
-    ht_part *last = &flat->parts[flat->part_count - 1];
-    size_t tail = last->count % 64, kept = last->count - tail;
-    if (flat->blocks[flat->part_count - 1].rows || tail == 0)
+    size_t p = flat->part_count - 1, count = flat->parts[p].count, tail = count % 64;
+    if (flat->blocks[p].rows || tail == 0)
         return HITHER_OK;
-    HT_TRY(ht_flat_touch(flat, flat->part_count - 1, kept, last->count, err));
-    last->count = kept;
-    hither_status status = ht_flat_part(flat, NULL, flat->stride, 0, NULL, (tail + more + 63) / 64 * 64, err);
-    last = &flat->parts[flat->part_count - (status == HITHER_OK ? 2 : 1)];
+    HT_TRY(ht_flat_touch(flat, p, count - tail, count, err));
+    size_t coded = flat->parts[p].coded_rows;
+    flat->parts[p].count = count - tail;
+    flat->parts[p].coded_rows = ht_min_size(coded, count - tail);
+    hither_status status = ht_flat_part(flat, NULL, (tail + more + 63) / 64 * 64, err);
     if (status != HITHER_OK) {
-        last->count = kept + tail;
+        flat->parts[p].count = count;
+        flat->parts[p].coded_rows = coded;
         return status;
     }
-    memcpy(flat->blocks[flat->part_count - 1].rows, (const char *)last->rows + kept * last->stride,
-           tail * flat->stride);
-    memcpy(flat->blocks[flat->part_count - 1].norms, last->norms + kept, tail * sizeof(float));
-    flat->parts[flat->part_count - 1].count = tail;
+    memcpy(flat->blocks[p + 1].rows, ht_flat_row(flat, p, count - tail), tail * flat->stride);
+    flat->parts[p + 1].count = tail;
+    finish_rows(flat, p + 1);
     return HITHER_OK;
 }
 
@@ -151,7 +203,7 @@ static hither_status reserve(ht_flat *flat, size_t count, hither_error *err) {
     size_t wanted = count - room > growth ? count - room : growth;
     if (!ht_add_size(wanted, 63, &wanted))
         return ht_fail_nomem(err, SIZE_MAX, "rows");
-    return ht_flat_part(flat, NULL, flat->stride, 0, NULL, wanted / 64 * 64, err);
+    return ht_flat_part(flat, NULL, wanted / 64 * 64, err);
 }
 
 /* The room is there. */
@@ -168,9 +220,8 @@ static void copy_rows(ht_flat *flat, const hither_matrix *rows) {
             memcpy(to, (const char *)rows->data + (done + i) * rows->stride, bytes);
             memset(to + bytes, 0, flat->stride - bytes);
         }
-        ht_exact_norms(block->rows + part->count * flat->stride, flat->stride, n, flat->spec.dim,
-                       block->norms + part->count);
         part->count += n;
+        finish_rows(flat, p);
         done += n;
     }
     HT_ASSERT(done == rows->rows);
@@ -181,7 +232,8 @@ hither_status ht_flat_wrap(const hither_matrix *rows, hither_metric metric, ht_f
     ht_flat *flat;
     HT_TRY(ht_flat_make(&spec, &flat, err));
     flat->borrowed = true;
-    hither_status status = ht_flat_part(flat, rows->data ? rows->data : "", rows->stride, rows->rows, NULL, 0, err);
+    ht_part part = {.rows = rows->data, .stride = rows->stride, .count = rows->rows};
+    hither_status status = ht_flat_part(flat, &part, 0, err);
     if (status == HITHER_OK)
         status = ht_labels_add(&flat->labels, NULL, rows->rows, err);
     if (status == HITHER_OK)
@@ -236,6 +288,14 @@ hither_status ht_flat_touch(void *ctx, size_t part, size_t begin, size_t end, hi
     return ht_container_touch(flat->file, "rows", begin * flat->stride, last, err);
 }
 
+hither_status ht_flat_touch_codes(void *ctx, size_t part, size_t begin, size_t end, hither_error *err) {
+    ht_flat *flat = ctx;
+    if (part != 0 || !flat->file || begin >= end)
+        return HITHER_OK;
+    return ht_container_touch(flat->file, "codes", ht_codes_bytes(begin, flat->spec.dim),
+                              ht_codes_bytes(end, flat->spec.dim), err);
+}
+
 static void write_arrays(const ht_flat *flat, size_t queries, size_t k, const ht_hit *hits, const size_t *counts,
                          int64_t *labels, float *distances) {
     for (size_t j = 0; j < queries; j++) {
@@ -256,6 +316,7 @@ static hither_status search_into(ht_flat *flat, const hither_matrix *queries, co
                           .parts = flat->parts,
                           .part_count = flat->part_count,
                           .touch = flat->file ? ht_flat_touch : NULL,
+                          .touch_codes = flat->file ? ht_flat_touch_codes : NULL,
                           .touch_ctx = flat};
     ht_allowed allowed = {0};
     if (search->allow)
@@ -302,6 +363,7 @@ void ht_flat_describe(ht_flat *flat, ht_flat_info *out) {
     for (size_t i = 0; i < flat->part_count; i++) {
         out->bytes_rows += flat->parts[i].count * flat->parts[i].stride;
         out->bytes_extra += flat->parts[i].count * sizeof(float);
+        out->bytes_extra += ht_codes_bytes(flat->parts[i].coded_rows, flat->spec.dim);
     }
     if (flat->labels.of_slot)
         out->bytes_extra += flat->labels.room * sizeof(int64_t) + flat->labels.table_size * sizeof(uint64_t);

@@ -2,7 +2,8 @@
  * flat_file.c: an index saved to one container file, and opened from it by mmap.
  *
  * Sections: "head" (below), "rows" (the living, in slot order, `stride` bytes each, padding zero), "norms" (f32 a row),
- * and "labels" (int64 a row) unless every label is its row's number. A removed row is not in the file, so saving gives
+ * "codes" (codes.h, of every full block of 16 rows; only of 32 dimensions and more), and "labels" (int64 a row) unless
+ * every label is its row's number. A removed row is not in the file, so saving gives
  * its space back.
  */
 #include <inttypes.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "index/codes.h"
 #include "index/flat_inside.h"
 #include "kernels/kernels.h"
 
@@ -47,6 +49,44 @@ static hither_status put_norm(ht_container_writer *w, const ht_flat *flat, size_
     return ht_container_put(w, &flat->parts[part].norms[i], sizeof(float), err);
 }
 
+/* Sixteen living rows at a time, gathered: where rows were removed, blocks are not what they were. */
+typedef struct gathering {
+    char *rows, *codes;
+    size_t count, block_bytes;
+} gathering;
+
+static hither_status gather_codes(ht_container_writer *w, const ht_flat *flat, gathering *g, hither_error *err) {
+    for (size_t p = 0; p < flat->part_count; p++) {
+        for (size_t i = 0; i < flat->parts[p].count; i++) {
+            if (!ht_labels_alive(&flat->labels, flat->parts[p].first_slot + i))
+                continue;
+            memcpy(g->rows + g->count++ * flat->stride, ht_flat_row(flat, p, i), flat->spec.dim * sizeof(float));
+            if (g->count < HT_CODE_ROWS)
+                continue;
+            ht_codes_make(g->rows, flat->stride, flat->spec.dim, 0, HT_CODE_ROWS, g->codes);
+            HT_TRY(ht_container_put(w, g->codes, g->block_bytes, err));
+            g->count = 0;
+        }
+    }
+    return HITHER_OK;
+}
+
+static hither_status put_codes(ht_container_writer *w, const ht_flat *flat, hither_error *err) {
+    gathering g = {.block_bytes = ht_codes_bytes(HT_CODE_ROWS, flat->spec.dim)};
+    hither_status status = HITHER_OK;
+    for (size_t p = 0; flat->labels.alive == flat->labels.slots && p < flat->part_count && status == HITHER_OK; p++)
+        status =
+            ht_container_put(w, flat->parts[p].codes, ht_codes_bytes(flat->parts[p].coded_rows, flat->spec.dim), err);
+    if (flat->labels.alive == flat->labels.slots)
+        return status;
+    g.rows = ht_alloc_aligned(HT_CODE_ROWS * flat->stride);
+    g.codes = ht_alloc_aligned(g.block_bytes);
+    status = g.rows && g.codes ? gather_codes(w, flat, &g, err) : ht_fail_nomem(err, g.block_bytes, "codes");
+    ht_release(g.codes);
+    ht_release(g.rows);
+    return status;
+}
+
 static hither_status put_label(ht_container_writer *w, const ht_flat *flat, size_t part, size_t i, hither_error *err) {
     int64_t label = ht_labels_at(&flat->labels, flat->parts[part].first_slot + i);
     return ht_container_put(w, &label, sizeof label, err);
@@ -59,14 +99,20 @@ static hither_status write_sections(ht_container_writer *w, ht_flat *flat, hithe
               .stride = (uint32_t)flat->stride,
               .rows = flat->labels.alive,
               .next = flat->labels.next};
-    if (flat->file && flat->part_count > 0 && flat->parts[0].count > 0)
+    if (flat->file && flat->parts[0].count > 0) {
         HT_TRY(ht_flat_touch(flat, 0, 0, flat->parts[0].count, err));
+        HT_TRY(ht_flat_touch_codes(flat, 0, 0, flat->parts[0].coded_rows, err));
+    }
     HT_TRY(ht_container_begin(w, "head", err));
     HT_TRY(ht_container_put(w, &h, sizeof h, err));
     HT_TRY(ht_container_begin(w, "rows", err));
     HT_TRY(put_living(w, flat, put_row, err));
     HT_TRY(ht_container_begin(w, "norms", err));
     HT_TRY(put_living(w, flat, put_norm, err));
+    if (ht_flat_coded(flat)) {
+        HT_TRY(ht_container_begin(w, "codes", err));
+        HT_TRY(put_codes(w, flat, err));
+    }
     if (!flat->labels.of_slot && flat->labels.alive == flat->labels.slots)
         return HITHER_OK;
     HT_TRY(ht_container_begin(w, "labels", err));
@@ -138,12 +184,22 @@ static hither_status take_labels(ht_flat *flat, const char *path, const head *h,
 }
 
 static hither_status open_rows(ht_flat *flat, const char *path, const head *h, hither_error *err) {
-    const void *rows, *norms, *labels;
+    const void *rows, *norms, *labels, *codes = NULL;
+    size_t blocks = ht_flat_coded(flat) ? (size_t)h->rows / HT_CODE_ROWS : 0;
     HT_TRY(find_section(flat->file, path, "rows", h->rows, h->stride, false, &rows, err));
     HT_TRY(find_section(flat->file, path, "norms", h->rows, sizeof(float), false, &norms, err));
     HT_TRY(find_section(flat->file, path, "labels", h->rows, sizeof(int64_t), true, &labels, err));
     HT_TRY(check_norms(flat->file, path, norms, (size_t)h->rows, err));
-    HT_TRY(ht_flat_part(flat, rows, h->stride, (size_t)h->rows, norms, 0, err));
+    if (ht_flat_coded(flat))
+        HT_TRY(
+            find_section(flat->file, path, "codes", blocks, ht_codes_bytes(HT_CODE_ROWS, h->dim), false, &codes, err));
+    ht_part part = {.rows = rows,
+                    .stride = h->stride,
+                    .count = (size_t)h->rows,
+                    .norms = norms,
+                    .codes = codes,
+                    .coded_rows = blocks * HT_CODE_ROWS};
+    HT_TRY(ht_flat_part(flat, &part, 0, err));
     return take_labels(flat, path, h, labels, err);
 }
 
@@ -191,11 +247,33 @@ static hither_status verify_rows(const ht_flat *flat, hither_error *err) {
     return HITHER_OK;
 }
 
+/* Codes are made from rows alone, so they can be made again and compared. */
+static hither_status verify_codes(const ht_flat *flat, hither_error *err) {
+    size_t bytes = ht_codes_bytes(HT_CODE_ROWS, flat->spec.dim);
+    char *fresh = ht_alloc_aligned(bytes);
+    hither_status status = fresh ? HITHER_OK : ht_fail_nomem(err, bytes, "codes");
+    for (size_t p = 0; p < flat->part_count && status == HITHER_OK; p++) {
+        const ht_part *part = &flat->parts[p];
+        for (size_t i = 0; i < part->coded_rows && status == HITHER_OK; i += HT_CODE_ROWS) {
+            const char *stored = (const char *)part->codes + i / HT_CODE_ROWS * bytes;
+            ht_codes_make(ht_flat_row(flat, p, i), part->stride, flat->spec.dim, 0, HT_CODE_ROWS, fresh);
+            if (memcmp(stored, fresh, bytes) != 0)
+                status = ht_fail(err, HITHER_CORRUPT,
+                                 "the stored codes of rows %" PRIu64 " to %" PRIu64 " are not those of the rows",
+                                 part->first_slot + i, part->first_slot + i + HT_CODE_ROWS - 1);
+        }
+    }
+    ht_release(fresh);
+    return status;
+}
+
 hither_status ht_flat_verify(ht_flat *flat, hither_error *err) {
     pthread_rwlock_rdlock(&flat->lock);
     hither_status status = flat->file ? ht_container_verify(flat->file, err) : HITHER_OK;
     if (status == HITHER_OK)
         status = verify_rows(flat, err);
+    if (status == HITHER_OK && ht_flat_coded(flat))
+        status = verify_codes(flat, err);
     pthread_rwlock_unlock(&flat->lock);
     return status;
 }

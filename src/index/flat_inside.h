@@ -14,7 +14,9 @@
 typedef struct flat_block {
     char *rows;      /* NULL: mapped or borrowed */
     float *norms;    /* NULL: mapped */
+    void *codes;     /* NULL: mapped, or none */
     size_t capacity; /* rows */
+    size_t finished; /* rows that have their norms, and codes up to the last full block */
 } flat_block;
 
 struct ht_flat {
@@ -32,13 +34,16 @@ struct ht_flat {
 
 /* A new index without rows. */
 HT_NODISCARD hither_status ht_flat_make(const ht_flat_spec *spec, ht_flat **out, hither_error *err);
-/* One more part at the end, of `count` rows from memory that is not the index's (norms NULL: made and owned), or with
- * room for `capacity` rows of its own (rows NULL). */
-HT_NODISCARD hither_status ht_flat_part(ht_flat *flat, const void *rows, size_t stride, size_t count,
-                                        const float *norms, size_t capacity, hither_error *err);
+/* One more part at the end: mapped rows with their norms and codes (NULL: none) as given; borrowed rows, for which both
+ * are made (norms NULL); or room for `capacity` rows of its own (rows NULL). */
+HT_NODISCARD hither_status ht_flat_part(ht_flat *flat, const ht_part *given, size_t capacity, hither_error *err);
+/* Whether rows of an index are coded: below that many dimensions codes cost more than they save. */
+bool ht_flat_coded(const ht_flat *flat);
 /* Checks the mapped bytes of rows [begin, end) of part 0 on first touch; nothing to do for other parts. An ht_vectors
  * callback. */
 HT_NODISCARD hither_status ht_flat_touch(void *flat, size_t part, size_t begin, size_t end, hither_error *err);
+/* The same for the codes of those rows. */
+HT_NODISCARD hither_status ht_flat_touch_codes(void *flat, size_t part, size_t begin, size_t end, hither_error *err);
 /* Bytes from row to row of a new index: a multiple of 64 where that costs at most a sixteenth, of 16 otherwise. */
 size_t ht_flat_stride(uint32_t dim);
 
