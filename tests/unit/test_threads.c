@@ -261,10 +261,77 @@ static void writers_queue_and_first_touches_meet(void **state) {
     ht_io_ram_free(io);
 }
 
+/* ---- read-only handles, each of which several threads advance, beside the writer's */
+
+typedef struct follower {
+    shared *writer, mine;
+} follower;
+
+static void *follow(void *arg) {
+    follower *f = arg;
+    uint64_t random = ht_mix64(SEED + (uint64_t)(uintptr_t)&random), least[GROUPS];
+    while (!atomic_load(&f->writer->stop)) {
+        least_versions(f->writer, least);
+        for (size_t g = 0; g < GROUPS; g++) { /* only ever upwards: other threads follow too */
+            uint64_t seen = atomic_load(&f->mine.version[g]);
+            while (seen < least[g] && !atomic_compare_exchange_weak(&f->mine.version[g], &seen, least[g])) {
+            }
+        }
+        random = ht_mix64(random + 1);
+        if (random % 3 == 0)
+            read_by_get(&f->mine, random);
+        else if (random % 3 == 1)
+            read_by_search(&f->mine, random);
+        else
+            read_by_scan(&f->mine);
+    }
+    return NULL;
+}
+
+static void read_only_handles_follow(void **state) {
+    (void)state;
+    static shared s;
+    static follower followers[2];
+    pthread_t threads[4];
+    char *path = test_path();
+    memset(&s, 0, sizeof s);
+    ASSERT_OK(hither_db_open(path, NULL, &s.db, &err));
+    ASSERT_OK(hither_collection_open(
+        s.db, "c", HITHER_OPTIONS(hither_collection_options, .dim = DIM, .metric = HITHER_L2), &s.c, &err));
+    for (size_t i = 0; i < 2; i++) {
+        followers[i].writer = &s;
+        memset(&followers[i].mine, 0, sizeof followers[i].mine);
+        ASSERT_OK(hither_db_open(path, HITHER_OPTIONS(hither_db_options, .flags = HITHER_OPEN_READONLY),
+                                 &followers[i].mine.db, &err));
+        ASSERT_OK(hither_collection_open(followers[i].mine.db, "c", NULL, &followers[i].mine.c, &err));
+    }
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, follow, &followers[i / 2]), 0);
+    for (uint64_t i = 0; i < 80; i++) {
+        uint64_t g = ht_mix64(SEED + i) % GROUPS;
+        ASSERT_OK(write_group(&s, g, i + 1, &err));
+        atomic_store(&s.version[g], i + 1);
+    }
+    atomic_store(&s.stop, true);
+    for (size_t i = 0; i < 4; i++)
+        (void)pthread_join(threads[i], NULL);
+    for (size_t i = 0; i < 2; i++) {
+        if (atomic_load(&followers[i].mine.wrong))
+            fail_msg("seed %u: %u wrong answers, the first: %s", SEED, atomic_load(&followers[i].mine.wrong),
+                     followers[i].mine.what);
+        hither_collection_close(followers[i].mine.c);
+        hither_db_close(followers[i].mine.db);
+    }
+    hither_collection_close(s.c);
+    hither_db_close(s.db);
+    test_remove_tree(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readers_see_whole_batches),
         cmocka_unit_test(writers_queue_and_first_touches_meet),
+        cmocka_unit_test(read_only_handles_follow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
