@@ -2,7 +2,9 @@
  * test_store.c: a store opened, written, read, closed, lost and refused, over RAM and over disk.
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -339,6 +341,76 @@ static void test_crash_image(void **state) {
     ht_store_close(store);
 }
 
+/* Readers, verify and news while the writer writes. */
+typedef struct crowd {
+    ht_store *store;
+    int64_t cid;
+    atomic_bool done;
+    atomic_int bad;
+} crowd;
+
+static void *read_on(void *arg) {
+    crowd *c = arg;
+    uint64_t last = 0, version;
+    do {
+        ht_reader *reader;
+        ht_collection_row row;
+        uint64_t seq, dead = 0;
+        if (ht_reader_begin(c->store, c->cid, &reader, &seq, NULL) != HITHER_OK) {
+            atomic_fetch_add(&c->bad, 1);
+            break;
+        }
+        /* Each commit writes 10 rows, from the second on in place of the 10 before. */
+        bool good = ht_reader_collection(reader, &row, NULL) == HITHER_OK &&
+                    ht_reader_dead(reader, 0, count_dead, &dead, NULL) == HITHER_OK && row.next_slot == seq * 10 &&
+                    row.live_count == (seq ? 10 : 0) && seq >= last;
+        last = seq;
+        ht_reader_end(reader);
+        if (!good || ht_store_data_version(c->store, &version, NULL) != HITHER_OK)
+            atomic_fetch_add(&c->bad, 1);
+    } while (!atomic_load(&c->done));
+    return NULL;
+}
+
+static hither_status any_finding(void *arg, const char *place, const char *problem) {
+    (void)place;
+    (void)problem;
+    atomic_fetch_add((atomic_int *)arg, 1);
+    return HITHER_OK;
+}
+
+static void *verify_on(void *arg) {
+    crowd *c = arg;
+    do {
+        if (ht_store_verify(c->store, any_finding, &c->bad, NULL) != HITHER_OK)
+            atomic_fetch_add(&c->bad, 1);
+    } while (!atomic_load(&c->done));
+    return NULL;
+}
+
+static void test_threads(void **state) {
+    store_world *world = *state;
+    hither_error err;
+    ht_store *store = world_open(world, 0);
+    ht_collection_row row = world_create(store, "c", 4);
+    crowd c = {.store = store, .cid = row.cid};
+    pthread_t threads[3];
+    assert_int_equal(pthread_create(&threads[0], NULL, read_on, &c), 0);
+    assert_int_equal(pthread_create(&threads[1], NULL, read_on, &c), 0);
+    assert_int_equal(pthread_create(&threads[2], NULL, verify_on, &c), 0);
+    for (int i = 0; i < 60; i++) {
+        ASSERT_OK(world_put(store, &row, 0, 10, &err));
+        if (i % 7 == 0)
+            ASSERT_OK(ht_store_checkpoint(store, &err));
+    }
+    atomic_store(&c.done, true);
+    for (size_t i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&c.bad), 0);
+    world_expect(store, row.cid, 0, 10);
+    ht_store_close(store);
+}
+
 static void test_kinds_of_paths(void **state) {
     store_world *world = *state;
     hither_error err;
@@ -596,6 +668,7 @@ int main(void) {
         BOTH(test_rollback),
         BOTH(test_poison),
         BOTH(test_crash_image),
+        BOTH(test_threads),
         BOTH(test_kinds_of_paths),
         BOTH(test_strangers),
         BOTH(test_formats),
