@@ -10,7 +10,7 @@
 
 #include "base/alloc.h"
 
-enum { LOWEST = -8, HIGHEST = 7, FITS = 2 };
+enum { LOWEST = -8, HIGHEST = 7, FITS = 2, PIECE = 2048 };
 
 /* Outside of these lengths the evaluation might over- or underflow. */
 static const double LEAST_SQUARE = 0x1p-120, MOST_SQUARE = 0x1p+120;
@@ -19,10 +19,13 @@ static const double LEAST_SQUARE = 0x1p-120, MOST_SQUARE = 0x1p+120;
  * few outermost values buys finer steps for all others. */
 static const double FIRST_REACH = 0.9;
 
+/* What a scale and an offset stand on: sums over the row, each in pieces of PIECE dimensions, by the reference dot. */
+typedef struct sums {
+    double x, code, code2, product;
+} sums;
+
 typedef struct fit {
     float scale, offset;
-    double rest;  /* |x - x^| squared */
-    double code2; /* |code| squared */
 } fit;
 
 static size_t words_of(size_t dim) { return (dim + HT_CODE_WORD - 1) / HT_CODE_WORD; }
@@ -40,87 +43,122 @@ static float round_up(double x) {
 /* To the nearest integer, ties to even, for |x| < 2^22: what lies below the point falls off the end of the sum. */
 static float nearest(float x) { return (x + 0x1.8p23f) - 0x1.8p23f; }
 
-/* The nearest code of each element for a scale and an offset. */
-static void quantise(const float *x, size_t dim, float scale, float offset, int8_t *code) {
-    float inverse = scale > 0 ? 1 / scale : 0;
-    for (size_t j = 0; j < dim; j++) {
-        float c = (x[j] - offset) * inverse;
-        c = c < LOWEST ? LOWEST : c > HIGHEST ? HIGHEST : c;
-        code[j] = (int8_t)nearest(c);
+/* The nearest code of each of `count` elements. */
+static void quantise(const float *x, size_t count, fit f, float *code) {
+    float inverse = f.scale > 0 ? 1 / f.scale : 0;
+    for (size_t j = 0; j < count; j++) {
+        float c = (x[j] - f.offset) * inverse;
+        c = c > (float)LOWEST ? c : (float)LOWEST; /* in the form that maxps and minps have */
+        c = c < (float)HIGHEST ? c : (float)HIGHEST;
+        code[j] = nearest(c);
     }
 }
 
-/* The scale and offset that suit the code best by least squares, and what they leave over. Four sums run side by side;
- * their order is part of the format. */
-static fit fit_code(const float *x, const int8_t *code, size_t dim) {
-    double sum[4] = {0}, product[4] = {0}, rest[4] = {0};
-    int64_t codes = 0, squares = 0;
-    for (size_t j = 0; j < dim; j++) {
-        sum[j % 4] += (double)x[j];
-        product[j % 4] += (double)x[j] * code[j];
-        codes += code[j];
-        squares += code[j] * code[j];
+/* Codes the row with one fit, and finds the one that suits that code best by least squares. */
+static fit refit(const ht_kernels *kernels, const float *x, size_t dim, fit f, sums *out) {
+    float code[PIECE], ones[PIECE];
+    sums s = {0};
+    for (size_t j = 0; j < ht_min_size(dim, PIECE); j++)
+        ones[j] = 1;
+    for (size_t at = 0; at < dim; at += PIECE) {
+        size_t count = ht_min_size(PIECE, dim - at);
+        quantise(x + at, count, f, code);
+        s.x += kernels->ref_dot_f32(x + at, ones, count);
+        s.code += kernels->ref_dot_f32(code, ones, count);
+        s.code2 += kernels->ref_dot_f32(code, code, count);
+        s.product += kernels->ref_dot_f32(code, x + at, count);
     }
-    double sx = (sum[0] + sum[1]) + (sum[2] + sum[3]), sxc = (product[0] + product[1]) + (product[2] + product[3]);
-    double n = (double)dim, sc = (double)codes, scc = (double)squares;
-    double spread = n * scc - sc * sc;
-    double scale = spread > 0 ? (n * sxc - sc * sx) / spread : 0;
-    fit f = {.scale = (float)scale, .code2 = scc};
-    f.offset = (float)((sx - (double)f.scale * sc) / n);
-    for (size_t j = 0; j < dim; j++) {
-        double left = (double)x[j] - ((double)f.scale * code[j] + (double)f.offset);
-        rest[j % 4] += left * left;
+    double n = (double)dim, spread = n * s.code2 - s.code * s.code;
+    double scale = spread > 0 ? (n * s.product - s.code * s.x) / spread : 0;
+    fit best = {.scale = (float)scale};
+    best.offset = (float)((s.x - (double)best.scale * s.code) / n);
+    *out = s;
+    return best;
+}
+
+/* Writes the codes of one fit, which were made with another: `from` chose them, `f` gives them their values. Returns
+ * |x - x^|, rounded up: the values are formed in f32, whose rounding costs at most 4 * 2^-24 * size in all. */
+static double write_code(const ht_kernels *kernels, const float *x, size_t dim, fit from, fit f, double size,
+                         int8_t *code) {
+    float piece[PIECE], value[PIECE];
+    double rest = 0;
+    for (size_t at = 0; at < dim; at += PIECE) {
+        size_t count = ht_min_size(PIECE, dim - at);
+        quantise(x + at, count, from, piece);
+        for (size_t j = 0; j < count; j++) {
+            code[at + j] = (int8_t)piece[j];
+            value[j] = f.scale * piece[j] + f.offset;
+        }
+        rest += kernels->ref_l2_f32(x + at, value, count);
     }
-    f.rest = (rest[0] + rest[1]) + (rest[2] + rest[3]);
-    return f;
+    return (sqrt(rest) + 0x1p-22 * size) * (1 + 0x1p-30);
+}
+
+/* The lowest and the highest value, a few lanes side by side. */
+static void extremes(const float *x, size_t dim, float *low, float *high) {
+    float lows[8], highs[8];
+    for (size_t lane = 0; lane < 8; lane++)
+        lows[lane] = highs[lane] = x[lane < dim ? lane : 0];
+    size_t j = 8;
+    for (; j + 8 <= dim; j += 8) {
+        for (size_t lane = 0; lane < 8; lane++) {
+            lows[lane] = x[j + lane] < lows[lane] ? x[j + lane] : lows[lane];
+            highs[lane] = x[j + lane] > highs[lane] ? x[j + lane] : highs[lane];
+        }
+    }
+    *low = lows[0];
+    *high = highs[0];
+    for (size_t lane = 1; lane < 8; lane++) {
+        *low = lows[lane] < *low ? lows[lane] : *low;
+        *high = highs[lane] > *high ? highs[lane] : *high;
+    }
+    for (; j < dim; j++) {
+        *low = x[j] < *low ? x[j] : *low;
+        *high = x[j] > *high ? x[j] : *high;
+    }
 }
 
 /* Codes one row; code holds dim values. */
-static void code_row(const float *x, size_t dim, int8_t *code, float *scale, float *offset, float *rest) {
-    float low = x[0], high = x[0];
-    double square[4] = {0};
-    for (size_t j = 0; j < dim; j++) {
-        low = x[j] < low ? x[j] : low;
-        high = x[j] > high ? x[j] : high;
-        square[j % 4] += (double)x[j] * (double)x[j];
-    }
-    double xx = (square[0] + square[1]) + (square[2] + square[3]);
+static void code_row(const ht_kernels *kernels, const float *x, size_t dim, int8_t *code, float *scale, float *offset,
+                     float *rest) {
+    double xx = kernels->ref_dot_f32(x, x, dim);
     memset(code, 0, dim);
     *scale = *offset = 0;
     *rest = xx == 0 ? 0 : INFINITY;
     if (!(xx >= LEAST_SQUARE && xx <= MOST_SQUARE)) /* zero, out of range, or not finite */
         return;
-    double middle = ((double)low + (double)high) / 2, reach = ((double)high - (double)low) / 2;
-    quantise(x, dim, (float)(reach * FIRST_REACH / 7.5), (float)(middle + reach * FIRST_REACH / 15), code);
-    fit f = fit_code(x, code, dim);
+    float low, high;
+    extremes(x, dim, &low, &high);
+    double middle = ((double)low + (double)high) / 2, reach = ((double)high - (double)low) / 2 * FIRST_REACH;
+    fit from = {(float)(reach / 7.5), (float)(middle + reach / 15)}; /* the codes are -8 ... 7: half a step off */
+    sums s;
+    fit f = refit(kernels, x, dim, from, &s);
     for (int i = 1; i < FITS; i++) {
-        quantise(x, dim, f.scale, f.offset, code);
-        f = fit_code(x, code, dim);
+        from = f;
+        f = refit(kernels, x, dim, from, &s);
     }
-    double size = fabs((double)f.scale) * sqrt(f.code2) + fabs((double)f.offset) * sqrt((double)dim);
+    double size = fabs((double)f.scale) * sqrt(s.code2) + fabs((double)f.offset) * sqrt((double)dim);
+    *rest = round_up(write_code(kernels, x, dim, from, f, size, code) + 0x1p-18 * size * (1 + 0x1p-30));
     *scale = f.scale;
     *offset = f.offset;
-    *rest = round_up((sqrt(f.rest) + 0x1p-18 * size) * (1 + 0x1p-30));
 }
 
 void ht_codes_make(const void *rows, size_t stride, size_t dim, size_t begin, size_t end, void *codes) {
     size_t words = words_of(dim), block_bytes = ht_code_block_bytes(words);
-    int8_t code[HITHER_MAX_DIM];
+    const ht_kernels *kernels = ht_kernels_get();
+    int8_t code[HITHER_MAX_DIM + HT_CODE_WORD] = {0}; /* zeros past the dimension */
     for (size_t first = begin; first < end; first += HT_CODE_ROWS) {
         char *block = (char *)codes + first / HT_CODE_ROWS * block_bytes;
         float *values = (float *)(void *)block;
         uint8_t *nibbles = (uint8_t *)block + 3 * HT_CODE_ROWS * sizeof(float);
         for (size_t r = 0; r < HT_CODE_ROWS; r++) {
             const float *x = (const float *)(const void *)((const char *)rows + (first + r) * stride);
-            code_row(x, dim, code, &values[r], &values[HT_CODE_ROWS + r], &values[2 * HT_CODE_ROWS + r]);
+            code_row(kernels, x, dim, code, &values[r], &values[HT_CODE_ROWS + r], &values[2 * HT_CODE_ROWS + r]);
             for (size_t w = 0; w < words; w++) {
+                const int8_t *eight = code + w * HT_CODE_WORD;
                 uint8_t *four = nibbles + w * HT_CODE_ROWS * 4 + r * 4;
-                for (size_t t = 0; t < 4; t++) {
-                    size_t j = w * HT_CODE_WORD + t;
-                    unsigned low = j < dim ? (unsigned)(code[j] - LOWEST) : (unsigned)-LOWEST;
-                    unsigned high = j + 4 < dim ? (unsigned)(code[j + 4] - LOWEST) : (unsigned)-LOWEST;
-                    four[t] = (uint8_t)(low | high << 4);
-                }
+                for (size_t t = 0; t < 4; t++)
+                    four[t] = (uint8_t)((eight[t] - LOWEST) | (eight[t + 4] - LOWEST) << 4);
             }
         }
     }
