@@ -78,19 +78,15 @@ static void say_bytes(const char *text, size_t bytes) {
     (void)ignored;
 }
 
-void ht_say(const char *format, ...) {
+__attribute__((format(printf, 1, 0))) static void say(const char *format, va_list args) {
     char text[4096];
     ht_buf line;
-    ht_buf_init(&line, 16384);
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
+    ht_buf_init(&line, 4 * sizeof text);
     ht_buf_puts(&line, "hither: ");
-    bool escape = terminal.error_tty;
+    int n = vsnprintf(text, sizeof text, format, args);
     for (int i = 0; i < n && text[i]; i++) {
         unsigned char c = (unsigned char)text[i];
-        if (escape && (c < 0x20 || c == 0x7f) && c != '\n')
+        if (terminal.error_tty && (c < 0x20 || c == 0x7f))
             ht_buf_printf(&line, "\\x%02x", c);
         else
             ht_buf_putc(&line, (char)c);
@@ -101,6 +97,13 @@ void ht_say(const char *format, ...) {
     else
         say_bytes("hither: no memory for a message\n", 32);
     ht_buf_clear(&line);
+}
+
+void ht_say(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
 }
 
 int ht_report(hither_status status, const hither_error *err) {

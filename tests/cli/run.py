@@ -7,6 +7,7 @@ folder with the command first on the path; lib.sh has what scripts share. --upda
 --guide runs the examples of a page: in its ```console blocks, lines that begin with "$ " are commands (a "> " line
 goes on the one before), and what stands below is what they print. All blocks of a page share one folder.
 """
+
 import difflib
 import os
 import re
@@ -16,20 +17,33 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TIMEOUT_S = 100
+KEPT = ("HITHER_SIMD", "HITHER_THREADS", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")
 
 
 def environment(hither, folder):
-    env = {key: os.environ[key] for key in ("HITHER_SIMD", "HITHER_THREADS", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")
-           if key in os.environ}
-    path = os.pathsep.join([os.path.dirname(os.path.abspath(hither)), os.path.dirname(sys.executable),
-                            "/usr/local/bin", "/usr/bin", "/bin"])
+    env = {key: os.environ[key] for key in KEPT if key in os.environ}
+    path = os.pathsep.join(
+        [
+            os.path.dirname(os.path.abspath(hither)),
+            os.path.dirname(sys.executable),
+            "/usr/local/bin",
+            "/usr/bin",
+            "/bin",
+        ]
+    )
     env.update(PATH=path, HERE=HERE, HOME=folder, LC_ALL="C.UTF-8", TERM="xterm", PYTHONDONTWRITEBYTECODE="1")
     return env
 
 
 def shell(command, hither, folder):
-    done = subprocess.run(["bash", "-u", *command], cwd=folder, env=environment(hither, folder), capture_output=True,
-                          stdin=subprocess.DEVNULL, timeout=TIMEOUT_S)
+    done = subprocess.run(
+        ["bash", "-u", *command],
+        cwd=folder,
+        env=environment(hither, folder),
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=TIMEOUT_S,
+    )
     return done.stdout, done.stderr, done.returncode
 
 
@@ -54,8 +68,10 @@ def differences(title, want, have):
     def lines(data):
         return data.decode("utf-8", "backslashreplace").splitlines(keepends=True)
 
-    return "".join(line if line.endswith("\n") else line + "\n\\ no line end\n"
-                   for line in difflib.unified_diff(lines(want), lines(have), f"{title} expected", f"{title} printed"))
+    return "".join(
+        line if line.endswith("\n") else line + "\n\\ no line end\n"
+        for line in difflib.unified_diff(lines(want), lines(have), f"{title} expected", f"{title} printed")
+    )
 
 
 def run_test(hither, name, write):
@@ -95,7 +111,8 @@ def run_guide(hither, page):
         for number, command, output in examples(page):
             out, err, _ = shell(["-c", command], hither, folder)
             if out + err != output.encode():
-                wrong += differences(f"{os.path.basename(page)}:{number}: {command.strip()}", output.encode(), out + err)
+                title = f"{os.path.basename(page)}:{number}: {command.strip()}"
+                wrong += differences(title, output.encode(), out + err)
         out, _, _ = shell(["-c", "hither --help"], hither, folder)
     for name in re.findall(r"^  (\w+) ", out.decode().split("Examples:")[0], re.M):
         if f"`{name}`" not in text and f"hither {name}" not in text:

@@ -1,4 +1,5 @@
 """What the golden tests need beyond a shell: .npy files, a terminal, flipped bytes. Standard library only."""
+
 import fcntl
 import os
 import pty
@@ -9,10 +10,10 @@ import termios
 
 def npy(path, dtype, shape, *values):
     shape = tuple(int(n) for n in shape.split(","))
-    text = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }" % (dtype, shape)
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
     text += " " * (-(len(text) + 11) % 64) + "\n"
     kind = {"<f2": "e", "<f4": "f", "<f8": "d", "<i4": "i", ">f4": "f"}.get(dtype, "B")
-    data = struct.pack("<%d%s" % (len(values), kind), *(float(v) if kind in "efd" else int(v) for v in values))
+    data = struct.pack(f"<{len(values)}{kind}", *(float(v) if kind in "efd" else int(v) for v in values))
     with open(path, "wb") as file:
         file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + data)
 
@@ -24,7 +25,9 @@ def tty(columns, *command):
     pid = os.fork()
     if pid == 0:
         os.close(main_end)
-        os.login_tty(other_end) if hasattr(os, "login_tty") else [os.setsid()] + [os.dup2(other_end, n) for n in range(3)]
+        os.setsid()
+        for stream in range(3):
+            os.dup2(other_end, stream)
         os.execvp(command[0], command)
     os.close(other_end)
     data = b""
