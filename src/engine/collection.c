@@ -17,7 +17,8 @@ ht_collection *ht_collection_ref(ht_collection *c) {
 void ht_collection_unref(ht_collection *c) {
     if (!c || atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel) != 1)
         return;
-    ht_snapshot_free(atomic_load_explicit(&c->home.current, memory_order_relaxed));
+    if (c->db->generation == ht_fork_generation())
+        ht_snapshot_free(atomic_load_explicit(&c->home.current, memory_order_relaxed));
     ht_release(c);
 }
 

@@ -2,7 +2,8 @@
  * db.c: the life of a database: open, close, list, info, drop, rename, verify. Any thread.
  *
  * A database lives until the last of its handle, its open collections and its cursors is closed. In a forked child the
- * last close gives memory back and leaves the store alone: its locks, its connections and its log are the parent's.
+ * last close gives memory back and leaves the store and all open files alone: locks, connections and log are the
+ * parent's, and a mutex below may have been held by a thread that does not exist here.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +61,8 @@ void ht_db_close(ht_db *db) {
     if (!db || atomic_fetch_sub_explicit(&db->references, 1, memory_order_acq_rel) != 1)
         return;
     bool ours = db->generation == ht_fork_generation();
-    ht_graveyard_clear(&db->graveyard);
+    if (ours)
+        ht_graveyard_clear(&db->graveyard);
     while (db->collections) {
         ht_collection *c = db->collections;
         db->collections = c->next;

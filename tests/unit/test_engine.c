@@ -171,7 +171,7 @@ static void writing_trusts_only_what_was_written(void **state) {
 }
 
 static void check_norms(ht_collection *c, size_t rows) {
-    ht_scratch_pool pool = {0};
+    ht_scratch_pool pool = {NULL};
     ht_scratch *scratch;
     float wanted[256];
     assert_int_equal(ht_scratch_take(&pool, &scratch, NULL), HITHER_OK);

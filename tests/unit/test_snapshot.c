@@ -106,9 +106,9 @@ static size_t buried(const ht_graveyard *graveyard) {
 
 static void pinned_and_held_stay(void **state) {
     (void)state;
-    ht_home home = {0};
+    ht_home home = {NULL};
     ht_graveyard graveyard = {0};
-    ht_scratch_pool pool = {0};
+    ht_scratch_pool pool = {NULL};
     ht_scratch *a, *b;
     assert_int_equal(ht_scratch_take(&pool, &a, NULL), HITHER_OK);
     ht_snapshot_publish(&home, make(NULL, 10, NULL, 0), &graveyard, &pool);
@@ -179,7 +179,7 @@ static void *read_versions(void *arg) {
 
 static void readers_beside_a_publisher(void **state) {
     (void)state;
-    race r = {0};
+    race r = {.stop = false};
     pthread_t threads[4];
     ht_snapshot_publish(&r.home, make(NULL, 100, NULL, 0), &r.graveyard, &r.pool);
     for (size_t i = 0; i < 4; i++)
@@ -219,7 +219,7 @@ static void *pin_only(void *arg) {
 
 static void pins_race_with_publishing(void **state) {
     (void)state;
-    race r = {0};
+    race r = {.stop = false};
     pthread_t threads[3];
     ht_snapshot_publish(&r.home, make(NULL, 1, NULL, 0), &r.graveyard, &r.pool);
     for (size_t i = 0; i < 3; i++)
@@ -257,7 +257,7 @@ static void *take_and_give(void *arg) {
 
 static void a_scratch_has_one_holder(void **state) {
     (void)state;
-    race r = {0};
+    race r = {.stop = false};
     pthread_t threads[3];
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, &r), 0);
