@@ -12,13 +12,36 @@ import unicodedata
 
 VERSION = "14.0.0"
 CJK = [
-    (0x1100, 0x11FF), (0x3005, 0x3007), (0x3041, 0x3096), (0x309D, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x30FF),
-    (0x3131, 0x318E), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xA960, 0xA97C), (0xAC00, 0xD7A3),
-    (0xD7B0, 0xD7FB), (0xF900, 0xFAFF), (0xFF66, 0xFF9D), (0xFFA0, 0xFFDC), (0x20000, 0x3FFFF),
+    (0x1100, 0x11FF),
+    (0x3005, 0x3007),
+    (0x3041, 0x3096),
+    (0x309D, 0x309F),
+    (0x30A1, 0x30FA),
+    (0x30FC, 0x30FF),
+    (0x3131, 0x318E),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xA960, 0xA97C),
+    (0xAC00, 0xD7A3),
+    (0xD7B0, 0xD7FB),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9D),
+    (0xFFA0, 0xFFDC),
+    (0x20000, 0x3FFFF),
 ]
 IGNORED = [
-    (0x00AD, 0x00AD), (0x0300, 0x036F), (0x0591, 0x05BD), (0x0640, 0x0640), (0x064B, 0x065F), (0x200B, 0x200D),
-    (0x2060, 0x2060), (0x3099, 0x309A), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFF9E, 0xFF9F),
+    (0x00AD, 0x00AD),
+    (0x0300, 0x036F),
+    (0x0591, 0x05BD),
+    (0x0640, 0x0640),
+    (0x064B, 0x065F),
+    (0x200B, 0x200D),
+    (0x2060, 0x2060),
+    (0x3099, 0x309A),
+    (0xFE00, 0xFE0F),
+    (0xFEFF, 0xFEFF),
+    (0xFF9E, 0xFF9F),
 ]
 
 
@@ -123,15 +146,18 @@ def main():
 
 /* clang-format off */""")
     print(f"const size_t ht_class_range_count = {len(ranges)};")
-    emit("const ht_class_range ht_class_ranges[] = {",
-         (f"{{0x{a:x}, 0x{b:x}, HT_CHAR_{name}}}" for a, b, name in ranges))
+    emit(
+        "const ht_class_range ht_class_ranges[] = {", (f"{{0x{a:x}, 0x{b:x}, HT_CHAR_{name}}}" for a, b, name in ranges)
+    )
     emit("const uint16_t ht_class_pages[257] = {", (str(i) for i in pages([r[1] for r in ranges])))
     print(f"const size_t ht_fold_run_count = {len(runs)};")
     emit("const ht_fold_run ht_fold_runs[] = {", (f"{{0x{a:x}, 0x{b:x}, {s}, {d}}}" for a, b, s, d in runs))
     emit("const uint16_t ht_fold_pages[257] = {", (str(i) for i in pages([r[1] for r in runs])))
     print(f"const size_t ht_fold_several_count = {len(several)};")
-    emit("const ht_fold_several ht_fold_severals[] = {",
-         ("{0x%x, {%s}}" % (cp, ", ".join("0x%x" % x for x in to)) for cp, to in several))
+    emit(
+        "const ht_fold_several ht_fold_severals[] = {",
+        (f"{{0x{cp:x}, {{{', '.join(f'0x{x:x}' for x in to)}}}}}" for cp, to in several),
+    )
     print("/* clang-format on */")
 
 
