@@ -197,10 +197,11 @@ def least_disturbed(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def table(chosen: list[dict[str, Any]]) -> str:
     """The result as a Markdown table."""
-    rows = ["| engine | P50 us | P99 us | batch of 16, QPS | batch, QPS | build s | correct | others' CPUs |"]
-    rows.append("|---|---:|---:|---:|---:|---:|---:|---:|")
+    rows = ["| engine | P50 us | P99 us | CPU us | batch of 16, QPS | batch, QPS | build s | correct | others' CPUs |"]
+    rows.append("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     rows += [
-        f"| {x['engine']} ({x['version']}) | {x['p50_us']:,.0f} | {x['p99_us']:,.0f} | {x['batch16_qps']:,.0f} "
+        f"| {x['engine']} ({x['version']}) | {x['p50_us']:,.0f} | {x['p99_us']:,.0f} | {x['cpu_p50_us']:,.0f} "
+        f"| {x['batch16_qps']:,.0f} "
         f"| {x['batch_qps']:,.0f} | {x['build_s']:.2f} | {x['correct']:.4f} | {x['others_cpu']:.2f} |"
         for x in chosen
     ]
