@@ -84,7 +84,7 @@ static hither_status jsonl_metadata(exporter *x, const ht_rows *rows, size_t i, 
         ht_buf_putc(&x->out, ',');
         ht_buf_put(&x->out, m.key.data - 1, m.key.bytes + 2);
         ht_buf_putc(&x->out, ':');
-        ht_buf_put(&x->out, m.value.data, m.value.bytes);
+        ht_json_stored(&x->out, m.value.data, m.value.bytes);
     }
     return HITHER_OK;
 }

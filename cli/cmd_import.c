@@ -196,7 +196,8 @@ static int report(importer *im, hither_status status, const hither_error *err) {
     const char *written = rows.failed ? "some" : rows.data, *s = im->target.written == 1 ? "" : "s";
     int code = HT_EXIT_ERROR;
     if (status == HITHER_INTERRUPTED) {
-        ht_say("interrupted; %s row%s of %s are in \"%s\"", written, s, im->reader.name, im->args->operands[1]);
+        ht_say("interrupted; %s row%s of %s %s in \"%s\"", written, s, im->reader.name, *s ? "are" : "is",
+               im->args->operands[1]);
         code = 128 + ht_signals_caught();
     } else {
         ht_report(status, err);

@@ -118,10 +118,11 @@ static bool print_json(const searcher *s, const ht_rows *rows, size_t query) {
 }
 
 static void show_score(ht_buf *out, const searcher *s, float distance) {
+    double similarity = 1.0 - (double)distance;
     if (s->opened.facts.metric == HITHER_COSINE)
-        ht_buf_printf(out, "%10.4f", 1.0 - (double)distance);
+        ht_buf_printf(out, "%10.4f", fabs(similarity) < 0.00005 ? 0.0 : similarity); /* no "-0.0000" */
     else
-        ht_buf_printf(out, "%10.5g", larger_is_nearer(s) ? -(double)distance : (double)distance);
+        ht_buf_printf(out, "%10.5g", larger_is_nearer(s) ? 0.0 - (double)distance : (double)distance);
 }
 
 static unsigned id_width(const ht_rows *rows) {

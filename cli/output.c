@@ -215,6 +215,12 @@ void ht_json_float(ht_buf *out, float value) {
     ht_buf_puts(out, text);
 }
 
+void ht_json_stored(ht_buf *out, const char *text, size_t bytes) {
+    char *room = ht_buf_grow(out, bytes);
+    for (size_t i = 0; room && i < bytes; i++)
+        room[i] = text[i] == '\n' || text[i] == '\r' ? ' ' : text[i]; /* in strings they are escaped */
+}
+
 void ht_clean_utf8(ht_buf *out, const char *text, size_t bytes) {
     while (bytes) {
         size_t good = ht_utf8_valid_prefix(text, bytes);

@@ -47,6 +47,8 @@ void ht_show_count(ht_buf *out, uint64_t number);
 void ht_json_float(ht_buf *out, float value);
 /* A JSON string of text that may not be UTF-8; bad bytes become U+FFFD. */
 void ht_json_text(ht_buf *out, const char *text, size_t bytes);
+/* JSON as it is stored, which may be spread over lines, on one line. */
+void ht_json_stored(ht_buf *out, const char *text, size_t bytes);
 /* Appends text with every byte that is not UTF-8 replaced by U+FFFD. */
 void ht_clean_utf8(ht_buf *out, const char *text, size_t bytes);
 void ht_json_id(ht_buf *out, const hither_ids *ids, size_t i);

@@ -29,7 +29,7 @@ void ht_row_json_payload(ht_buf *out, const ht_rows *rows, size_t i) {
     ht_text metadata = ht_strings_at(&rows->metadata, i), document = ht_strings_at(&rows->documents, i);
     ht_buf_puts(out, ",\"metadata\":");
     if (metadata.data)
-        ht_buf_put(out, metadata.data, metadata.bytes);
+        ht_json_stored(out, metadata.data, metadata.bytes);
     else
         ht_buf_puts(out, "null");
     ht_buf_puts(out, ",\"document\":");
