@@ -167,12 +167,12 @@ static hither_status add_groups(view *v, size_t first, size_t count, size_t k, h
     for (size_t j = 0; j < count; j++) {
         if (first + j)
             ht_result_next_group(result);
-        const ht_hit *hits = v->scratch->hits + j * k;
         if (v->scratch->counts[j])
             HT_TRY(need_reader(v, err));
         for (size_t i = 0; i < v->scratch->counts[j]; i++) {
-            HT_TRY(add_row(v, hits[i].slot, result, err));
-            ht_result_distance(result, (float)hits[i].distance);
+            const ht_hit *hit = &v->scratch->hits[j * k + i];
+            HT_TRY(add_row(v, hit->slot, result, err));
+            ht_result_distance(result, (float)hit->distance);
         }
     }
     return HITHER_OK;
