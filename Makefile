@@ -9,6 +9,8 @@ STEP := sh tools/step.sh
 PREFIX ?= /usr/local
 SUITE ?= exact
 FUZZ_SECONDS ?= 60
+# The tests in which several threads meet.
+THREADED := ^unit\.(container|embedder|engine|exact|flat|io|pool|result|snapshot|store|threads|verify|window)$$
 
 ## all: set-up, then build/bin/hither and `import hither` in .venv/bin/python
 .PHONY: all
@@ -29,10 +31,11 @@ demo: all
 test:
 	@sh tools/setup.sh build demo test
 	@$(STEP) "release build" $(MAKE) all
-	@$(STEP) "C tests, gcc" $(MAKE) ctest-dev
+	@HITHER_CRASH_STATES=10000 $(STEP) "C tests, gcc" $(MAKE) ctest-dev
 	@$(STEP) "C tests, clang" $(MAKE) ctest-clang
-	@$(STEP) "C tests, clang, address and undefined-behaviour sanitizers" $(MAKE) ctest-asan-ubsan-clang
-	@$(STEP) "C tests, gcc, thread sanitizer" $(MAKE) ctest-tsan
+	@HITHER_CRASH_STATES=300 HITHER_FAULT_STEP=40 $(STEP) "C tests, clang, address and undefined-behaviour sanitizers" \
+	    $(MAKE) ctest-asan-ubsan-clang
+	@$(STEP) "C tests of threads, gcc, thread sanitizer" $(MAKE) ctest-tsan CTEST_FLAGS="-R '$(THREADED)'"
 	@$(STEP) "checks" sh tools/check.sh
 	@$(STEP) "Python tests" $(MAKE) pytest
 
@@ -63,6 +66,17 @@ bench: all
 test-neon:
 	@sh tools/setup.sh cross
 	@sh tools/test_neon.sh
+
+## torture: every failing operation, 100,000 crashes, 5,000 kills; takes an hour
+.PHONY: torture
+torture: all
+	@sh tools/setup.sh test
+	@cmake --preset dev --log-level=WARNING
+	@cmake --build --preset dev
+	@HITHER_CRASH_STATES=100000 build/dev/bin/test_crash_replay
+	@HITHER_FAULT_STEP=1 build/dev/bin/test_io_errors
+	@HITHER_FAULT_STEP=1 build/dev/bin/test_oom
+	@HITHER_KILLS=5000 $(PYTHON) -m pytest -q tests/python/test_kill.py
 
 ## fuzz: every fuzz target for FUZZ_SECONDS=60
 .PHONY: fuzz
