@@ -26,7 +26,8 @@ enum {
     UNIT_GROUPS = UNIT_ROWS / GROUP_ROWS,
     SPARSE_ROWS = 6, /* of a group: no more than these are read in f32 at once, codes or not */
     WARM_HITS = 256, /* the largest k for which a first threshold comes from the most promising rows of a unit */
-    AHEAD_ROWS = 2,  /* rows to be scored are asked for this early */
+    WAITING_ROWS = 512,
+    AHEAD_ROWS = 2, /* rows to be scored are asked for this early */
     BLOCK_QUERIES = 64,
     HITS_A_WORKER = 1 << 20, /* room for the heaps of one worker: fewer queries at once when k is large */
     ALONE_BYTES = 32 << 20,  /* one query that reads no more than this runs on its caller */
@@ -62,17 +63,25 @@ typedef struct query_state {
     ht_topk top;
     ht_bound code_bound;
     ht_code_query code;
+    size_t waiting; /* rows */
 } query_state;
+
+/* A row that codes could not rule out. */
+typedef struct candidate {
+    const ht_part *part;
+    size_t row;
+    float upper, norm;
+} candidate;
 
 typedef struct worker {
     search *s;
-    size_t queries;    /* in the block */
-    ht_hit *room;      /* for the heaps of a shared block; worker 0 has its heaps in search.hits */
-    int8_t *code_room; /* for the queries of a block against codes; NULL: there are none */
-    bool coded;        /* every query of the block is ready for codes */
+    size_t queries;     /* in the block */
+    ht_hit *room;       /* for the heaps of a shared block; worker 0 has its heaps in search.hits */
+    int8_t *code_room;  /* for the queries of a block against codes; NULL: there are none */
+    candidate *waiting; /* WAITING_ROWS a query */
+    bool coded;         /* every query of the block is ready for codes */
     uint64_t scanned, rescored;
     bool took_part;
-    size_t touch_part; /* the part under way, if its rows are to be checked one by one; else SIZE_MAX */
     hither_status status;
     hither_error error;
     query_state state[BLOCK_QUERIES];
@@ -138,8 +147,10 @@ static hither_status score(worker *w, query_state *state, const ht_part *part, s
     const float *x = row_at(part, row);
     size_t dim = s->vectors->dim;
     double d, xx = 0;
-    if (w->touch_part != SIZE_MAX && s->vectors->touch)
-        HT_TRY(s->vectors->touch(s->vectors->touch_ctx, w->touch_part, row, row + 1, &w->error));
+    if (s->vectors->touch_codes && s->vectors->touch) {
+        size_t p = (size_t)(part - s->vectors->parts);
+        HT_TRY(s->vectors->touch(s->vectors->touch_ctx, p, row, row + 1, &w->error));
+    }
     switch (s->vectors->metric) {
     case HITHER_DOT:
         d = -s->kernels->ref_dot_f32(state->query, x, dim);
@@ -247,35 +258,76 @@ static hither_status warm_up(worker *w, query_state *state, const ht_part *part,
     return HITHER_OK;
 }
 
-static void ask_for(const worker *w, const ht_part *part, size_t row) {
-    const char *x = (const char *)row_at(part, row);
+static void ask_for(const worker *w, const candidate *c) {
+    const char *x = (const char *)row_at(c->part, c->row);
     for (size_t at = 0; at < w->s->vectors->dim * sizeof(float); at += 64)
         __builtin_prefetch(x + at, 0, 3);
 }
 
-/* Scores what the rule keeps of the unit's rows in `words`. */
-static hither_status score_kept(worker *w, size_t j, const ht_part *part, size_t begin, const uint64_t *words) {
+/* Scores the candidates that the rule, which gets stricter meanwhile, still keeps. */
+static hither_status score_candidates(worker *w, size_t j, const candidate *candidates, size_t count) {
     query_state *state = &w->state[j];
-    uint16_t rows[UNIT_ROWS];
-    size_t kept = 0;
-    for (size_t g = 0; g < UNIT_GROUPS; g++) {
-        if (words[g] == 0)
-            continue;
-        size_t at = g * GROUP_ROWS;
-        uint64_t left = w->s->kernels->keep_f32(w->uppers + at, part->norms + begin + at, GROUP_ROWS, &state->rule);
-        for (left &= words[g]; left != 0; left &= left - 1)
-            rows[kept++] = (uint16_t)(at + (size_t)__builtin_ctzll(left));
-    }
-    for (size_t i = 0; i < kept && i < AHEAD_ROWS; i++)
-        ask_for(w, part, begin + rows[i]);
-    for (size_t i = 0; i < kept; i++) {
-        if (i + AHEAD_ROWS < kept)
-            ask_for(w, part, begin + rows[i + AHEAD_ROWS]);
-        refresh_rule(w, &state->code_bound, j); /* it may have got stricter since */
-        if (w->s->kernels->keep_f32(w->uppers + rows[i], part->norms + begin + rows[i], 1, &state->rule))
-            HT_TRY(score(w, state, part, begin + rows[i]));
+    for (size_t i = 0; i < count && i < AHEAD_ROWS; i++)
+        ask_for(w, &candidates[i]);
+    for (size_t i = 0; i < count; i++) {
+        const candidate *c = &candidates[i];
+        if (i + AHEAD_ROWS < count)
+            ask_for(w, &candidates[i + AHEAD_ROWS]);
+        refresh_rule(w, &state->code_bound, j);
+        if (w->s->kernels->keep_f32(&c->upper, &c->norm, 1, &state->rule))
+            HT_TRY(score(w, state, c->part, c->row));
     }
     return HITHER_OK;
+}
+
+/* Drops the waiting rows that have been ruled out since; scores the others if `now`, or if too many are left. */
+static hither_status settle(worker *w, size_t j, bool now) {
+    query_state *state = &w->state[j];
+    candidate *waiting = w->waiting + j * WAITING_ROWS;
+    size_t left = 0;
+    refresh_rule(w, &state->code_bound, j);
+    for (size_t i = 0; i < state->waiting; i++)
+        if (w->s->kernels->keep_f32(&waiting[i].upper, &waiting[i].norm, 1, &state->rule))
+            waiting[left++] = waiting[i];
+    state->waiting = left;
+    if (!now && left <= WAITING_ROWS / 2)
+        return HITHER_OK;
+    state->waiting = 0;
+    return score_candidates(w, j, waiting, left);
+}
+
+/* Of the unit's rows in `words`, scores those that probably make the threshold stricter and lets the others that the
+ * rule keeps wait: by the end most of them are ruled out. */
+static hither_status score_kept(worker *w, size_t j, const ht_part *part, size_t begin, const uint64_t *words,
+                                float usual_rest) {
+    const ht_kernels *kernels = w->s->kernels;
+    query_state *state = &w->state[j];
+    ht_rule promising = state->rule;
+    promising.limit += state->code.by_rest * usual_rest; /* which row goes where changes no answer */
+    candidate now[UNIT_ROWS];
+    size_t count = 0;
+    for (size_t g = 0; g < UNIT_GROUPS; g++) {
+        size_t at = g * GROUP_ROWS;
+        if (words[g] == 0)
+            continue;
+        uint64_t left =
+            words[g] & kernels->keep_f32(w->uppers + at, part->norms + begin + at, GROUP_ROWS, &state->rule);
+        if (left == 0)
+            continue;
+        uint64_t best = kernels->keep_f32(w->uppers + at, part->norms + begin + at, GROUP_ROWS, &promising);
+        for (; left != 0; left &= left - 1) {
+            size_t i = at + (size_t)__builtin_ctzll(left);
+            candidate c = {part, begin + i, w->uppers[i], part->norms[begin + i]};
+            if (best >> (i - at) & 1) {
+                now[count++] = c;
+                continue;
+            }
+            if (state->waiting == WAITING_ROWS)
+                HT_TRY(settle(w, j, false));
+            w->waiting[j * WAITING_ROWS + state->waiting++] = c;
+        }
+    }
+    return score_candidates(w, j, now, count);
 }
 
 /* words: the rows of the unit that begins at row `begin`, all of them in coded groups. */
@@ -301,7 +353,8 @@ static hither_status scan_codes(worker *w, size_t j, const ht_part *part, size_t
         HT_TRY(warm_up(w, state, part, begin, left));
         refresh_rule(w, &state->code_bound, j);
     }
-    return score_kept(w, j, part, begin, left);
+    float usual_rest = ((const float *)(const void *)blocks)[2 * HT_CODE_ROWS];
+    return score_kept(w, j, part, begin, left, usual_rest);
 }
 
 /* ---- a unit of rows */
@@ -334,7 +387,6 @@ static selection select_rows(const worker *w, const ht_part *part, size_t begin,
  * when they are scored. */
 static hither_status touch_unit(worker *w, size_t p, size_t begin, size_t end, const selection *chosen) {
     const ht_vectors *v = w->s->vectors;
-    w->touch_part = v->touch_codes ? p : SIZE_MAX;
     if (v->touch_codes && chosen->any_coded)
         HT_TRY(v->touch_codes(v->touch_ctx, p, begin, ht_min_size(end, v->parts[p].coded_rows), &w->error));
     if (v->touch && (chosen->any_plain || (chosen->any_coded && !v->touch_codes)))
@@ -392,6 +444,7 @@ static void begin_block(worker *w, size_t block, ht_hit *room) {
     for (size_t j = 0; j < w->queries; j++) {
         query_state *state = &w->state[j];
         state->query = query_at(s, first + j);
+        state->waiting = 0;
         state->qq = s->kernels->ref_dot_f32(state->query, state->query, s->vectors->dim);
         ht_topk_init(&state->top, room + j * s->k, s->k);
         if (w->coded)
@@ -400,6 +453,15 @@ static void begin_block(worker *w, size_t block, ht_hit *room) {
 }
 
 static ht_hit *hits_of_block(const search *s, size_t block) { return s->hits + block * s->block_queries * s->k; }
+
+static hither_status settle_all(worker *w) {
+    for (size_t j = 0; j < w->queries; j++) {
+        w->state[j].limit = NAN; /* the last rule may have been for f32 */
+        if (w->state[j].waiting > 0)
+            HT_TRY(settle(w, j, true));
+    }
+    return HITHER_OK;
+}
 
 static void finish_block(worker *w, size_t block) {
     for (size_t j = 0; j < w->queries; j++) {
@@ -430,10 +492,17 @@ static void work(void *ctx, size_t item) {
             begin_block(w, taken, hits_of_block(s, taken));
             for (size_t unit = 0; unit < s->units && status == HITHER_OK; unit++)
                 status = scan_unit(w, unit);
+            if (status == HITHER_OK)
+                status = settle_all(w);
             finish_block(w, taken);
         } else {
             status = scan_unit(w, taken);
         }
+        if (status != HITHER_OK)
+            worker_fail(w, status);
+    }
+    if (!s->by_blocks && w->status == HITHER_OK) {
+        hither_status status = settle_all(w);
         if (status != HITHER_OK)
             worker_fail(w, status);
     }
@@ -465,12 +534,12 @@ static hither_status check(const ht_vectors *v, hither_error *err) {
     return HITHER_OK;
 }
 
-static void plan(search *s, size_t rows, unsigned threads) {
+static void plan(search *s, size_t rows, double bytes, unsigned threads) {
     const ht_vectors *v = s->vectors;
     unsigned most = ht_pool_threads();
     s->threads = threads == 0 || threads > most ? most : threads;
     double sums = (double)rows * v->dim * (double)s->query_count;
-    if (sums <= ALONE_SUMS || (s->query_count == 1 && sums * sizeof(float) <= ALONE_BYTES))
+    if (sums <= ALONE_SUMS || (s->query_count == 1 && bytes <= ALONE_BYTES))
         s->threads = 1;
     s->block_queries = ht_min_size(BLOCK_QUERIES, s->query_count);
     if (s->k > 0)
@@ -483,11 +552,15 @@ static void plan(search *s, size_t rows, unsigned threads) {
         s->threads = (unsigned)s->blocks;
 }
 
+static bool part_has_codes(const ht_vectors *v, const ht_part *part) {
+    return part->codes && part->norms && v->metric != HITHER_L1;
+}
+
 static bool has_codes(const ht_vectors *v) {
     bool found = false;
     for (size_t p = 0; p < v->part_count && !found; p++)
-        found = v->parts[p].codes && v->parts[p].norms;
-    return found && v->metric != HITHER_L1;
+        found = part_has_codes(v, &v->parts[p]);
+    return found;
 }
 
 static hither_status allocate(search *s, hither_error *err) {
@@ -506,7 +579,8 @@ static hither_status allocate(search *s, hither_error *err) {
         if (has_codes(s->vectors)) {
             bytes = s->block_queries * ht_code_query_room(s->vectors->dim);
             s->workers[i].code_room = ht_alloc(bytes);
-            if (!s->workers[i].code_room)
+            s->workers[i].waiting = ht_calloc(s->block_queries, WAITING_ROWS * sizeof(candidate));
+            if (!s->workers[i].code_room || !s->workers[i].waiting)
                 return ht_fail_nomem(err, bytes, "queries");
         }
         if (i == 0 || s->by_blocks)
@@ -519,16 +593,19 @@ static hither_status allocate(search *s, hither_error *err) {
     return HITHER_OK;
 }
 
-/* The rows of all parts, and the units they make. */
-static hither_status count_units(search *s, size_t *rows, hither_error *err) {
+/* The rows of all parts, the bytes one query reads of them, and the units they make. */
+static hither_status count_units(search *s, size_t *rows, double *bytes, hither_error *err) {
     const ht_vectors *v = s->vectors;
     s->first_unit = ht_calloc(v->part_count + 1, sizeof *s->first_unit);
     if (!s->first_unit)
         return ht_fail_nomem(err, (v->part_count + 1) * sizeof *s->first_unit, "the parts of a search");
     *rows = 0;
+    *bytes = 0;
     for (size_t p = 0; p < v->part_count; p++) {
         HT_ASSERT(v->parts[p].first_slot % 64 == 0);
+        size_t coded = part_has_codes(v, &v->parts[p]) ? v->parts[p].coded_rows : 0;
         *rows += v->parts[p].count;
+        *bytes += (double)coded * v->dim / 2 + (double)(v->parts[p].count - coded) * v->dim * sizeof(float);
         s->first_unit[p + 1] = s->first_unit[p] + (v->parts[p].count + UNIT_ROWS - 1) / UNIT_ROWS;
     }
     s->units = s->first_unit[v->part_count];
@@ -576,11 +653,12 @@ hither_status ht_exact_search(const ht_vectors *vectors, const float *queries, s
                 .allow = allow,
                 .kernels = ht_kernels_get()};
     size_t rows = 0;
-    hither_status status = count_units(&s, &rows, err);
+    double bytes = 0;
+    hither_status status = count_units(&s, &rows, &bytes, err);
     if (status != HITHER_OK)
         return status;
     s.k = ht_min_size(k, rows);
-    plan(&s, rows, threads);
+    plan(&s, rows, bytes, threads);
     status = allocate(&s, err);
     if (status != HITHER_OK)
         goto done;
@@ -591,6 +669,7 @@ hither_status ht_exact_search(const ht_vectors *vectors, const float *queries, s
     status = collect(&s, k, hits, counts, stats, err);
 done:
     for (unsigned i = 0; s.workers && i < s.threads; i++) {
+        ht_release(s.workers[i].waiting);
         ht_release(s.workers[i].code_room);
         ht_release(s.workers[i].room);
     }

@@ -247,6 +247,21 @@ static void every_level_and_thread_count(void **state) {
     assert_true(ht_kernels_force(NULL));
 }
 
+/* Enough units that threads share a block of queries, each with a part of the rows and a heap of its own. */
+static void threads_share_rows(void **state) {
+    (void)state;
+    static const shape kinds[] = {RANDOM, CLUSTERED, FEW_VALUES, ALL_EQUAL, MIXED};
+    for (size_t i = 0; i < 10; i++) {
+        example e;
+        make(&e, kinds[i % 5], (hither_metric)(1 + i % 4), 33 + i, 20000, 1 + i % 3, 7 + 30 * i, false);
+        if (i % 2)
+            e.masked[0] = e.masked[1] = false;
+        for (unsigned threads = 1; threads <= 4; threads *= 2)
+            assert_true(agrees(&e, threads, true));
+        clear(&e);
+    }
+}
+
 /* With every allowance for error multiplied by 0, estimates are taken for the truth; that must show. */
 static void wrong_bound_is_caught(void **state) {
     (void)state;
@@ -344,6 +359,66 @@ static void touches_what_it_reads(void **state) {
     clear(&e);
 }
 
+typedef struct touched_parts {
+    unsigned char rows[2][2048], codes[2][2048];
+} touched_parts;
+
+static hither_status touch_row(void *ctx, size_t part, size_t begin, size_t end, hither_error *err) {
+    (void)err;
+    memset(((touched_parts *)ctx)->rows[part] + begin, 1, end - begin);
+    return HITHER_OK;
+}
+
+static hither_status touch_codes(void *ctx, size_t part, size_t begin, size_t end, hither_error *err) {
+    (void)err;
+    memset(((touched_parts *)ctx)->codes[part] + begin, 1, end - begin);
+    return HITHER_OK;
+}
+
+/* With touch_codes, a row is announced when it is scored, however long it waited, and under its own part. */
+static void touches_rows_behind_codes(void **state) {
+    (void)state;
+    enum { HALF = 2048, K = 40 };
+    hither_error err;
+    example e;
+    make(&e, RANDOM, HITHER_COSINE, 48, 2 * HALF, 1, K, true);
+    add_codes(&e, 0, 2 * HALF);
+    ht_part parts[2] = {e.part[0], e.part[0]};
+    parts[0].norms = e.norms[0];
+    parts[0].count = parts[1].count = parts[0].coded_rows = parts[1].coded_rows = HALF;
+    parts[1].rows = (const char *)parts[0].rows + HALF * parts[0].stride;
+    parts[1].norms = e.norms[0] + HALF;
+    parts[1].codes = (const char *)e.codes[0] + ht_codes_bytes(HALF, e.dim);
+    parts[1].first_slot = HALF;
+    touched_parts t = {0};
+    ht_vectors v = {.dtype = HITHER_F32,
+                    .metric = e.metric,
+                    .dim = (uint32_t)e.dim,
+                    .parts = parts,
+                    .part_count = 2,
+                    .touch = touch_row,
+                    .touch_codes = touch_codes,
+                    .touch_ctx = &t};
+    ht_hit hits[K], want[K];
+    size_t count, touched_rows = 0;
+    ht_exact_stats stats = {0};
+    ASSERT_OK(ht_brute_search(&v, e.query, e.query_stride, 1, NULL, NULL, K, want, &count, &err));
+    memset(&t, 0, sizeof t);
+    ASSERT_OK(ht_exact_search(&v, e.query, e.query_stride, 1, NULL, NULL, K, 1, hits, &count, &stats, &err));
+    assert_int_equal(count, K);
+    for (size_t i = 0; i < K; i++) {
+        assert_int_equal(hits[i].slot, want[i].slot);
+        assert_int_equal(t.rows[hits[i].slot / HALF][hits[i].slot % HALF], 1);
+    }
+    for (size_t i = 0; i < 2 * HALF; i++) {
+        touched_rows += t.rows[i / HALF][i % HALF];
+        assert_int_equal(t.codes[i / HALF][i % HALF], 1);
+    }
+    assert_int_equal(touched_rows, stats.rows_rescored);
+    assert_true(touched_rows < 2 * HALF);
+    clear(&e);
+}
+
 static void odd_arguments(void **state) {
     (void)state;
     hither_error err;
@@ -398,9 +473,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_cases),
         cmocka_unit_test(every_level_and_thread_count),
+        cmocka_unit_test(threads_share_rows),
         cmocka_unit_test(wrong_bound_is_caught),
         cmocka_unit_test(wrong_bound_of_codes_is_caught),
         cmocka_unit_test(touches_what_it_reads),
+        cmocka_unit_test(touches_rows_behind_codes),
         cmocka_unit_test(odd_arguments),
         cmocka_unit_test(not_finite),
     };
