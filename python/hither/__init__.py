@@ -2,6 +2,7 @@
 
     connect(path)                 a database: a folder, or ":memory:"
     knn(base, queries, k)         the nearest rows of an array, exactly
+    Index(dim), .wrap, .open      rows kept in memory or in one file, searched exactly
     Embedder()                    texts to vectors, with no model
     Window()                      what is new in a stream of texts
 
@@ -42,6 +43,7 @@ from .errors import (
 )
 from .exact import knn
 from .hits import Hit, Hits
+from .index import Index
 from .window import Scores, Window
 
 __version__ = _core.version()
@@ -68,6 +70,7 @@ __all__ = [
     "FullError",
     "Hit",
     "Hits",
+    "Index",
     "InvalidError",
     "IoError",
     "ModelError",

@@ -22,7 +22,7 @@ def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     module = hither if name == "__init__" else importlib.import_module(f"hither.{name}")
     results = doctest.testmod(module)
     assert results.failed == 0
-    if name in ("db", "collection", "embed", "exact", "hits", "window", "errors"):
+    if name in ("db", "collection", "embed", "exact", "hits", "index", "window", "errors"):
         assert results.attempted > 0
 
 

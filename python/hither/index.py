@@ -1,0 +1,381 @@
+"""Index: rows of numbers kept in memory or in one mapped file, searched exactly."""
+
+from __future__ import annotations
+
+import json
+import operator
+import os
+from types import TracebackType
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from .arrays import FloatMatrix, Ids, Texts, allow_words, array, ids as id_column, matrix
+from .errors import DimensionError, InvalidError, TooLargeError
+from .exact import check_k, check_threads, metric_number
+
+_F32 = np.dtype(np.float32)
+_MAX_K = _core.MAX_K
+_PACKED_AND_ALIGNED = 0x101  # of ndarray.flags.num
+_ALLOW_BITS_MAX = 2**33  # a GiB of bits
+
+# The names other engines use for the width of a number.
+_SYNONYMS = {"f8": "i8"}
+_DTYPE_OF = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64", np.dtype(np.float16): "f16"}
+
+
+class Index:
+    """Rows of numbers under integer labels, searched exactly: the answer of brute force, faster.
+
+        Index(dim, kind, metric, dtype)    an empty index in memory
+        Index.wrap(array)                  over an array that stays yours, nothing copied
+        Index.open(path)                   a saved one, mapped: at once, whatever its size
+        add(vectors, labels)               copies rows in; returns their labels
+        remove(labels)                     returns how many were there
+        search(queries, k)                 labels and distances, nearest first
+        explain(queries, k)                what a search did, as a dict
+        save(path), verify(), close()
+        info(), len(), dim, metric, dtype, kind
+
+    Any number of threads may use it: searches run together, a writer waits for them. Rows live in memory, or in the
+    file they were opened from; changes reach a file by `save` alone, which writes a whole new one. For rows with
+    texts and metadata, and durable at every write, see `hither.connect`.
+
+    Parameters
+    ----------
+    dim : int
+        Dimensions of a row, 1 to 65,535.
+    kind : {"auto", "exact"}
+        How it searches; "auto" is "exact" today.
+    metric : {"cosine", "dot", "l2", "l1"}
+        Of searches that do not name another.
+    dtype : str
+        How a number is stored: "f32". "f8", "f16", "f32" and "f64" of other engines are understood ("f8" is "i8").
+
+    Examples
+    --------
+    >>> import numpy as np, hither
+    >>> index = hither.Index(2, metric="l2")
+    >>> index.add(np.array([[0, 0], [3, 4], [6, 8]], np.float32)).tolist()
+    [0, 1, 2]
+    >>> labels, distances = index.search([3.0, 3.0], k=2)
+    >>> labels.tolist(), distances.tolist()
+    ([1, 0], [1.0, 18.0])
+    """
+
+    __slots__ = ("__weakref__", "_calls", "_cdata", "_dim", "_dtype", "_kind", "_metric", "_shape")
+
+    def __init__(self, dim: int, kind: str = "auto", metric: str = "cosine", dtype: str = "f32") -> None:
+        self._take(_core.index_new(_dim(dim), _dtype_number(dtype), metric_number(metric), _kind_number(kind)))
+
+    def _take(self, cdata: Any) -> None:
+        self._cdata = cdata  # None once closed; a call in the library has a reference of its own
+        facts = json.loads(_core.index_info(cdata))
+        self._dim: int = facts["dim"]
+        self._dtype: str = facts["dtype"]
+        self._metric: str = facts["metric"]
+        self._kind: str = facts["kind"]
+        self._shape = (self._dim,)
+        self._calls: list[_core.IndexCall] = []  # lent to searches of one query; append and pop are atomic
+
+    @classmethod
+    def _of(cls, cdata: Any) -> Index:
+        made = cls.__new__(cls)
+        made._take(cdata)
+        return made
+
+    @classmethod
+    def wrap(cls, array: NDArray[Any], metric: str = "cosine") -> Index:
+        """An index over an array that stays yours; it is referenced, not copied, until the index is closed.
+
+        Parameters
+        ----------
+        array : ndarray of float32, shape (rows, dim)
+            In C order, with any stride between rows; it must not change while the index is in use. An array in Fortran
+            order, or with gaps between the numbers of a row, is copied once into C order, and the copy is what is kept.
+        metric : str
+            As for `Index`.
+
+        Returns
+        -------
+        Index
+            Its labels are the row numbers. Rows can be removed from it, not added.
+
+        Examples
+        --------
+        >>> import numpy as np, hither
+        >>> rows = np.array([[1, 0], [0, 1]], np.float32)
+        >>> labels, distances = hither.Index.wrap(rows).search([5.0, 0.0], k=1)
+        >>> labels.tolist(), distances.tolist()
+        ([0], [0.0])
+        """
+        if not isinstance(array, np.ndarray) or array.dtype not in _DTYPE_OF:
+            what = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+            raise InvalidError(f"a {what} cannot be wrapped, an ndarray of float32 can; Index(dim).add copies others")
+        if array.ndim != 2:
+            raise DimensionError(f"the array has shape {array.shape}; give two dimensions, one row a vector")
+        number = _core.DTYPES[_DTYPE_OF[array.dtype]]
+        return cls._of(_core.index_wrap(_rows_apart(array), number, metric_number(metric)))
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Index:
+        """Open a saved index by mapping its file: at once, whatever its size, from any number of processes.
+
+        Its bytes are checked as they are first read. Rows added later live in memory until the next `save`.
+
+        Examples
+        --------
+        >>> import hither
+        >>> index = hither.Index(2)
+        >>> _ = index.add([[1.0, 2.0], [3.0, 4.0]])
+        >>> index.save("points.hi")
+        >>> with hither.Index.open("points.hi") as again:
+        ...     again
+        <hither.Index of 2 rows, 2 dimensions, f32, cosine, exact>
+        """
+        return cls._of(_core.index_open(os.fsencode(path)))
+
+    def add(self, vectors: ArrayLike, labels: Ids | None = None) -> NDArray[np.int64]:
+        """Copy rows in, all or none.
+
+        Parameters
+        ----------
+        vectors : array_like, shape (n, dim) or (dim,)
+            Finite numbers; other types than float32 are rounded to it.
+        labels : array_like of int, optional
+            Labels of the rows, 0 or more and not in use; left out, they count on from the largest so far.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            The labels.
+        """
+        rows = self._rows(vectors, "vectors")[0]
+        given = None if labels is None else _labels(labels)
+        if given is not None and len(given) != len(rows):
+            raise InvalidError(f"{len(rows)} vectors but {len(given)} labels: give one for each")
+        first = _core.index_add(self._open(), rows, given)
+        return np.arange(first, first + len(rows), dtype=np.int64) if given is None else given.copy()
+
+    def remove(self, labels: Ids) -> int:
+        """Remove rows by label; unknown labels are passed over. Returns how many there were.
+
+        Their memory comes back with the next `save` and `open`.
+        """
+        return _core.index_remove(self._open(), _labels(labels))
+
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int = 10,
+        *,
+        allow: ArrayLike | None = None,
+        metric: str | None = None,
+        threads: int | None = None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The k nearest rows to each query, exactly, ties in the order the rows were added.
+
+        Parameters
+        ----------
+        queries : array_like, shape (n, dim) or (dim,)
+            Fastest as float32.
+        k : int
+            How many; where the index has fewer, the rest is label -1 at distance +inf.
+        allow : array_like, optional
+            The rows that may be answers: one bool a label, from 0 on (labels past its end may not), or labels.
+        metric : str, optional
+            Another one than the index's own.
+        threads : int, optional
+            None: one for a single query, all cores for more.
+
+        Returns
+        -------
+        labels : ndarray of int64, shape (n, k), or (k,) for a one-dimensional query
+        distances : ndarray of float32, same shape
+            Smaller is nearer under every metric: 1 - similarity, -<q, x>, squared Euclidean, sum of differences.
+        """
+        cdata = self._cdata
+        if (
+            type(queries) is np.ndarray
+            and queries.dtype is _F32
+            and queries.shape == self._shape
+            and queries.flags.num & _PACKED_AND_ALIGNED == _PACKED_AND_ALIGNED
+            and type(k) is int
+            and 0 < k <= _MAX_K
+            and allow is None
+            and metric is None
+            and threads is None
+            and cdata is not None
+        ):
+            calls = self._calls
+            try:
+                call = calls.pop()
+            except IndexError:
+                call = _core.IndexCall(self._dim)
+            try:
+                return _core.index_search_one(cdata, call, queries, k)
+            finally:
+                calls.append(call)
+        rows, single = self._rows(queries, "queries")
+        asked = self._asked(k, allow, metric, threads)
+        labels, distances = _core.index_search(self._open(), rows, *asked)
+        return (labels[0], distances[0]) if single else (labels, distances)
+
+    def explain(
+        self,
+        queries: ArrayLike,
+        k: int = 10,
+        *,
+        allow: ArrayLike | None = None,
+        metric: str | None = None,
+        threads: int | None = None,
+    ) -> dict[str, Any]:
+        """Run a search and say what it did: rows looked at by their codes, rows scored in full, threads.
+
+        Examples
+        --------
+        >>> import numpy as np, hither
+        >>> plan = hither.Index.wrap(np.eye(4, dtype=np.float32)).explain(np.ones((1, 4)), k=2)
+        >>> plan["kind"], plan["rows"], plan["rows_scanned"]
+        ('exact', 4, 4)
+        """
+        rows, _ = self._rows(queries, "queries")
+        plan: dict[str, Any] = json.loads(
+            _core.index_explain(self._open(), rows, *self._asked(k, allow, metric, threads))
+        )
+        return plan
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a whole new file, synced to disk, that takes the place of `path` only when it is complete."""
+        _core.index_save(self._open(), os.fsencode(path))
+
+    def verify(self) -> None:
+        """Read every byte, mapped or not, and check it; raises `CorruptError` naming the place of the first damage."""
+        _core.index_verify(self._open())
+
+    def info(self) -> dict[str, Any]:
+        """kind, dim, dtype, metric, rows, bytes_rows, bytes_extra (what searching adds), mapped, borrowed."""
+        facts: dict[str, Any] = json.loads(_core.index_info(self._open()))
+        return facts
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a row."""
+        return self._dim
+
+    @property
+    def metric(self) -> str:
+        """The metric of searches that do not name another."""
+        return self._metric
+
+    @property
+    def dtype(self) -> str:
+        """How a number is stored, e.g. "f32"."""
+        return self._dtype
+
+    @property
+    def kind(self) -> str:
+        """How it searches: "exact"."""
+        return self._kind
+
+    def close(self) -> None:
+        """Give back memory, file and wrapped array; searches still running end first. Closing twice is harmless."""
+        self._cdata = None
+
+    def _open(self) -> Any:
+        cdata = self._cdata
+        if cdata is None:
+            raise InvalidError("this index is closed")
+        return cdata
+
+    def _rows(self, values: ArrayLike, what: str) -> tuple[FloatMatrix, bool]:
+        """Rows of the index's dimension, and whether they came as one vector."""
+        given = array(values, what)
+        single = given.ndim == 1 and given.size > 0
+        rows = matrix(given.reshape(1, -1) if single else given, what)
+        if rows.shape[1] != self._dim:
+            if len(rows):
+                raise DimensionError(f"{what} have {rows.shape[1]} dimensions, the index has {self._dim}")
+            rows = np.empty((0, self._dim), np.float32)
+        return rows, single
+
+    def _asked(
+        self, k: int, allow: ArrayLike | None, metric: str | None, threads: int | None
+    ) -> tuple[int, int, int, tuple[NDArray[np.uint64], int] | None]:
+        """k, metric, threads and allow as numbers the library takes."""
+        number = 0 if metric is None else metric_number(metric)
+        return check_k(k), number, check_threads(threads), None if allow is None else _allow(allow)
+
+    def __len__(self) -> int:
+        return int(self.info()["rows"])
+
+    def __enter__(self) -> Index:
+        self._open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Index cannot be pickled: save(path) it, and Index.open(path) it in the other process")
+
+    def __repr__(self) -> str:
+        if self._cdata is None:
+            return "<hither.Index, closed>"
+        facts = f"{len(self)} rows, {self._dim} dimensions, {self._dtype}, {self._metric}, {self._kind}"
+        return f"<hither.Index of {facts}>"
+
+
+def _dim(dim: int) -> int:
+    try:
+        number = operator.index(dim)
+    except TypeError:
+        raise InvalidError(f"dim is a {type(dim).__name__}, not an integer") from None
+    if not 0 < number <= _core.UINT32_MAX:
+        raise DimensionError(f"dim is {number}; 1 to 65,535 are possible")
+    return number
+
+
+def _dtype_number(dtype: str) -> int:
+    try:
+        return _core.DTYPES[_SYNONYMS.get(dtype, dtype)]
+    except (KeyError, TypeError):
+        known = ", ".join([*_core.DTYPES, *_SYNONYMS])
+        raise InvalidError(f"dtype {dtype!r} is unknown; there are {known}") from None
+
+
+def _kind_number(kind: str) -> int:
+    try:
+        return _core.KINDS[kind]
+    except (KeyError, TypeError):
+        raise InvalidError(f"kind {kind!r} is unknown; there are {', '.join(_core.KINDS)}") from None
+
+
+def _labels(labels: Ids) -> NDArray[np.int64]:
+    column = id_column(labels)
+    if isinstance(column, Texts):
+        raise InvalidError("labels are strings; an index has integers, a collection (hither.connect) takes both")
+    return column
+
+
+def _allow(allow: ArrayLike) -> tuple[NDArray[np.uint64], int]:
+    """A bool a label, or labels, as the library's bits."""
+    values = np.asarray(allow)
+    bits = 0
+    if values.size and values.dtype.kind in "iu":
+        bits = int(values.max()) + 1
+        if bits > _ALLOW_BITS_MAX:
+            raise TooLargeError(f"allow has the label {bits - 1}; it takes a bit a label, up to {_ALLOW_BITS_MAX - 1}")
+    return allow_words(values, bits)
+
+
+def _rows_apart(rows: NDArray[Any]) -> NDArray[Any]:
+    """The array itself where the library can read it where it lies, else a copy in C order."""
+    item = rows.itemsize
+    packed = rows.shape[1] <= 1 or rows.strides[1] == item
+    apart = len(rows) <= 1 or (rows.strides[0] >= rows.shape[1] * item and rows.strides[0] % item == 0)
+    return rows if packed and apart and rows.flags.aligned else np.array(rows, order="C")
