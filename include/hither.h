@@ -177,7 +177,8 @@ typedef struct hither_knn_options {
  *
  * labels and distances are row-major, queries->rows x k, the caller's. Where fewer than k rows qualify the rest is
  * label -1 and distance +inf. base is f32 today (others: HITHER_UNSUPPORTED); queries are f32 or f64.
- * Errors: INVALID (k = 0, NULL), TOO_LARGE, DIMENSION, NOT_FINITE (in either matrix), UNSUPPORTED, NOMEM.
+ * Errors: INVALID (k = 0, NULL), TOO_LARGE, DIMENSION, NOT_FINITE (in either matrix; rows that `allow` leaves out are
+ * not looked at), UNSUPPORTED, NOMEM.
  * Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_knn(const hither_matrix *base, const hither_matrix *queries,
                                                       uint32_t k, const hither_knn_options *options, int64_t *labels,

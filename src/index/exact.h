@@ -2,10 +2,10 @@
  * exact.h: exact search over borrowed rows: the answer of brute force by D (kernels/reference.h), order of ties
  * included, found with fast kernels that rule rows out by proof.
  *
- * How: a block of rows gets f32 estimates; each estimate e carries a bound, so D lies in [e - b, e + b] (bound.h). The
- * k-th smallest D found so far is a threshold no true answer can exceed; rows whose lower bound is above it are out.
- * What is left is scored by D. A threshold that is late, or shared between threads, costs time and never changes the
- * answer.
+ * How: a block of rows gets estimates, in f32 or from 4-bit codes (codes.h); each estimate e carries a bound, so D lies
+ * in [e - b, e + b] (bound.h). The k-th smallest D found so far is a threshold no true answer can exceed; rows whose
+ * lower bound is above it are out. What is left is scored by D. A threshold that is late, or shared between threads,
+ * costs time and never changes the answer.
  *
  * Rows come in parts (segments, or one array). A part's rows carry consecutive slots. Any thread; the rows, masks and
  * parts must not change during the call. One query runs on its caller unless it must read more than 32 MB; several
