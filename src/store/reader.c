@@ -152,13 +152,17 @@ hither_status ht_reader_row(ht_reader *reader, uint64_t slot, ht_row *out, hithe
         return ht_conn_fail(conn, "reading a row", err);
     ht_row row = {.slot = slot};
     bool good = true;
-    if (sqlite3_column_type(stmt, 0) == SQLITE_INTEGER) {
+    int type = sqlite3_column_type(stmt, 0);
+    if (type == SQLITE_INTEGER) {
         row.id_kind = HT_ID_INT;
         row.int_id = sqlite3_column_int64(stmt, 0);
-    } else {
+    } else if (type == SQLITE_TEXT) {
         row.id_kind = HT_ID_TEXT;
         good = ht_column_text(stmt, 0, &row.text_id);
     }
+    if (row.id_kind == HT_ID_UNKNOWN || row.id_kind != reader->row.id_kind)
+        return ht_fail(err, HITHER_CORRUPT, "catalog: the id in slot %" PRIu64 " of collection '%s' is of another kind",
+                       slot, reader->row.name);
     good = good && ht_column_text(stmt, 1, &row.metadata) && ht_column_text(stmt, 2, &row.document);
     if (!good)
         return ht_fail_nomem(err, 0, "a row");

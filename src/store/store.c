@@ -146,8 +146,11 @@ static hither_status make_folders(ht_store *store, bool fresh, hither_error *err
     const ht_io *io = store->io;
     HT_TRY(make_folder(io, store->tmp_path, err));
     ht_store_sweep(store, store->tmp_path, NULL, NULL);
-    if (fresh)
+    if (fresh) {
+        /* LOCK must not be missing after a crash when the catalog is there: it is how we know our own. */
+        HT_TRY(io->sync_folder(io->ctx, store->path, err));
         HT_TRY(ht_catalog_create(store, err));
+    }
     char *cache = ht_path_join(store->path, "cache");
     if (!cache)
         return ht_fail_nomem(err, strlen(store->path), "a path");
