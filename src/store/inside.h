@@ -75,6 +75,8 @@ struct ht_store {
     ht_vfs *vfs;
     ht_conn *writer; /* NULL when read-only */
     int64_t next_sid;
+    int64_t txn_cid;    /* the collection of the transaction, 0 until one is asked for */
+    uint64_t txn_limit; /* its slots lie below: what is found elsewhere is damage */
     atomic_bool poisoned;
     pthread_mutex_t mutex; /* guards what follows */
     ht_conn *idle;         /* readers' connections nobody uses */

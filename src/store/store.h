@@ -25,7 +25,8 @@ enum { HT_STORE_READONLY = 1, HT_STORE_EXISTING = 2 };
 /* ---- open and close */
 
 /* Takes LOCK (unless read-only), opens or makes the catalog, empties tmp/, removes segment files the catalog does not
- * know. A second writer: BUSY with the holder's pid. */
+ * know. A second writer: BUSY with the holder's pid. Over a table whose files no SQLite VFS reaches (RAM), one store is
+ * open at a time, read-only ones too. NOT_FOUND, NOT_DATABASE (left untouched), FORMAT, CORRUPT, PERMISSION, ... */
 HT_NODISCARD hither_status ht_store_open(const ht_io *io, const char *path, unsigned flags, uint32_t busy_timeout_ms,
                                          ht_store **out, hither_error *err);
 void ht_store_close(ht_store *store);
@@ -87,7 +88,8 @@ typedef struct ht_segment_info {
     uint64_t committed;  /* rows that count, as of loading or the last ht_segment_commit */
 } ht_segment_info;
 
-/* The committed segments of a collection by rising first_slot, each opened, its header and size checked, and mapped.
+/* The committed segments of a collection by rising first_slot, without overlap, the last one ending at next_slot; each
+ * opened, its header and size checked, and mapped.
  * *out is an array of *count counted references, the caller's (ht_segment_release each, ht_release the array). */
 HT_NODISCARD hither_status ht_store_segments(ht_store *store, int64_t cid, ht_segment ***out, size_t *count,
                                              hither_error *err);
@@ -108,7 +110,9 @@ typedef struct ht_row_sums {
 } ht_row_sums;
 ht_row_sums ht_row_sums_make(uint64_t slot, const void *vector, size_t vector_bytes, const hither_ids *ids, size_t i,
                              ht_text metadata, ht_text document);
-/* Writes `count` rows (each `stride` bytes, padding zero) and their sums at `position`; not durable before sync. */
+/* Writes `count` rows (each `stride` bytes, padding zero) and their sums at `position`; not durable before sync. Space
+ * is reserved first: on FULL nothing was changed. POISONED: after a commit whose end is unknown, these rows may be
+ * committed ones. */
 HT_NODISCARD hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t count, const void *rows,
                                             const ht_row_sums *sums, hither_error *err);
 HT_NODISCARD hither_status ht_segment_sync(ht_segment *segment, hither_error *err);
@@ -119,7 +123,8 @@ HT_NODISCARD hither_status ht_segment_check(const ht_segment *segment, uint64_t 
 
 /* BEGIN IMMEDIATE. POISONED, READONLY. */
 HT_NODISCARD hither_status ht_txn_begin(ht_store *store, hither_error *err);
-/* The live row with the i-th id: slot, or UINT64_MAX in *slot. */
+/* The live row with the i-th id: slot, or UINT64_MAX in *slot. It is below next_slot, or was inserted before in this
+ * transaction; anything else is CORRUPT. */
 HT_NODISCARD hither_status ht_txn_find(ht_store *store, int64_t cid, const hither_ids *ids, size_t i, uint64_t *slot,
                                        hither_error *err);
 HT_NODISCARD hither_status ht_txn_insert(ht_store *store, int64_t cid, uint64_t slot, const hither_ids *ids, size_t i,
@@ -157,9 +162,10 @@ typedef struct ht_row {
     int64_t int_id;
     ht_text text_id, metadata, document; /* data NULL: missing; good until the reader's next call */
 } ht_row;
-/* One row by slot, dead or alive. NOT_FOUND if compaction took it. */
+/* One row by slot, dead or alive. NOT_FOUND if compaction took it. CORRUPT if its id is not of the collection's kind.
+ */
 HT_NODISCARD hither_status ht_reader_row(ht_reader *reader, uint64_t slot, ht_row *out, hither_error *err);
-/* Calls each(arg, slot, dead_seq) for every dead row with dead_seq > after, in no order. */
+/* Calls each(arg, slot, dead_seq) for every dead row with dead_seq > after, in no order. Slots are below next_slot. */
 HT_NODISCARD hither_status ht_reader_dead(ht_reader *reader, uint64_t after,
                                           hither_status (*each)(void *arg, uint64_t slot, uint64_t dead_seq), void *arg,
                                           hither_error *err);

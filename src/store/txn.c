@@ -8,26 +8,38 @@
 
 hither_status ht_txn_begin(ht_store *store, hither_error *err) {
     HT_TRY(ht_store_writable(store, err));
+    store->txn_cid = 0;
     return ht_conn_do(store->writer, SQL_BEGIN_IMMEDIATE, err);
+}
+
+static hither_status set_limit(ht_store *store, int64_t cid, hither_error *err) {
+    ht_collection_row row;
+    if (store->txn_cid == cid)
+        return HITHER_OK;
+    HT_TRY(ht_collection_read(store->writer, NULL, cid, &row, err));
+    store->txn_cid = cid;
+    store->txn_limit = row.next_slot;
+    return HITHER_OK;
 }
 
 hither_status ht_txn_find(ht_store *store, int64_t cid, const hither_ids *ids, size_t i, uint64_t *slot,
                           hither_error *err) {
     ht_conn *conn = store->writer;
     sqlite3_stmt *stmt;
+    HT_TRY(set_limit(store, cid, err));
     HT_TRY(ht_conn_prepare(conn, SQL_ROW_FIND, cid, &stmt, err));
     ht_bind_id(stmt, 1, ids, i);
     int rc = sqlite3_step(stmt);
+    uint64_t found = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 0) : UINT64_MAX;
     hither_status status = HITHER_OK;
-    int64_t found = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
-    if (found < 0)
-        status = ht_fail(err, HITHER_CORRUPT, "catalog: collection %" PRId64 " has a row in slot %" PRId64, cid, found);
-    else if (rc == SQLITE_ROW)
-        *slot = (uint64_t)found;
-    else if (rc == SQLITE_DONE)
-        *slot = UINT64_MAX;
-    else
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         status = ht_conn_fail(conn, "looking an id up", err);
+    else if (rc == SQLITE_ROW && found >= store->txn_limit)
+        status =
+            ht_fail(err, HITHER_CORRUPT, "catalog: collection %" PRId64 " has a row in slot %" PRIu64 " of %" PRIu64,
+                    cid, found, store->txn_limit);
+    else
+        *slot = found;
     sqlite3_reset(stmt);
     sqlite3_clear_bindings(stmt);
     return status;
@@ -37,6 +49,7 @@ hither_status ht_txn_insert(ht_store *store, int64_t cid, uint64_t slot, const h
                             ht_text metadata, ht_text document, hither_error *err) {
     ht_conn *conn = store->writer;
     sqlite3_stmt *stmt;
+    HT_TRY(set_limit(store, cid, err));
     HT_TRY(ht_conn_prepare(conn, SQL_ROW_ADD, cid, &stmt, err));
     sqlite3_bind_int64(stmt, 1, (int64_t)slot);
     ht_bind_id(stmt, 2, ids, i);
@@ -48,6 +61,8 @@ hither_status ht_txn_insert(ht_store *store, int64_t cid, uint64_t slot, const h
         status = ht_fail(err, HITHER_EXISTS, "row %zu: its id is in the collection already", i);
     else if (rc != SQLITE_DONE)
         status = ht_conn_fail(conn, "inserting a row", err);
+    else if (slot >= store->txn_limit)
+        store->txn_limit = slot + 1;
     sqlite3_reset(stmt);
     sqlite3_clear_bindings(stmt);
     return status;
