@@ -72,7 +72,8 @@ static hither_status add_dead(void *arg, uint64_t slot, uint64_t dead_seq) {
 }
 
 /* The base's extent of the same segment, told how many rows count now, or a new one. Takes the segment over. */
-static hither_status adopt(const ht_snapshot *base, ht_segment *segment, ht_extent **out, hither_error *err) {
+static hither_status adopt(const ht_collection *c, const ht_snapshot *base, ht_segment *segment, ht_extent **out,
+                           hither_error *err) {
     const ht_segment_info *info = ht_segment_describe(segment);
     for (size_t i = 0; base && i < base->extent_count; i++) {
         if (base->extents[i]->sid == info->sid) {
@@ -82,7 +83,7 @@ static hither_status adopt(const ht_snapshot *base, ht_segment *segment, ht_exte
             return HITHER_OK;
         }
     }
-    hither_status status = ht_extent_new(segment, out, err);
+    hither_status status = ht_extent_new(segment, c->metric, out, err);
     if (status != HITHER_OK)
         ht_segment_release(segment);
     return status;
@@ -100,7 +101,7 @@ static hither_status load_extents(ht_collection *c, const ht_snapshot *base, ht_
         status = ht_fail_nomem(err, n * sizeof(ht_extent *), "the segments of a collection");
     for (size_t i = 0; i < n; i++) {
         if (status == HITHER_OK) {
-            status = adopt(base, segments[i], &extents[i], err);
+            status = adopt(c, base, segments[i], &extents[i], err);
             *count += status == HITHER_OK;
         } else {
             ht_segment_release(segments[i]);

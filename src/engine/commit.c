@@ -14,9 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/pool.h"
 #include "engine/batch.h"
+#include "kernels/kernels.h"
 
 #define STAGING_BYTES ((size_t)1 << 20)
+#define CODED_AT_ONCE ((size_t)8 * HT_BLOCK_ROWS)
 
 /* One transaction on one collection. */
 typedef struct txn {
@@ -68,7 +71,7 @@ static hither_status extent_for(txn *t, uint64_t slot, ht_extent **out, size_t *
         t->extents = grown;
         ht_segment *segment;
         HT_TRY(ht_segment_create(t->c->db->store, &t->row, slot, t->extent_count, &segment, err));
-        hither_status status = ht_extent_new(segment, &last, err);
+        hither_status status = ht_extent_new(segment, t->c->metric, &last, err);
         if (status != HITHER_OK) {
             ht_segment_release(segment);
             return status;
@@ -165,10 +168,56 @@ static uint64_t committed_rows(const txn *t, const ht_extent *extent) {
     return rows < extent->capacity ? rows : extent->capacity;
 }
 
+/* The rows of an extent that this transaction writes, as positions. */
+static void new_rows(const txn *t, const ht_extent *extent, size_t *begin, size_t *end) {
+    *begin = t->now->slot_limit > extent->first_slot ? (size_t)(t->now->slot_limit - extent->first_slot) : 0;
+    *end = (size_t)committed_rows(t, extent);
+}
+
+/* What new rows need before they are committed: to be on the disk, and to be coded, which threads of the pool do while
+ * the disk works. Item 0 is the sync; the others are CODED_AT_ONCE rows each. */
+typedef struct readying {
+    txn *t;
+    hither_status status;
+    hither_error *err;
+} readying;
+
+static size_t slices_of(const txn *t, const ht_extent *extent) {
+    size_t begin, end;
+    new_rows(t, extent, &begin, &end);
+    size_t blocks = end / HT_BLOCK_ROWS - begin / HT_BLOCK_ROWS;
+    return (blocks * HT_BLOCK_ROWS + CODED_AT_ONCE - 1) / CODED_AT_ONCE;
+}
+
+static void code_slice(const txn *t, size_t slice) {
+    size_t i = t->first_dirty, begin, end;
+    for (; slice >= slices_of(t, t->extents[i]); i++)
+        slice -= slices_of(t, t->extents[i]);
+    new_rows(t, t->extents[i], &begin, &end);
+    begin = begin / HT_BLOCK_ROWS * HT_BLOCK_ROWS + slice * CODED_AT_ONCE;
+    ht_fp_state fp = ht_fp_enter();
+    ht_extent_code(t->extents[i], begin, ht_min_size(begin + CODED_AT_ONCE, end));
+    ht_fp_leave(fp);
+}
+
+static void ready_item(void *ctx, size_t item) {
+    readying *r = ctx;
+    txn *t = r->t;
+    if (item) {
+        code_slice(t, item - 1);
+        return;
+    }
+    for (size_t i = t->first_dirty; i < t->extent_count && r->status == HITHER_OK; i++)
+        r->status = ht_segment_sync(t->extents[i]->segment, r->err);
+}
+
 static hither_status sync_segments(txn *t, hither_error *err) {
+    readying r = {t, HITHER_OK, err};
+    size_t items = 1;
     for (size_t i = t->first_dirty; i < t->extent_count; i++)
-        HT_TRY(ht_segment_sync(t->extents[i]->segment, err));
-    return HITHER_OK;
+        items += slices_of(t, t->extents[i]);
+    ht_parallel(0, items, ready_item, &r);
+    return r.status;
 }
 
 static hither_status record(txn *t, hither_error *err) {
@@ -182,10 +231,10 @@ static void publish(txn *t, ht_snapshot *fresh) {
     ht_db *db = t->c->db;
     for (size_t i = t->first_dirty; i < t->extent_count; i++) {
         ht_extent *extent = t->extents[i];
-        uint64_t end = committed_rows(t, extent);
-        uint64_t begin = t->now->slot_limit > extent->first_slot ? t->now->slot_limit - extent->first_slot : 0;
+        size_t begin, end;
+        new_rows(t, extent, &begin, &end);
         ht_segment_commit(extent->segment, end);
-        ht_extent_trust(extent, (size_t)begin, (size_t)end);
+        ht_extent_trust(extent, begin, end);
     }
     t->c->row = t->row;
     ht_snapshot_publish(&t->c->home, fresh, &db->graveyard, &db->scratches);

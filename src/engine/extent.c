@@ -1,29 +1,38 @@
 /*
  * extent.c: first touch. A block is claimed by setting the top bit of its count, checked, and given back with the new
  * count; a thread that finds it claimed by another yields until that one is done (the work is 64 rows). Memory orders:
- * the count is released after the norms are written and acquired before they are read.
+ * the count is released after the norms and codes are written and acquired before they are read.
+ *
+ * The codes of a segment are one block of memory for its whole capacity, an eighth of the segment: the allocator asks
+ * the system for it at that size, and the system backs a page when it is first written.
  */
 #include "engine/extent.h"
 
 #include <sched.h>
 
 #include "base/alloc.h"
+#include "index/codes.h"
 #include "index/exact.h"
 
-#define BUSY 0x80u
+#define BUSY            0x80u
+#define LEAST_CODED_DIM 32u /* below, a row's 12 bytes beside its codes outweigh what they save */
 
-hither_status ht_extent_new(ht_segment *segment, ht_extent **out, hither_error *err) {
+hither_status ht_extent_new(ht_segment *segment, hither_metric metric, ht_extent **out, hither_error *err) {
     const ht_segment_info *info = ht_segment_describe(segment);
+    bool coded = metric != HITHER_L1 && info->dim >= LEAST_CODED_DIM; /* no bound for L1 comes from codes */
     size_t blocks = (size_t)(info->capacity / HT_BLOCK_ROWS);
     ht_extent *extent = ht_calloc(1, sizeof *extent);
     size_t norm_bytes;
     float *norms = ht_mul_size(info->capacity, sizeof *norms, &norm_bytes) ? ht_alloc(norm_bytes) : NULL;
     _Atomic uint8_t *checked = ht_calloc(blocks, sizeof *checked);
-    if (!extent || !norms || !checked) {
+    size_t code_bytes = coded ? ht_codes_bytes(info->capacity, info->dim) : 0;
+    void *codes = code_bytes ? ht_alloc_aligned(code_bytes) : NULL;
+    if (!extent || !norms || !checked || (code_bytes && !codes)) {
+        ht_release(codes);
         ht_release((void *)checked);
         ht_release(norms);
         ht_release(extent);
-        return ht_fail_nomem(err, info->capacity * sizeof *norms, "the norms of a segment");
+        return ht_fail_nomem(err, info->capacity * sizeof *norms + code_bytes, "the norms and codes of a segment");
     }
     atomic_init(&extent->references, 1);
     extent->segment = segment;
@@ -34,6 +43,7 @@ hither_status ht_extent_new(ht_segment *segment, ht_extent **out, hither_error *
     extent->dim = info->dim;
     extent->rows = ht_segment_rows(segment);
     extent->norms = norms;
+    extent->codes = codes;
     extent->checked = checked;
     *out = extent;
     return HITHER_OK;
@@ -50,12 +60,20 @@ void ht_extent_release(ht_extent *extent) {
         return;
     ht_segment_release(extent->segment);
     ht_release((void *)extent->checked);
+    ht_release(extent->codes);
     ht_release(extent->norms);
     ht_release(extent);
 }
 
 void ht_extent_stage(ht_extent *extent, size_t position, const void *rows, size_t count) {
     ht_exact_norms(rows, extent->stride, count, extent->dim, extent->norms + position);
+}
+
+/* The bytes of all rows of block `b` are final. */
+static void code_block(ht_extent *extent, size_t b) {
+    if (extent->codes)
+        ht_codes_make(extent->rows, extent->stride, extent->dim, b * HT_BLOCK_ROWS, (b + 1) * HT_BLOCK_ROWS,
+                      extent->codes);
 }
 
 /* Brings block `b` to at least `wanted` checked rows. */
@@ -74,9 +92,12 @@ static hither_status touch_block(ht_extent *extent, size_t b, unsigned wanted, h
             continue;
         size_t begin = b * HT_BLOCK_ROWS + seen, end = b * HT_BLOCK_ROWS + wanted;
         hither_status status = ht_segment_check(extent->segment, begin, end, err);
-        if (status == HITHER_OK)
+        if (status == HITHER_OK) {
             ht_exact_norms(extent->rows + begin * extent->stride, extent->stride, end - begin, extent->dim,
                            extent->norms + begin);
+            if (wanted == HT_BLOCK_ROWS)
+                code_block(extent, b);
+        }
         atomic_store_explicit(count, status == HITHER_OK ? (uint8_t)wanted : seen, memory_order_release);
         return status;
     }
@@ -96,6 +117,13 @@ hither_status ht_extent_check_row(const ht_extent *extent, size_t position, hith
     if (position % HT_BLOCK_ROWS < (size_t)(seen & ~BUSY))
         return HITHER_OK;
     return ht_segment_check(extent->segment, position, position + 1, err);
+}
+
+void ht_extent_code(ht_extent *extent, size_t begin, size_t end) {
+    /* Whether or not the rows before ours in the first block are checked yet: they may be by the time we trust it. No
+     * reader codes that block now, which would take a snapshot with our rows. */
+    for (size_t b = begin / HT_BLOCK_ROWS; (b + 1) * HT_BLOCK_ROWS <= end; b++)
+        code_block(extent, b);
 }
 
 void ht_extent_trust(ht_extent *extent, size_t begin, size_t end) {

@@ -1,14 +1,17 @@
 /*
  * extent.h: a segment of rows together with what this process knows about it: which rows' checksums it has seen to be
- * good, and the norm of each of those rows, rounded up. Snapshots share extents, so every byte is checked once in a
- * process, on first touch, whoever touches it.
+ * good, the norm of each of those rows, rounded up, and their 4-bit codes (index/codes.h). Snapshots share extents, so
+ * every byte is checked and coded once in a process, on first touch, whoever touches it.
  *
  * What must stay true:
  *   - per block of 64 rows, the first `checked` rows have good checksums and final norms; nobody writes those norms
  *     again, so readers read them without a lock once they have seen the count (acquire, paired with its release);
- *   - norms past the count are written by one thread at a time: a reader that has claimed the block, or the writer for
- *     rows no snapshot has yet.
- * Any thread may touch; only the holder of the writer lock calls ht_extent_stage and ht_extent_trust.
+ *   - a block whose 64 rows are all checked has final codes; a block that is not full has none, and its rows are
+ *     searched in full precision;
+ *   - norms past the count, and the codes of a block that is not full, are written by one thread at a time: a reader
+ *     that has claimed the block, or the writer for rows no snapshot has yet.
+ * Any thread may touch; only the holder of the writer lock calls ht_extent_stage, ht_extent_code and ht_extent_trust.
+ * Norms and codes are computed between ht_fp_enter and ht_fp_leave, which the caller sees to.
  */
 #ifndef HT_ENGINE_EXTENT_H
 #define HT_ENGINE_EXTENT_H
@@ -26,13 +29,15 @@ typedef struct ht_extent {
     uint64_t first_slot, capacity;
     size_t stride;
     uint32_t dim;
-    const char *rows;         /* the mapping: row i at rows + i * stride */
-    float *norms;             /* capacity of them */
+    const char *rows; /* the mapping: row i at rows + i * stride */
+    float *norms;     /* capacity of them */
+    void *codes;      /* room for capacity of them, of which the system gives what is written; NULL: not coded */
     _Atomic uint8_t *checked; /* per block: rows checked, 0...64; the top bit: a thread is at work on it */
 } ht_extent;
 
-/* Takes over the segment's reference on success. One reference is the caller's. */
-HT_NODISCARD hither_status ht_extent_new(ht_segment *segment, ht_extent **out, hither_error *err);
+/* Takes over the segment's reference on success. One reference is the caller's. The metric decides whether codes are of
+ * use. */
+HT_NODISCARD hither_status ht_extent_new(ht_segment *segment, hither_metric metric, ht_extent **out, hither_error *err);
 ht_extent *ht_extent_acquire(ht_extent *extent);
 void ht_extent_release(ht_extent *extent);
 
@@ -40,7 +45,13 @@ static inline const float *ht_extent_row(const ht_extent *extent, uint64_t slot)
     return (const float *)(const void *)(extent->rows + (slot - extent->first_slot) * extent->stride);
 }
 
-/* Makes sure that rows [begin, end), positions in the extent, are checked and have norms. CORRUPT names the place. */
+/* How many of the first `rows` rows may be searched by their codes, once they have been touched. */
+static inline size_t ht_extent_coded(const ht_extent *extent, size_t rows) {
+    return extent->codes ? rows / HT_BLOCK_ROWS * HT_BLOCK_ROWS : 0;
+}
+
+/* Makes sure that rows [begin, end), positions in the extent, are checked and have norms, and that the full blocks
+ * among them are coded. CORRUPT names the place. */
 HT_NODISCARD hither_status ht_extent_touch(ht_extent *extent, size_t begin, size_t end, hither_error *err);
 
 /* The same for one row that is only read: a neighbour's bad checksum does not stand in its way. */
@@ -48,7 +59,10 @@ HT_NODISCARD hither_status ht_extent_check_row(const ht_extent *extent, size_t p
 
 /* Norms of rows about to be written at `position`, from the writer's own copy (rows `stride` bytes apart). */
 void ht_extent_stage(ht_extent *extent, size_t position, const void *rows, size_t count);
-/* The rows [begin, end) written by this process are committed: they count as checked, with the norms staged. */
+/* Codes the blocks that rows [begin, end), written by this process and in no snapshot yet, have made full. */
+void ht_extent_code(ht_extent *extent, size_t begin, size_t end);
+/* The rows [begin, end) written by this process are committed: they count as checked, with the norms staged and the
+ * codes made. */
 void ht_extent_trust(ht_extent *extent, size_t begin, size_t end);
 
 #endif

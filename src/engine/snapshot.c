@@ -66,12 +66,15 @@ static void take_extents(ht_snapshot *s, const ht_change *change) {
         if (extent->first_slot >= change->slot_limit)
             break; /* a reader process may see a segment of a later commit */
         uint64_t rows = change->slot_limit - extent->first_slot;
+        size_t count = (size_t)(rows < extent->capacity ? rows : extent->capacity);
         s->extents[i] = ht_extent_acquire(extent);
         s->parts[i] = (ht_part){.rows = extent->rows,
                                 .first_slot = extent->first_slot,
-                                .count = (size_t)(rows < extent->capacity ? rows : extent->capacity),
+                                .count = count,
                                 .stride = extent->stride,
-                                .norms = extent->norms};
+                                .norms = extent->norms,
+                                .codes = extent->codes,
+                                .coded_rows = ht_extent_coded(extent, count)};
         s->extent_count++;
     }
 }
