@@ -49,6 +49,9 @@ typedef struct ht_code_query {
     float by_rest; /* what a row's rest is multiplied with */
 } ht_code_query;
 
+/* Where the f32 scale of a stored i8 row is. */
+static inline size_t ht_scale_at(size_t dim) { return (dim + 3) / 4 * 4; }
+
 typedef struct ht_kernels {
     const char *name; /* of the highest level in it */
     uint32_t lanes;   /* L in the error bound: the fewest f32 lanes a sum is spread over by these kernels */
@@ -78,6 +81,18 @@ typedef struct ht_kernels {
     double (*ref_dot_f32)(const float *query, const float *row, size_t dim);
     double (*ref_l2_f32)(const float *query, const float *row, size_t dim);
     double (*ref_l1_f32)(const float *query, const float *row, size_t dim);
+    double (*ref_dot_f64)(const double *query, const double *row, size_t dim);
+    double (*ref_l2_f64)(const double *query, const double *row, size_t dim);
+    double (*ref_l1_f64)(const double *query, const double *row, size_t dim);
+
+    /* Stored rows (reference.h) of any alignment as f32, packed: f16 and bf16 exactly, f64 and scaled i8 rounded to
+     * nearest, bare i8 (the scale, if any, left aside) exactly. */
+    void (*widen_f64)(const void *rows, size_t stride, size_t count, size_t dim, float *out);
+    void (*widen_f16)(const void *rows, size_t stride, size_t count, size_t dim, float *out);
+    void (*widen_bf16)(const void *rows, size_t stride, size_t count, size_t dim, float *out);
+    void (*widen_i8)(const void *rows, size_t stride, size_t count, size_t dim, bool bare, float *out);
+    /* out[i] = how many of the first dim bits differ; exact. */
+    void (*hamming_b1)(const void *query, const void *rows, size_t stride, size_t count, size_t dim, float *out);
 } ht_kernels;
 
 /* The table in use. Published once; never NULL. */
