@@ -35,10 +35,22 @@ static void set_allowances(ht_bound *bound, uint32_t dim, bool given_norms) {
 
 ht_bound ht_bound_make(hither_metric metric, bool by_dot, bool given_norms, const ht_kernels *kernels, uint32_t dim) {
     ht_bound bound = {.metric = metric};
-    bound.direct = metric == HITHER_L1 || (metric == HITHER_L2 && !by_dot);
-    bound.sum = ((double)dim / kernels->lanes + 8) * 0x1p-23;
+    bound.direct = metric == HITHER_L1 || metric == HITHER_HAMMING || (metric == HITHER_L2 && !by_dot);
+    bound.sum = metric == HITHER_HAMMING ? 0 : ((double)dim / kernels->lanes + 8) * 0x1p-23;
     set_allowances(&bound, dim, given_norms);
     return bound;
+}
+
+void ht_bound_widen(ht_bound *bound, uint32_t dim) {
+    double allowance = 0x1p-22;
+#ifdef HT_ASSERTIONS
+    allowance *= ht_bound_test_scale;
+#endif
+    if (bound->direct)
+        bound->widened = allowance * sqrt((double)dim);
+    else
+        bound->sum += allowance;
+    bound->small = 0x1p-49;
 }
 
 ht_bound ht_bound_make_codes(hither_metric metric, uint32_t dim, double error) {
@@ -70,9 +82,10 @@ static ht_rule rule_l2_by_dot(const ht_bound *b, double qq, double q, double thr
     return (ht_rule){1, by_norm, round_up(-(0.5 - b->norm - b->rounding)), round_down(limit)};
 }
 
-static ht_rule rule_direct(const ht_bound *b, double threshold) {
-    double most = threshold * (1 + 1.02 * b->sum + REFERENCE_ERROR) + 2 * b->tiny;
-    return (ht_rule){-1, 0, 0, round_down(-most)};
+static ht_rule rule_direct(const ht_bound *b, double q, double threshold) {
+    double off = 1.02 * b->widened * (1 + b->norm + b->rounding);
+    double most = threshold * (1 + 1.02 * b->sum + REFERENCE_ERROR) + 2 * b->tiny + off * (q + 2 * b->small);
+    return (ht_rule){-1, round_up(off), 0, round_down(-most)};
 }
 
 ht_rule ht_bound_rule(const ht_bound *bound, double qq, double threshold) {
@@ -80,7 +93,7 @@ ht_rule ht_bound_rule(const ht_bound *bound, double qq, double threshold) {
         return (ht_rule){1, 0, 0, -INFINITY};
     double q = sqrt(qq) * (1 + REFERENCE_ERROR);
     if (bound->direct)
-        return rule_direct(bound, threshold);
+        return rule_direct(bound, q, threshold);
     if (bound->metric == HITHER_DOT)
         return rule_dot(bound, q, threshold);
     if (bound->metric == HITHER_COSINE)

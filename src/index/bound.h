@@ -20,11 +20,16 @@ typedef struct ht_bound {
     double small;    /* rows below it are below twice it in truth */
     double tiny;     /* absolute error of an f32 sum by underflow */
     double rounding; /* a few units in the last place, for the evaluation of a rule */
+    double widened;  /* direct estimates may be off by this * (|q| + |x|), as their rows were rounded to f32 */
 } ht_bound;
 
 /* by_dot: l2 comes from dot products and norms instead of from differences. given_norms: norms are as exact.h says of
  * ht_part; otherwise square roots of the kernels' norm2. */
 ht_bound ht_bound_make(hither_metric metric, bool by_dot, bool given_norms, const ht_kernels *kernels, uint32_t dim);
+
+/* The bound for rows and queries that were rounded to f32 before they were compared (stored.h). by_dot was true for
+ * l2. Queries are of lengths 2^-60 ... 2^60, or given in f32. */
+void ht_bound_widen(ht_bound *bound, uint32_t dim);
 
 /* The same for upper bounds from codes: the true dot product is at most upper + error * |q| * |x| (codes.h). */
 ht_bound ht_bound_make_codes(hither_metric metric, uint32_t dim, double error);

@@ -14,11 +14,12 @@
 
 #include "base/alloc.h"
 #include "base/pool.h"
+#include "base/values.h"
 #include "index/bound.h"
 #include "index/codes.h"
 #include "index/mask.h"
+#include "index/stored.h"
 #include "kernels/kernels.h"
-#include "kernels/reference.h"
 
 enum {
     GROUP_ROWS = 64,
@@ -30,20 +31,22 @@ enum {
     AHEAD_ROWS = 2, /* rows to be scored are asked for this early */
     BLOCK_QUERIES = 64,
     HITS_A_WORKER = 1 << 20, /* room for the heaps of one worker: fewer queries at once when k is large */
-    ALONE_BYTES = 32 << 20,  /* one query that reads no more than this runs on its caller */
-    ALONE_SUMS = 1 << 20     /* so does a search of so few products that waking a thread costs more */
+    TILE_BYTES = 24 << 10,
+    ALONE_BYTES = 32 << 20, /* one query that reads no more than this runs on its caller */
+    ALONE_SUMS = 1 << 20    /* so does a search of so few products that waking a thread costs more */
 };
 
 /* One search: read-only while workers run, but for the atomics. */
 typedef struct search {
     const ht_vectors *vectors;
-    const float *queries;
+    const void *queries;
     size_t query_stride, query_count, block_queries;
     const ht_mask *live, *allow;
     const ht_kernels *kernels;
     size_t k;           /* no more than there are rows */
     size_t *first_unit; /* of each part, and one past the last */
     size_t units;
+    size_t row_bytes;
     ht_hit *hits; /* k a query: nothing reaches the caller before all went well */
     size_t *counts;
     unsigned threads;
@@ -56,8 +59,10 @@ typedef struct search {
 } search;
 
 typedef struct query_state {
-    const float *query;
+    const float *query; /* in f32 */
+    const void *given;
     double qq;
+    bool wild;    /* rounding to f32 may have changed it beyond all bounds: every row is scored */
     double limit; /* the threshold `rule` was made for */
     ht_rule rule;
     ht_topk top;
@@ -80,6 +85,10 @@ typedef struct worker {
     int8_t *code_room;  /* for the queries of a block against codes; NULL: there are none */
     candidate *waiting; /* WAITING_ROWS a query */
     bool coded;         /* every query of the block is ready for codes */
+    float *tile;        /* rows as f32, for types that are not; so for the queries of a block of f64 */
+    size_t tile_rows;
+    float *rounded;
+    void *scratch; /* for D */
     uint64_t scanned, rescored;
     bool took_part;
     hither_status status;
@@ -91,12 +100,11 @@ typedef struct worker {
     ht_hit warm[WARM_HITS];
 } worker;
 
-static const float *query_at(const search *s, size_t i) {
-    return (const float *)(const void *)((const char *)s->queries + i * s->query_stride);
-}
+static const void *query_at(const search *s, size_t i) { return (const char *)s->queries + i * s->query_stride; }
+static const void *row_at(const ht_part *part, size_t i) { return (const char *)part->rows + i * part->stride; }
 
-static const float *row_at(const ht_part *part, size_t i) {
-    return (const float *)(const void *)((const char *)part->rows + i * part->stride);
+static ht_layout layout_of(const ht_vectors *v, const ht_part *part) {
+    return (ht_layout){v->dtype, part && part->bare, v->dim};
 }
 
 void ht_exact_norms(const void *rows, size_t stride, size_t count, size_t dim, float *norms) {
@@ -130,41 +138,28 @@ static void refresh_rule(worker *w, const ht_bound *bound, size_t j) {
     if (limit == state->limit)
         return;
     state->limit = limit;
-    state->rule = ht_bound_rule(bound, state->qq, limit);
+    state->rule = ht_bound_rule(bound, state->qq, state->wild ? (double)INFINITY : limit);
 }
 
 static hither_status fail_not_finite(worker *w, const ht_part *part, size_t row) {
-    const float *x = row_at(part, row);
-    size_t column = 0;
-    while (column + 1 < w->s->vectors->dim && isfinite(x[column]))
-        column++;
-    return ht_fail(&w->error, HITHER_NOT_FINITE, "row in slot %llu, column %zu: not a finite number",
-                   (unsigned long long)(part->first_slot + row), column);
+    ht_layout layout = layout_of(w->s->vectors, part);
+    unsigned long long slot = part->first_slot + row;
+    size_t column = ht_stored_not_finite(&layout, row_at(part, row));
+    if (column > layout.dim)
+        return ht_fail(&w->error, HITHER_NOT_FINITE, "row in slot %llu: its distance is beyond f64", slot);
+    return ht_fail(&w->error, HITHER_NOT_FINITE, "row in slot %llu, column %zu: not a finite number", slot, column);
 }
 
 static hither_status score(worker *w, query_state *state, const ht_part *part, size_t row) {
     const search *s = w->s;
-    const float *x = row_at(part, row);
-    size_t dim = s->vectors->dim;
+    ht_layout layout = layout_of(s->vectors, part);
     double d, xx = 0;
     if (s->vectors->touch_codes && s->vectors->touch) {
         size_t p = (size_t)(part - s->vectors->parts);
         HT_TRY(s->vectors->touch(s->vectors->touch_ctx, p, row, row + 1, &w->error));
     }
-    switch (s->vectors->metric) {
-    case HITHER_DOT:
-        d = -s->kernels->ref_dot_f32(state->query, x, dim);
-        break;
-    case HITHER_L2:
-        d = s->kernels->ref_l2_f32(state->query, x, dim);
-        break;
-    case HITHER_L1:
-        d = s->kernels->ref_l1_f32(state->query, x, dim);
-        break;
-    default:
-        xx = s->kernels->ref_dot_f32(x, x, dim);
-        d = ht_ref_cosine(s->kernels->ref_dot_f32(state->query, x, dim), state->qq, xx);
-    }
+    d = ht_stored_distance(s->kernels, &layout, s->vectors->metric, state->given, state->qq, row_at(part, row),
+                           w->scratch, &xx);
     if (!isfinite(d) || !isfinite(xx))
         return fail_not_finite(w, part, row);
     ht_topk_push(&state->top, (ht_hit){d, part->first_slot + row});
@@ -172,15 +167,18 @@ static hither_status score(worker *w, query_state *state, const ht_part *part, s
     return HITHER_OK;
 }
 
-/* Estimates for rows [at, at + count) of the group that begins at row `first`, and their norms where the rules need
- * them. */
-static void estimate(worker *w, const ht_bound *bound, const ht_part *part, size_t first, size_t at, size_t count) {
+static void root_norms(worker *w, size_t at, size_t count) {
+    for (size_t i = at; i < at + count; i++)
+        w->norms[i] = sqrtf(w->norms[i]);
+}
+
+/* Estimates for `count` rows as f32, which are at `at` in their group, and their norms where the rules need them. */
+static void estimate_f32(worker *w, const ht_bound *bound, const ht_part *part, const void *rows, size_t stride,
+                         size_t at, size_t count) {
     const search *s = w->s;
     const ht_kernels *kernels = s->kernels;
-    const void *rows = row_at(part, first + at);
     const float *query = w->state[0].query;
-    size_t dim = s->vectors->dim, stride = part->stride;
-    w->scanned += count * w->queries;
+    size_t dim = s->vectors->dim, query_stride = w->rounded ? dim * sizeof(float) : s->query_stride;
     if (bound->direct) {
         for (size_t j = 0; j < w->queries; j++) {
             float *out = w->estimates + j * GROUP_ROWS + at;
@@ -188,6 +186,10 @@ static void estimate(worker *w, const ht_bound *bound, const ht_part *part, size
                 kernels->l1_f32(w->state[j].query, rows, stride, count, dim, out);
             else
                 kernels->l2_f32(w->state[j].query, rows, stride, count, dim, out);
+        }
+        if (bound->widened > 0 && !part->norms) {
+            kernels->norm_f32(rows, stride, count, dim, w->norms + at);
+            root_norms(w, at, count);
         }
         return;
     }
@@ -200,11 +202,32 @@ static void estimate(worker *w, const ht_bound *bound, const ht_part *part, size
     } else {
         if (!part->norms)
             kernels->norm_f32(rows, stride, count, dim, w->norms + at);
-        kernels->dots_f32(query, s->query_stride, w->queries, rows, stride, count, dim, w->estimates + at, GROUP_ROWS);
+        kernels->dots_f32(query, query_stride, w->queries, rows, stride, count, dim, w->estimates + at, GROUP_ROWS);
     }
     if (!part->norms)
-        for (size_t i = at; i < at + count; i++)
-            w->norms[i] = sqrtf(w->norms[i]);
+        root_norms(w, at, count);
+}
+
+/* The same for rows [at, at + count) of the group that begins at row `first`. */
+static void estimate(worker *w, const ht_bound *bound, const ht_part *part, size_t first, size_t at, size_t count) {
+    const search *s = w->s;
+    ht_layout layout = layout_of(s->vectors, part);
+    w->scanned += count * w->queries;
+    if (layout.dtype == HITHER_B1) {
+        for (size_t j = 0; j < w->queries; j++)
+            s->kernels->hamming_b1(w->state[j].given, row_at(part, first + at), part->stride, count, layout.dim,
+                                   w->estimates + j * GROUP_ROWS + at);
+        return;
+    }
+    if (!w->tile) {
+        estimate_f32(w, bound, part, row_at(part, first + at), part->stride, at, count);
+        return;
+    }
+    for (size_t done = 0, n; done < count; done += n) {
+        n = ht_min_size(w->tile_rows, count - done);
+        ht_stored_widen(s->kernels, &layout, row_at(part, first + at + done), part->stride, n, w->tile);
+        estimate_f32(w, bound, part, w->tile, layout.dim * sizeof(float), at + done, n);
+    }
 }
 
 /* word: the rows of this group that take part, at least one. */
@@ -220,7 +243,7 @@ static hither_status scan_group(worker *w, const ht_bound *bound, const ht_part 
             left &= ~((((uint64_t)1 << run) - 1) << at);
         }
     }
-    const float *norms = bound->direct ? NULL : part->norms ? part->norms + first : w->norms;
+    const float *norms = bound->direct && bound->widened == 0 ? NULL : part->norms ? part->norms + first : w->norms;
     for (size_t j = 0; j < w->queries; j++) {
         refresh_rule(w, bound, j);
         query_state *state = &w->state[j];
@@ -260,7 +283,7 @@ static hither_status warm_up(worker *w, query_state *state, const ht_part *part,
 
 static void ask_for(const worker *w, const candidate *c) {
     const char *x = (const char *)row_at(c->part, c->row);
-    for (size_t at = 0; at < w->s->vectors->dim * sizeof(float); at += 64)
+    for (size_t at = 0; at < w->s->row_bytes; at += 64)
         __builtin_prefetch(x + at, 0, 3);
 }
 
@@ -409,7 +432,11 @@ static hither_status scan_unit(worker *w, size_t unit) {
         HT_TRY(scan_codes(w, j, part, begin, chosen.coded));
     if (!chosen.any_plain)
         return HITHER_OK;
-    ht_bound bound = ht_bound_make(v->metric, w->queries > 1, part->norms != NULL, s->kernels, v->dim);
+    ht_layout layout = layout_of(v, part);
+    bool rounds = ht_stored_rounds(&layout);
+    ht_bound bound = ht_bound_make(v->metric, w->queries > 1 || rounds, part->norms != NULL, s->kernels, v->dim);
+    if (rounds)
+        ht_bound_widen(&bound, v->dim);
     for (size_t j = 0; j < w->queries; j++)
         w->state[j].limit = NAN; /* rules are a part's own, as norms may be */
     for (size_t g = 0; g < UNIT_GROUPS; g++) {
@@ -429,11 +456,33 @@ static bool prepare_codes(worker *w, size_t j) {
     double error;
     if (!ht_code_query_make(state->query, v->dim, state->qq, room, &state->code, &error))
         return false;
+    if (v->dtype == HITHER_F64) { /* what rounding it to f32 took */
+        error += 0x1p-22;
+        state->code.by_rest *= 1 + 0x1p-20f;
+    }
     state->code_bound = ht_bound_make_codes(v->metric, v->dim, error);
 #ifdef HT_ASSERTIONS
     state->code.by_rest *= (float)ht_bound_test_scale;
 #endif
     return true;
+}
+
+static void read_query(worker *w, query_state *state, size_t j) {
+    const search *s = w->s;
+    size_t dim = s->vectors->dim;
+    state->wild = false;
+    if (s->vectors->dtype == HITHER_B1)
+        return;
+    if (s->vectors->dtype != HITHER_F64) {
+        state->query = state->given;
+        state->qq = s->kernels->ref_dot_f32(state->query, state->query, dim);
+        return;
+    }
+    float *rounded = w->rounded + j * dim;
+    s->kernels->widen_f64(state->given, 0, 1, dim, rounded);
+    state->query = rounded;
+    state->qq = s->kernels->ref_dot_f64(state->given, state->given, dim);
+    state->wild = !(state->qq >= 0x1p-120 && state->qq <= 0x1p+120);
 }
 
 static void begin_block(worker *w, size_t block, ht_hit *room) {
@@ -443,9 +492,9 @@ static void begin_block(worker *w, size_t block, ht_hit *room) {
     w->coded = w->code_room != NULL;
     for (size_t j = 0; j < w->queries; j++) {
         query_state *state = &w->state[j];
-        state->query = query_at(s, first + j);
+        state->given = query_at(s, first + j);
         state->waiting = 0;
-        state->qq = s->kernels->ref_dot_f32(state->query, state->query, s->vectors->dim);
+        read_query(w, state, j);
         ht_topk_init(&state->top, room + j * s->k, s->k);
         if (w->coded)
             w->coded = prepare_codes(w, j);
@@ -527,10 +576,12 @@ static void share_blocks(search *s) {
 /* ---- setting up */
 
 static hither_status check(const ht_vectors *v, hither_error *err) {
-    if (v->dtype != HITHER_F32)
-        return ht_fail(err, HITHER_UNSUPPORTED, "exact search: rows of dtype %d; only f32 today", (int)v->dtype);
-    if (v->metric < HITHER_COSINE || v->metric > HITHER_L1)
-        return ht_fail(err, HITHER_UNSUPPORTED, "exact search: metric %d has no meaning for f32 rows", (int)v->metric);
+    bool bits = v->dtype == HITHER_B1;
+    if (v->dtype < HITHER_F32 || v->dtype > HITHER_B1)
+        return ht_fail(err, HITHER_UNSUPPORTED, "exact search: rows of dtype %d", (int)v->dtype);
+    if (v->metric < HITHER_COSINE || v->metric > HITHER_HAMMING || bits != (v->metric == HITHER_HAMMING))
+        return ht_fail(err, HITHER_UNSUPPORTED, "exact search: metric %d has no meaning for %s rows", (int)v->metric,
+                       ht_dtype_name(v->dtype));
     return HITHER_OK;
 }
 
@@ -563,6 +614,23 @@ static bool has_codes(const ht_vectors *v) {
     return found;
 }
 
+/* A tile stays in the first cache for one query, in the second for several. */
+static hither_status allocate_tile(const search *s, worker *w, hither_error *err) {
+    ht_layout layout = layout_of(s->vectors, NULL);
+    size_t row = layout.dim * sizeof(float), scratch = ht_stored_scratch(&layout);
+    if (layout.dtype == HITHER_F32 || layout.dtype == HITHER_B1)
+        return HITHER_OK;
+    w->tile_rows = ht_min_size(GROUP_ROWS, 4 + (s->block_queries == 1 ? TILE_BYTES : 8 * TILE_BYTES) / row);
+    w->tile = ht_alloc_aligned(w->tile_rows * row);
+    if (scratch)
+        w->scratch = ht_alloc_aligned(scratch);
+    if (layout.dtype == HITHER_F64)
+        w->rounded = ht_alloc_aligned(s->block_queries * row);
+    if (!w->tile || (scratch && !w->scratch) || (layout.dtype == HITHER_F64 && !w->rounded))
+        return ht_fail_nomem(err, w->tile_rows * row, "the threads of a search");
+    return HITHER_OK;
+}
+
 static hither_status allocate(search *s, hither_error *err) {
     size_t hits, bytes;
     if (!ht_mul_size(s->query_count, s->k, &hits) || !ht_mul_size(hits, sizeof *s->hits, &bytes))
@@ -576,6 +644,7 @@ static hither_status allocate(search *s, hither_error *err) {
         return ht_fail_nomem(err, s->threads * sizeof *s->workers, "the threads of a search");
     for (unsigned i = 0; i < s->threads; i++) {
         s->workers[i].s = s;
+        HT_TRY(allocate_tile(s, &s->workers[i], err));
         if (has_codes(s->vectors)) {
             bytes = s->block_queries * ht_code_query_room(s->vectors->dim);
             s->workers[i].code_room = ht_alloc(bytes);
@@ -605,7 +674,7 @@ static hither_status count_units(search *s, size_t *rows, double *bytes, hither_
         HT_ASSERT(v->parts[p].first_slot % 64 == 0);
         size_t coded = part_has_codes(v, &v->parts[p]) ? v->parts[p].coded_rows : 0;
         *rows += v->parts[p].count;
-        *bytes += (double)coded * v->dim / 2 + (double)(v->parts[p].count - coded) * v->dim * sizeof(float);
+        *bytes += (double)coded * v->dim / 2 + (double)(v->parts[p].count - coded) * (double)s->row_bytes;
         s->first_unit[p + 1] = s->first_unit[p] + (v->parts[p].count + UNIT_ROWS - 1) / UNIT_ROWS;
     }
     s->units = s->first_unit[v->part_count];
@@ -639,7 +708,7 @@ static hither_status collect(search *s, size_t k, ht_hit *hits, size_t *counts, 
     return HITHER_OK;
 }
 
-hither_status ht_exact_search(const ht_vectors *vectors, const float *queries, size_t query_stride, size_t query_count,
+hither_status ht_exact_search(const ht_vectors *vectors, const void *queries, size_t query_stride, size_t query_count,
                               const ht_mask *live, const ht_mask *allow, size_t k, unsigned threads, ht_hit *hits,
                               size_t *counts, ht_exact_stats *stats, hither_error *err) {
     HT_TRY(check(vectors, err));
@@ -651,7 +720,8 @@ hither_status ht_exact_search(const ht_vectors *vectors, const float *queries, s
                 .query_count = query_count,
                 .live = live,
                 .allow = allow,
-                .kernels = ht_kernels_get()};
+                .kernels = ht_kernels_get(),
+                .row_bytes = ht_row_bytes(vectors->dtype, vectors->dim, false)};
     size_t rows = 0;
     double bytes = 0;
     hither_status status = count_units(&s, &rows, &bytes, err);
@@ -669,6 +739,9 @@ hither_status ht_exact_search(const ht_vectors *vectors, const float *queries, s
     status = collect(&s, k, hits, counts, stats, err);
 done:
     for (unsigned i = 0; s.workers && i < s.threads; i++) {
+        ht_release(s.workers[i].rounded);
+        ht_release(s.workers[i].scratch);
+        ht_release(s.workers[i].tile);
         ht_release(s.workers[i].waiting);
         ht_release(s.workers[i].code_room);
         ht_release(s.workers[i].room);

@@ -14,6 +14,8 @@
 #ifndef HT_INDEX_EXACT_H
 #define HT_INDEX_EXACT_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "base/topk.h"
 
@@ -23,6 +25,7 @@ typedef struct ht_part {
     uint64_t first_slot;
     size_t count;
     size_t stride; /* bytes */
+    bool bare;     /* i8 rows are dim bytes and nothing else: their scale is 1 */
     /* |x| <= norms[i] <= |x| * (1 + (dim/2 + 16) * 2^-23) for each row, wherever that is a normal f32; +inf where it is
      * larger than any (ht_exact_norms makes them so, and better). NULL: not known, computed on the way. The bounds rest
      * on both sides. */
@@ -62,12 +65,12 @@ typedef struct ht_exact_stats {
     uint32_t threads;       /* that took part */
 } ht_exact_stats;
 
-/* The k nearest of the rows in `live` (NULL: all) and in `allow` (NULL: all) to each query. Queries are f32, packed
- * with query_stride bytes between them, finite. hits has room for query_count * k, best first per query; counts[j] is
- * how many there are: min(k, rows that qualify). stats (may be NULL) is added to.
+/* The k nearest of the rows in `live` (NULL: all) and in `allow` (NULL: all) to each query. Queries are f32 (f64 for
+ * f64 rows, bits for b1 rows) with query_stride bytes between them, aligned, finite. hits has room for query_count * k,
+ * best first per query; counts[j] is how many there are: min(k, rows that qualify). stats (may be NULL) is added to.
  * NOMEM, UNSUPPORTED (dtype, or metric for it), NOT_FINITE (a row that took part; the message names its slot), or what
  * touch returned; hits and counts are written only on success. */
-HT_NODISCARD hither_status ht_exact_search(const ht_vectors *vectors, const float *queries, size_t query_stride,
+HT_NODISCARD hither_status ht_exact_search(const ht_vectors *vectors, const void *queries, size_t query_stride,
                                            size_t query_count, const ht_mask *live, const ht_mask *allow, size_t k,
                                            unsigned threads, ht_hit *hits, size_t *counts, ht_exact_stats *stats,
                                            hither_error *err);
@@ -77,7 +80,7 @@ HT_NODISCARD hither_status ht_exact_search(const ht_vectors *vectors, const floa
 void ht_exact_norms(const void *rows, size_t stride, size_t count, size_t dim, float *norms);
 
 /* The slow, obvious twin: D of every row, then a sort. */
-HT_NODISCARD hither_status ht_brute_search(const ht_vectors *vectors, const float *queries, size_t query_stride,
+HT_NODISCARD hither_status ht_brute_search(const ht_vectors *vectors, const void *queries, size_t query_stride,
                                            size_t query_count, const ht_mask *live, const ht_mask *allow, size_t k,
                                            ht_hit *hits, size_t *counts, hither_error *err);
 

@@ -439,7 +439,7 @@ static void odd_arguments(void **state) {
     v.metric = HITHER_HAMMING;
     ASSERT_FAILS(ht_exact_search(&v, row, 12, 1, NULL, NULL, 4, 0, hits, &count, NULL, &err), HITHER_UNSUPPORTED);
     v.metric = HITHER_COSINE;
-    v.dtype = HITHER_I8;
+    v.dtype = HITHER_B1;
     ASSERT_FAILS(ht_exact_search(&v, row, 12, 1, NULL, NULL, 4, 0, hits, &count, NULL, &err), HITHER_UNSUPPORTED);
 }
 

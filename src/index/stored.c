@@ -1,0 +1,168 @@
+/*
+ * stored.c: reading rows of every type. What must stay true: D has the bits of ht_ref_distance, norms are rounded up.
+ */
+#include "index/stored.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "index/exact.h"
+#include "kernels/reference.h"
+
+enum { PIECE = 2048 };
+
+static const char *row_at(const void *rows, size_t stride, size_t i) { return (const char *)rows + i * stride; }
+
+static float scale_of(const ht_layout *layout, const void *row) {
+    float scale = 1;
+    if (layout->dtype == HITHER_I8 && !layout->bare)
+        memcpy(&scale, (const char *)row + ht_scale_at(layout->dim), sizeof scale);
+    return scale;
+}
+
+bool ht_stored_rounds(const ht_layout *layout) {
+    return layout->dtype == HITHER_F64 || (layout->dtype == HITHER_I8 && !layout->bare);
+}
+
+void ht_stored_widen(const ht_kernels *kernels, const ht_layout *layout, const void *rows, size_t stride, size_t count,
+                     float *out) {
+    size_t dim = layout->dim;
+    switch (layout->dtype) {
+    case HITHER_F64:
+        kernels->widen_f64(rows, stride, count, dim, out);
+        return;
+    case HITHER_F16:
+        kernels->widen_f16(rows, stride, count, dim, out);
+        return;
+    case HITHER_BF16:
+        kernels->widen_bf16(rows, stride, count, dim, out);
+        return;
+    case HITHER_I8:
+        kernels->widen_i8(rows, stride, count, dim, layout->bare, out);
+        return;
+    default:
+        for (size_t i = 0; i < count; i++)
+            memcpy(out + i * dim, row_at(rows, stride, i), dim * sizeof *out);
+    }
+}
+
+/* ---- D */
+
+size_t ht_stored_scratch(const ht_layout *layout) {
+    switch (layout->dtype) {
+    case HITHER_F16:
+    case HITHER_BF16:
+        return layout->dim * sizeof(float);
+    case HITHER_I8: /* its l2 and l1 are of two f64 vectors */
+        return 2 * layout->dim * sizeof(double);
+    default:
+        return 0;
+    }
+}
+
+static double from_sums(hither_metric metric, double dot, double qq, double xx) {
+    return metric == HITHER_DOT ? -dot : ht_ref_cosine(dot, qq, xx);
+}
+
+static double distance_f32(const ht_kernels *kernels, hither_metric metric, const float *query, double qq,
+                           const float *row, size_t dim, double *xx) {
+    if (metric == HITHER_L2)
+        return kernels->ref_l2_f32(query, row, dim);
+    if (metric == HITHER_L1)
+        return kernels->ref_l1_f32(query, row, dim);
+    if (metric == HITHER_COSINE)
+        *xx = kernels->ref_dot_f32(row, row, dim);
+    return from_sums(metric, kernels->ref_dot_f32(query, row, dim), qq, *xx);
+}
+
+static double distance_f64(const ht_kernels *kernels, hither_metric metric, const double *query, double qq,
+                           const double *row, size_t dim, double *xx) {
+    if (metric == HITHER_L2)
+        return kernels->ref_l2_f64(query, row, dim);
+    if (metric == HITHER_L1)
+        return kernels->ref_l1_f64(query, row, dim);
+    if (metric == HITHER_COSINE)
+        *xx = kernels->ref_dot_f64(row, row, dim);
+    return from_sums(metric, kernels->ref_dot_f64(query, row, dim), qq, *xx);
+}
+
+static double distance_i8(const ht_kernels *kernels, const ht_layout *layout, hither_metric metric, const float *query,
+                          double qq, const void *row, void *scratch, double *xx) {
+    size_t dim = layout->dim;
+    double scale = (double)scale_of(layout, row);
+    if (metric == HITHER_L2 || metric == HITHER_L1) {
+        double *q = scratch, *x = q + dim;
+        for (size_t j = 0; j < dim; j++) {
+            q[j] = (double)query[j];
+            x[j] = scale * (double)((const int8_t *)row)[j];
+        }
+        return metric == HITHER_L2 ? kernels->ref_l2_f64(q, x, dim) : kernels->ref_l1_f64(q, x, dim);
+    }
+    float *c = scratch;
+    kernels->widen_i8(row, 0, 1, dim, true, c);
+    if (metric == HITHER_COSINE)
+        *xx = kernels->ref_dot_f32(c, c, dim) * (scale * scale);
+    return from_sums(metric, kernels->ref_dot_f32(query, c, dim) * scale, qq, *xx);
+}
+
+double ht_stored_distance(const ht_kernels *kernels, const ht_layout *layout, hither_metric metric, const void *query,
+                          double qq, const void *row, void *scratch, double *xx) {
+    float differ;
+    switch (layout->dtype) {
+    case HITHER_F64:
+        return distance_f64(kernels, metric, query, qq, row, layout->dim, xx);
+    case HITHER_I8:
+        return distance_i8(kernels, layout, metric, query, qq, row, scratch, xx);
+    case HITHER_B1:
+        kernels->hamming_b1(query, row, 0, 1, layout->dim, &differ);
+        return (double)differ;
+    case HITHER_F32:
+        return distance_f32(kernels, metric, query, qq, row, layout->dim, xx);
+    default:
+        ht_stored_widen(kernels, layout, row, 0, 1, scratch);
+        return distance_f32(kernels, metric, query, qq, scratch, layout->dim, xx);
+    }
+}
+
+size_t ht_stored_not_finite(const ht_layout *layout, const void *row) {
+    if (layout->dtype == HITHER_I8)
+        return layout->dim + isfinite(scale_of(layout, row));
+    for (size_t j = 0; layout->dtype != HITHER_B1 && j < layout->dim; j++)
+        if (!isfinite(ht_ref_element(layout->dtype, row, j)))
+            return j;
+    return layout->dim + 1;
+}
+
+/* ---- norms */
+
+/* Pieces of a row are rows: an element takes the same room everywhere. */
+static double norm2_of(const ht_kernels *kernels, const ht_layout *layout, const char *row) {
+    float values[PIECE];
+    double sum = 0, scale = (double)scale_of(layout, row);
+    for (size_t at = 0; at < layout->dim; at += PIECE) {
+        ht_layout piece = {layout->dtype, true, ht_min_size(PIECE, layout->dim - at)};
+        const char *x = row + ht_row_bytes(layout->dtype, at, true);
+        if (layout->dtype == HITHER_F64) {
+            const double *wide = (const double *)(const void *)x;
+            sum += kernels->ref_dot_f64(wide, wide, piece.dim);
+        } else {
+            ht_stored_widen(kernels, &piece, x, 0, 1, values);
+            sum += kernels->ref_dot_f32(values, values, piece.dim);
+        }
+    }
+    return sum * (scale * scale);
+}
+
+void ht_stored_norms(const ht_layout *layout, const void *rows, size_t stride, size_t count, float *norms) {
+    const ht_kernels *kernels = ht_kernels_get();
+    if (layout->dtype == HITHER_F32) {
+        ht_exact_norms(rows, stride, count, layout->dim, norms);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        double norm = sqrt(norm2_of(kernels, layout, row_at(rows, stride, i))) * (1 + 0x1p-38);
+        float rounded = (float)norm;
+        norms[i] = (double)rounded < norm ? nextafterf(rounded, INFINITY) : rounded;
+    }
+}
