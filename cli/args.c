@@ -20,6 +20,27 @@ const ht_command *ht_command_find(const char *name) {
     return NULL;
 }
 
+const ht_command *ht_command_at(int argc, char *const *argv, int *words) {
+    for (size_t i = 0; argc > 1 && i < ht_commands_count; i++) {
+        const char *name = ht_commands[i].name, *space = strchr(name, ' ');
+        if (space && !strncmp(name, argv[0], (size_t)(space - name)) && !argv[0][space - name] &&
+            !strcmp(space + 1, argv[1])) {
+            *words = 2;
+            return &ht_commands[i];
+        }
+    }
+    *words = 1;
+    return argc > 0 ? ht_command_find(argv[0]) : NULL;
+}
+
+bool ht_command_group(const char *name) {
+    size_t bytes = strlen(name);
+    for (size_t i = 0; i < ht_commands_count; i++)
+        if (bytes && !strncmp(ht_commands[i].name, name, bytes) && ht_commands[i].name[bytes] == ' ')
+            return true;
+    return false;
+}
+
 enum { WORD_MAX = 32 };
 
 /* Edits (insert, delete, replace, swap of neighbours) that turn a into b; words longer than WORD_MAX never match. */

@@ -20,6 +20,7 @@ typedef enum ht_opt {
     HT_OPT_BATCH,
     HT_OPT_DIM,
     HT_OPT_DTYPE,
+    HT_OPT_EXPLAIN,
     HT_OPT_FORMAT,
     HT_OPT_HELP,
     HT_OPT_ID,
@@ -27,6 +28,7 @@ typedef enum ht_opt {
     HT_OPT_ID_TYPE,
     HT_OPT_JSON,
     HT_OPT_K,
+    HT_OPT_LABELS,
     HT_OPT_LIMIT,
     HT_OPT_MAN,
     HT_OPT_METRIC,
@@ -62,7 +64,7 @@ typedef struct ht_option {
 typedef struct ht_args ht_args;
 
 typedef struct ht_command {
-    const char *name;
+    const char *name;         /* one word, or two: "index build" */
     const char *operands;     /* as in the synopsis, e.g. "DB NAME FILE|-" */
     size_t least, most;       /* operands; most may be SIZE_MAX */
     const char *summary;      /* one line, no full stop */
@@ -90,6 +92,10 @@ extern const ht_command ht_commands[];
 extern const size_t ht_commands_count;
 extern const ht_option ht_help_option;
 const ht_command *ht_command_find(const char *name);
+/* The command that argv[0 ... argc) begins with, and how many words its name has; NULL if there is none. */
+const ht_command *ht_command_at(int argc, char *const *argv, int *words);
+/* Whether `name` is the first word of commands of two words. */
+bool ht_command_group(const char *name);
 
 /* Reads argv[0 ... argc), which begins after the command's name. False when something is wrong: *message says what (to
  * be printed after "hither: NAME: "). ht_args_free in either case. */
@@ -101,9 +107,10 @@ const char *ht_args_text(const ht_args *args, ht_opt key, const char *otherwise)
 uint64_t ht_args_number(const ht_args *args, ht_opt key, uint64_t otherwise);
 static inline bool ht_args_has(const ht_args *args, ht_opt key) { return args->values[key].given; }
 
-/* The table as text: all commands, one command, and the man page (roff). */
+/* The table as text: all commands, one command, those of a group, and the man page (roff). */
 void ht_help_all(ht_buf *out);
 void ht_help_command(ht_buf *out, const ht_command *command);
+void ht_help_group(ht_buf *out, const char *name);
 void ht_help_man(ht_buf *out);
 
 /* The word of `words` (count of them, NULL entries passed over) that `typed` was most likely meant to be, or NULL. */

@@ -2,53 +2,18 @@
 #include <limits.h>
 #include <string.h>
 
+#include "array.h"
 #include "base/alloc.h"
 #include "commands.h"
 #include "database.h"
-#include "npy.h"
 #include "output.h"
 
 enum { LINES_AT_ONCE = 256, QUERIES_AT_ONCE = 256 };
 
-typedef struct array {
-    float *data;
-    size_t rows;
-    uint32_t dim;
-} array;
-
-static hither_status read_array(const char *path, array *out, hither_error *err) {
-    ht_reader r;
-    HT_TRY(ht_reader_open(&r, path, err));
-    hither_status status = ht_npy_read(&r, &out->data, &out->rows, &out->dim, err);
-    ht_reader_close(&r);
-    return status;
-}
-
-static void print_labels(ht_buf *out, const ht_args *args, size_t query, uint32_t k, const int64_t *labels,
-                         const float *distances) {
-    if (!ht_args_has(args, HT_OPT_JSON)) {
-        for (uint32_t j = 0; j < k && labels[j] >= 0; j++) {
-            ht_buf_printf(out, "%zu\t%u\t%lld\t", query, j + 1, (long long)labels[j]);
-            ht_json_float(out, distances[j]);
-            ht_buf_putc(out, '\n');
-        }
-        return;
-    }
-    ht_buf_printf(out, "{\"query\":%zu,\"labels\":[", query);
-    for (uint32_t j = 0; j < k && labels[j] >= 0; j++)
-        ht_buf_printf(out, "%s%lld", j ? "," : "", (long long)labels[j]);
-    ht_buf_puts(out, "],\"distances\":[");
-    for (uint32_t j = 0; j < k && labels[j] >= 0; j++) {
-        if (j)
-            ht_buf_putc(out, ',');
-        ht_json_float(out, distances[j]);
-    }
-    ht_buf_puts(out, "]}\n");
-}
-
-static hither_status knn(const ht_args *args, const array *base, const array *queries, hither_error *err) {
+static hither_status knn(const ht_args *args, const ht_array *base, const ht_array *queries, hither_error *err) {
     const uint32_t k = (uint32_t)ht_args_number(args, HT_OPT_K, 10);
-    const hither_matrix rows = {.data = base->data, .rows = base->rows, .dim = base->dim, .dtype = HITHER_F32};
+    const hither_matrix rows = ht_array_view(base, 0, base->rows);
+    const bool json = ht_args_has(args, HT_OPT_JSON);
     const hither_knn_options options = {.size = sizeof options, .metric = ht_metric_option(args)};
     size_t cells = ht_min_size(queries->rows, QUERIES_AT_ONCE) * k;
     int64_t *labels = ht_calloc(cells, sizeof *labels);
@@ -57,16 +22,13 @@ static hither_status knn(const ht_args *args, const array *base, const array *qu
     ht_buf_init(&out, SIZE_MAX / 2);
     hither_status status = labels && distances ? HITHER_OK : ht_fail_nomem(err, cells * 12, "the answers");
     bool more = true;
-    if (status == HITHER_OK && !ht_args_has(args, HT_OPT_JSON))
+    if (status == HITHER_OK && !json)
         ht_buf_puts(&out, "query\trank\trow\tdistance\n");
     for (size_t i = 0; status == HITHER_OK && more && i < queries->rows; i += QUERIES_AT_ONCE) {
-        const hither_matrix part = {.data = queries->data + i * queries->dim,
-                                    .rows = ht_min_size(queries->rows - i, QUERIES_AT_ONCE),
-                                    .dim = queries->dim,
-                                    .dtype = HITHER_F32};
+        const hither_matrix part = ht_array_view(queries, i, ht_min_size(queries->rows - i, QUERIES_AT_ONCE));
         status = hither_knn(&rows, &part, k, &options, labels, distances, err);
         for (size_t j = 0; status == HITHER_OK && j < part.rows; j++)
-            print_labels(&out, args, i + j, k, labels + j * k, distances + j * k);
+            ht_print_labels(&out, json, i + j, k, labels + j * k, distances + j * k);
         more = status == HITHER_OK && ht_out_buf(&out);
     }
     ht_buf_clear(&out);
@@ -77,14 +39,14 @@ static hither_status knn(const ht_args *args, const array *base, const array *qu
 
 int ht_run_knn(const ht_args *args) {
     hither_error err;
-    array base = {0}, queries = {0};
-    hither_status status = read_array(args->operands[0], &base, &err);
+    ht_array base = {0}, queries = {0};
+    hither_status status = ht_array_read(args->operands[0], &base, &err);
     if (status == HITHER_OK)
-        status = read_array(args->operands[1], &queries, &err);
+        status = ht_array_read(args->operands[1], &queries, &err);
     if (status == HITHER_OK)
         status = knn(args, &base, &queries, &err);
-    ht_release(base.data);
-    ht_release(queries.data);
+    ht_array_free(&base);
+    ht_array_free(&queries);
     return status == HITHER_OK ? HT_EXIT_OK : ht_report(status, &err);
 }
 

@@ -141,8 +141,10 @@ static void fact_lines(ht_buf *cells, const char *prefix, const json_t *facts) {
     json_decref(object);
 }
 
-static void print_info(const ht_args *args, const hither_result *result, const json_t *facts) {
+hither_status ht_print_facts(const ht_args *args, const hither_result *result, hither_error *err) {
     ht_buf cells;
+    json_t *facts;
+    HT_TRY(ht_metadata_object(result, 0, &facts, err));
     ht_buf_init(&cells, SIZE_MAX / 2);
     if (ht_args_has(args, HT_OPT_JSON)) {
         const hither_strings metadata = hither_result_metadata(result, 0);
@@ -155,13 +157,14 @@ static void print_info(const ht_args *args, const hither_result *result, const j
         ht_print_table(&cells, 0);
     }
     ht_buf_clear(&cells);
+    json_decref(facts);
+    return HITHER_OK;
 }
 
 int ht_run_info(const ht_args *args) {
     hither_error err;
     ht_opened opened = {0};
     hither_result *result = NULL;
-    json_t *facts = NULL;
     hither_status status;
     if (args->count == 2)
         status = ht_open_both(args->operands[0], args->operands[1], HT_OPEN_READ, &opened, &err);
@@ -171,10 +174,7 @@ int ht_run_info(const ht_args *args) {
         status = opened.collection ? hither_collection_info(opened.collection, &result, &err)
                                    : hither_db_info(opened.db, &result, &err);
     if (status == HITHER_OK)
-        status = ht_metadata_object(result, 0, &facts, &err);
-    if (status == HITHER_OK)
-        print_info(args, result, facts);
-    json_decref(facts);
+        status = ht_print_facts(args, result, &err);
     hither_result_free(result);
     ht_close_both(&opened);
     return status == HITHER_OK ? HT_EXIT_OK : ht_report(status, &err);

@@ -38,12 +38,41 @@ int ht_unknown_command(const char *name) {
     return code;
 }
 
+static int print_group(const char *name) {
+    ht_buf out;
+    ht_buf_init(&out, SIZE_MAX / 2);
+    ht_help_group(&out, name);
+    ht_out_buf(&out);
+    ht_buf_clear(&out);
+    return HT_EXIT_OK;
+}
+
+int ht_group(const char *name, const char *second) {
+    if (!strcmp(second, "--help") || !strcmp(second, "-h"))
+        return print_group(name);
+    ht_buf typed;
+    int code;
+    ht_buf_init(&typed, 1000);
+    if (*second) {
+        ht_buf_printf(&typed, "%.100s %.100s", name, second);
+        code = ht_unknown_command(typed.data);
+    } else {
+        ht_buf_puts(&typed, "a second word is wanted");
+        code = ht_usage(name, &typed);
+    }
+    ht_buf_clear(&typed);
+    return code;
+}
+
 int ht_run_help(const ht_args *args) {
     if (ht_args_has(args, HT_OPT_MAN))
         return ht_print_help(ht_help_man);
     if (args->count == 0)
         return ht_print_help(ht_help_all);
-    const ht_command *command = ht_command_find(args->operands[0]);
+    int words;
+    const ht_command *command = ht_command_at((int)args->count, args->operands, &words);
+    if (!command && ht_command_group(args->operands[0]))
+        return args->count == 1 ? print_group(args->operands[0]) : ht_group(args->operands[0], args->operands[1]);
     if (!command)
         return ht_unknown_command(args->operands[0]);
     ht_buf out;

@@ -90,6 +90,21 @@ static const ht_option knn_options[] = {OPTION_K("how many rows to find (default
                                         OPTION_METRIC("what near means (default cosine)"),
                                         OPTION_JSON("print one JSON object a query"), END_OF_OPTIONS};
 
+static const ht_option index_build_options[] = {
+    {HT_OPT_OUTPUT, "output", 'o', HT_KIND_TEXT, "OUT", "the file to write, whole or not at all; wanted", 0, 0},
+    OPTION_METRIC("what near means where a search does not say (default cosine)"),
+    {HT_OPT_DTYPE, "dtype", 0, HT_KIND_CHOICE, "f32|f64|f16|bf16|i8|b1", "how a number is stored (default f32)", 0, 0},
+    {HT_OPT_LABELS, "labels", 0, HT_KIND_TEXT, "FILE",
+     "one label a line, a whole number from 0 on, for row 0, 1, ... (default: the row number)", 0, 0},
+    END_OF_OPTIONS};
+
+static const ht_option index_search_options[] = {
+    OPTION_K("how many rows to find (default 10)"),
+    OPTION_METRIC("another metric than the index's own"),
+    OPTION_JSON("print one JSON object a query"),
+    {HT_OPT_EXPLAIN, "explain", 0, HT_KIND_FLAG, NULL, "print what the search did, for each 256 queries", 0, 0},
+    END_OF_OPTIONS};
+
 static const ht_option help_options[] = {
     {HT_OPT_MAN, "man", 0, HT_KIND_FLAG, NULL, "print the man page, as roff", 0, 0}, END_OF_OPTIONS};
 
@@ -170,10 +185,33 @@ const ht_command ht_commands[] = {
      "(smaller is nearer). No database is made. The answer is exact.\n\n"
      "With --json a query is {\"query\", \"labels\", \"distances\"}.",
      "hither knn base.npy queries.npy -k 3 --metric l2", knn_options, ht_run_knn},
+    {"index build", "FILE.npy|-", 1, 1, "make a file of an array that is searched at once",
+     "Writes the rows of FILE.npy, and what searching them needs, to the file named by -o. A float32 array in a file "
+     "is read where it lies, so it may be larger than memory; float16, float64 and standard input are copied into "
+     "memory first.",
+     "hither index build base.npy -o base.hi --metric l2\n"
+     "hither index build base.npy -o base.hi --labels numbers.txt",
+     index_build_options, ht_run_index_build},
+    {"index info", "FILE", 1, 1, "say what an index file holds",
+     "Prints facts about the index: kind, dimensions, type, metric, rows, bytes of rows, and bytes of what searching "
+     "adds.",
+     NULL, json_options, ht_run_index_info},
+    {"index search", "FILE QUERIES.npy", 2, 2, "nearest rows of an index file to those of an array",
+     "Prints, for each row of QUERIES.npy, the nearest rows of the index: labels and distances (smaller is nearer). "
+     "The file is mapped, and its bytes are checked as they are read. The answer is exact.\n\n"
+     "With --json a query is {\"query\", \"labels\", \"distances\"}, and with --explain what the search did is "
+     "{\"plan\"}.",
+     "hither index search base.hi queries.npy -k 3\n"
+     "hither index search base.hi queries.npy --metric dot --json",
+     index_search_options, ht_run_index_search},
+    {"index verify", "FILE", 1, 1, "check every byte of an index file",
+     "Reads every byte of the index and checks it against its checksums, and what searching needs against the rows. "
+     "Prints \"ok: ...\" and ends with 0, or says where the first damage is and ends with 3.",
+     NULL, no_options, ht_run_index_verify},
     {"embed", "[FILE|-]", 0, 1, "turn lines of text into vectors",
      "Prints the built-in embedder's vector of each line of FILE or standard input, as one JSON array a line.",
      "echo \"a bird of prey\" | hither embed", no_options, ht_run_embed},
-    {"help", "[COMMAND]", 0, 1, "print help", "Prints help about hither or about COMMAND.", NULL, help_options,
+    {"help", "[COMMAND]", 0, 2, "print help", "Prints help about hither or about COMMAND.", NULL, help_options,
      ht_run_help},
 };
 const size_t ht_commands_count = sizeof ht_commands / sizeof *ht_commands;

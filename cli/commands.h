@@ -16,6 +16,10 @@ int ht_run_export(const ht_args *args);
 int ht_run_get(const ht_args *args);
 int ht_run_help(const ht_args *args);
 int ht_run_import(const ht_args *args);
+int ht_run_index_build(const ht_args *args);
+int ht_run_index_info(const ht_args *args);
+int ht_run_index_search(const ht_args *args);
+int ht_run_index_verify(const ht_args *args);
 int ht_run_info(const ht_args *args);
 int ht_run_knn(const ht_args *args);
 int ht_run_list(const ht_args *args);
@@ -28,6 +32,8 @@ int ht_run_watch(const ht_args *args);
 /* Say what is wrong with the command line, and give the exit status 2. `command` is "" where none was recognised. */
 int ht_usage(const char *command, const ht_buf *message);
 int ht_unknown_command(const char *name);
+/* `hither index ...` where what follows is none of the commands of that group: its help, or what is wrong. */
+int ht_group(const char *name, const char *second);
 int ht_print_help(void (*fill)(ht_buf *out));
 
 typedef struct ht_man_section {

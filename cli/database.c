@@ -20,6 +20,10 @@ hither_metric ht_metric_option(const ht_args *args) {
     return ht_args_has(args, HT_OPT_METRIC) ? (hither_metric)(args->values[HT_OPT_METRIC].choice + 1) : 0;
 }
 
+hither_dtype ht_dtype_option(const ht_args *args) {
+    return ht_args_has(args, HT_OPT_DTYPE) ? (hither_dtype)(args->values[HT_OPT_DTYPE].choice + 1) : 0;
+}
+
 const char *ht_metric_word(hither_metric metric) { return metric_names[metric - 1]; }
 
 hither_status ht_metadata_object(const hither_result *result, size_t i, json_t **out, hither_error *err) {

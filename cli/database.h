@@ -41,8 +41,12 @@ HT_NODISCARD hither_status ht_read_facts(hither_collection *c, ht_facts *out, hi
 /* The JSON object of record i of group 0, the caller's (json_decref). */
 HT_NODISCARD hither_status ht_metadata_object(const hither_result *result, size_t i, json_t **out, hither_error *err);
 
-/* Metrics and formats in the order of their options' words. */
+/* Prints that of record 0: a line a fact, or as it stands with --json. */
+HT_NODISCARD hither_status ht_print_facts(const ht_args *args, const hither_result *result, hither_error *err);
+
+/* Metrics and types in the order of their options' words; 0 where they were not given. */
 hither_metric ht_metric_option(const ht_args *args);
+hither_dtype ht_dtype_option(const ht_args *args);
 const char *ht_metric_word(hither_metric metric);
 
 /* A column of ids under construction, of one kind. */

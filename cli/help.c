@@ -90,10 +90,19 @@ void ht_help_command(ht_buf *out, const ht_command *c) {
     }
 }
 
+void ht_help_group(ht_buf *out, const char *name) {
+    size_t bytes = strlen(name);
+    ht_buf_printf(out, "usage: hither %s COMMAND ...\n\nCommands:\n", name);
+    for (size_t i = 0; i < ht_commands_count; i++)
+        if (!strncmp(ht_commands[i].name, name, bytes) && ht_commands[i].name[bytes] == ' ')
+            ht_buf_printf(out, "  %-14s%s\n", ht_commands[i].name, ht_commands[i].summary);
+    ht_buf_printf(out, "\n\"hither %s COMMAND --help\" says more about one of them.\n", name);
+}
+
 void ht_help_all(ht_buf *out) {
     ht_buf_printf(out, "usage: hither COMMAND ...\n\n%s\n\nCommands:\n", ht_about_line);
     for (size_t i = 0; i < ht_commands_count; i++)
-        ht_buf_printf(out, "  %-10s%s\n", ht_commands[i].name, ht_commands[i].summary);
+        ht_buf_printf(out, "  %-14s%s\n", ht_commands[i].name, ht_commands[i].summary);
     ht_buf_puts(out, "\n\"hither COMMAND --help\" says more about one of them, \"hither --version\" the version.\n\n"
                      "Examples:\n"
                      "  hither import notes.hither notes lines.txt\n"

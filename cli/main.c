@@ -34,9 +34,12 @@ int main(int argc, char **argv) {
     ht_out_begin();
     int code;
     const char *first = argc > 1 ? argv[1] : "";
-    const ht_command *command = ht_command_find(first);
+    int words = 1;
+    const ht_command *command = ht_command_at(argc - 1, argv + 1, &words);
     if (command) {
-        code = run(command, argc - 2, argv + 2);
+        code = run(command, argc - 1 - words, argv + 1 + words);
+    } else if (ht_command_group(first)) {
+        code = ht_group(first, argc > 2 ? argv[2] : "");
     } else if (!strcmp(first, "--help") || !strcmp(first, "-h")) {
         code = ht_print_help(ht_help_all);
     } else if (!strcmp(first, "--version") || !strcmp(first, "-V")) {

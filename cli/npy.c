@@ -256,28 +256,37 @@ hither_status ht_npy_row(ht_npy *npy, float *out, hither_error *err) {
     return HITHER_OK;
 }
 
-hither_status ht_npy_read(ht_reader *r, float **out, size_t *rows, uint32_t *dim, hither_error *err) {
-    ht_npy npy;
-    hither_status status = ht_npy_open(&npy, r, err);
+hither_status ht_npy_read_rows(ht_npy *npy, float **out, hither_error *err) {
+    hither_status status = HITHER_OK;
     /* Grown as rows arrive: a header cannot make it larger than twice what is there. */
     ht_buf all;
     ht_buf_init(&all, SIZE_MAX / 2);
-    while (status == HITHER_OK && npy.next < npy.rows) {
-        void *room = ht_buf_grow(&all, (size_t)npy.dim * sizeof(float));
-        status = room ? ht_npy_row(&npy, room, err) : ht_fail_nomem(err, all.size, "an array");
+    while (status == HITHER_OK && npy->next < npy->rows) {
+        void *room = ht_buf_grow(&all, (size_t)npy->dim * sizeof(float));
+        status = room ? ht_npy_row(npy, room, err) : ht_fail_nomem(err, all.size, "an array");
     }
     void *data = all.data ? all.data : ht_alloc(1);
     if (status == HITHER_OK && !data)
         status = ht_fail_nomem(err, 1, "an array");
-    ht_npy_close(&npy);
     if (status != HITHER_OK) {
         ht_release(data);
         return status;
     }
     *out = data;
-    *rows = (size_t)npy.rows;
-    *dim = npy.dim;
     return HITHER_OK;
+}
+
+hither_status ht_npy_read(ht_reader *r, float **out, size_t *rows, uint32_t *dim, hither_error *err) {
+    ht_npy npy;
+    hither_status status = ht_npy_open(&npy, r, err);
+    if (status == HITHER_OK)
+        status = ht_npy_read_rows(&npy, out, err);
+    if (status == HITHER_OK) {
+        *rows = (size_t)npy.rows;
+        *dim = npy.dim;
+    }
+    ht_npy_close(&npy);
+    return status;
 }
 
 void ht_npy_header(ht_buf *out, uint64_t rows, uint32_t dim) {

@@ -24,6 +24,9 @@ void ht_npy_close(ht_npy *npy);
  * NOT_FINITE and CORRUPT name the row, counted from 0. */
 HT_NODISCARD hither_status ht_npy_row(ht_npy *npy, float *out, hither_error *err);
 
+/* All rows of an array just opened, the caller's to release. */
+HT_NODISCARD hither_status ht_npy_read_rows(ht_npy *npy, float **out, hither_error *err);
+
 /* The whole array, the caller's to release. */
 HT_NODISCARD hither_status ht_npy_read(ht_reader *r, float **out, size_t *rows, uint32_t *dim, hither_error *err);
 
