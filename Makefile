@@ -35,10 +35,11 @@ test:
 	@$(STEP) "C tests, clang" $(MAKE) ctest-clang
 	@HITHER_CRASH_STATES=300 HITHER_FAULT_STEP=40 $(STEP) "C tests, clang, address and undefined-behaviour sanitizers" \
 	    $(MAKE) ctest-asan-ubsan-clang
-	@$(STEP) "C tests of threads, gcc, thread sanitizer" $(MAKE) ctest-tsan CTEST_FLAGS="-R '$(THREADED)'"
+	@$(STEP) "C tests of threads, gcc, thread sanitizer" $(MAKE) ctest-tsan
 	@$(STEP) "checks" sh tools/check.sh
 	@$(STEP) "Python tests" $(MAKE) pytest
 
+ctest-tsan: CTEST_FLAGS = --tests-regex '$(THREADED)'
 # ctest-PRESET: builds and runs the C tests of one preset; build/PRESET is its folder.
 ctest-%:
 	@cmake --preset $* --log-level=WARNING
