@@ -183,13 +183,27 @@ static bool brings_vector(const ht_write *w, size_t i) {
     return w->batch->vectors.rows && (!w->has_vector || (w->has_vector[i / 8] >> (i % 8) & 1));
 }
 
+/* The vector in a slot that this transaction sees. */
+static hither_status standing_vector(const ht_standing *standing, uint64_t slot, const float **out, hither_error *err) {
+    for (size_t i = 0; i < standing->extent_count; i++) {
+        const ht_extent *extent = standing->extents[i];
+        if (slot < extent->first_slot || slot - extent->first_slot >= extent->capacity)
+            continue;
+        if (slot < standing->committed)
+            HT_TRY(ht_extent_check_row(extent, (size_t)(slot - extent->first_slot), err));
+        *out = ht_extent_row(extent, slot);
+        return HITHER_OK;
+    }
+    return ht_fail(err, HITHER_CORRUPT, "no segment holds slot %llu; run `hither verify`", (unsigned long long)slot);
+}
+
 /* What row i of an UPDATE becomes: its own parts over those of the row before it, in the batch or in the store. */
-static hither_status update_row(ht_write *w, const ht_snapshot *now, ht_reader *reader, size_t i, hither_error *err) {
+static hither_status update_row(ht_write *w, const ht_standing *standing, size_t i, hither_error *err) {
     const hither_batch *b = w->batch;
     size_t before = w->previous[i];
     ht_row old = {0};
     if (before == HT_NO_ROW) {
-        HT_TRY(ht_reader_row(reader, w->replaces[i], &old, err));
+        HT_TRY(ht_txn_row(w->collection->db->store, standing->row, w->replaces[i], &old, err));
     } else {
         old.metadata = w->metadata[before];
         old.document = w->documents[before];
@@ -210,30 +224,31 @@ static hither_status update_row(ht_write *w, const ht_snapshot *now, ht_reader *
         w->kept[i] = ht_write_vector(w, before);
         return HITHER_OK;
     }
-    return ht_snapshot_row(now, w->replaces[i], &w->kept[i], err);
+    return standing_vector(standing, w->replaces[i], &w->kept[i], err);
 }
 
-static hither_status resolve_updates(ht_write *w, const ht_snapshot *now, hither_error *err) {
-    ht_reader *reader;
-    uint64_t seq;
-    /* The writer lock is held, so the last commit is what the reader sees. */
-    HT_TRY(ht_reader_begin(w->collection->db->store, w->collection->cid, &reader, &seq, err));
-    hither_status status = HITHER_OK;
-    for (size_t i = 0; i < w->batch->ids.count && status == HITHER_OK; i++)
-        status = update_row(w, now, reader, i, err);
-    ht_reader_end(reader);
-    return status;
+/* Forgets what an earlier transaction, which was rolled back, made of the batch. */
+static void unresolve(ht_write *w) {
+    for (size_t i = 0; i < w->batch->ids.count; i++) {
+        ht_release(w->owned[2 * i]);
+        ht_release(w->owned[2 * i + 1]);
+        w->owned[2 * i] = w->owned[2 * i + 1] = NULL;
+        w->kept[i] = NULL;
+    }
 }
 
-hither_status ht_write_resolve(ht_write *w, const ht_snapshot *now, hither_error *err) {
+hither_status ht_write_resolve(ht_write *w, const ht_standing *standing, hither_error *err) {
     const hither_batch *b = w->batch;
-    HT_TRY(ht_id_kind_check(now->id_kind, &b->ids, err));
+    unresolve(w);
+    HT_TRY(ht_id_kind_check(standing->row->id_kind, &b->ids, err));
     HT_TRY(find_replaced(w, err));
-    if (w->mode == HITHER_UPDATE)
-        return resolve_updates(w, now, err);
     for (size_t i = 0; i < b->ids.count; i++) {
-        w->metadata[i] = ht_strings_at(&b->metadata, i);
-        w->documents[i] = ht_strings_at(&b->documents, i);
+        if (w->mode == HITHER_UPDATE) {
+            HT_TRY(update_row(w, standing, i, err));
+        } else {
+            w->metadata[i] = ht_strings_at(&b->metadata, i);
+            w->documents[i] = ht_strings_at(&b->documents, i);
+        }
     }
     return HITHER_OK;
 }

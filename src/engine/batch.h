@@ -29,12 +29,20 @@ typedef struct ht_write {
     const float **kept; /* UPDATE: the old vector where the batch brings none, else NULL */
 } ht_write;
 
+/* A collection as the writer's transaction has left it so far. */
+typedef struct ht_standing {
+    const ht_collection_row *row;
+    ht_extent *const *extents; /* of all slots below row->next_slot */
+    size_t extent_count;
+    uint64_t committed; /* slots from here on were written by this transaction */
+} ht_standing;
+
 /* Checks dimension, JSON and repeated ids; any thread, no lock. The batch is borrowed until ht_write_clear. */
 HT_NODISCARD hither_status ht_write_prepare(ht_write *write, ht_collection *c, hither_mode mode,
                                             const hither_batch *batch, const uint8_t *has_vector, hither_error *err);
-/* Inside the writer's transaction, on the snapshot in force: finds the rows to replace (EXISTS, NOT_FOUND) and, for
- * UPDATE, reads what stays of them. */
-HT_NODISCARD hither_status ht_write_resolve(ht_write *write, const ht_snapshot *now, hither_error *err);
+/* Inside the writer's transaction: finds the rows to replace (EXISTS, NOT_FOUND) and, for UPDATE, reads what stays of
+ * them. May be called again, in a later transaction. */
+HT_NODISCARD hither_status ht_write_resolve(ht_write *write, const ht_standing *standing, hither_error *err);
 /* The vector that the i-th row of the batch will have. */
 const float *ht_write_vector(const ht_write *write, size_t i);
 void ht_write_clear(ht_write *write);

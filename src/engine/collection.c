@@ -347,15 +347,11 @@ hither_status ht_collection_enter(ht_collection *c, hither_error *err) {
     return still_there(c, err);
 }
 
-hither_status ht_collection_enter_write(ht_collection *c, hither_error *err) {
+hither_status ht_collection_check_write(ht_collection *c, hither_error *err) {
     HT_TRY(ht_fork_check(c->db->generation, err));
     if (c->db->readonly)
         return ht_fail(err, HITHER_READONLY, "this handle was opened read-only");
-    pthread_mutex_lock(&c->db->writer);
-    hither_status status = still_there(c, err);
-    if (status != HITHER_OK)
-        pthread_mutex_unlock(&c->db->writer);
-    return status;
+    return still_there(c, err);
 }
 
 /* ---- what a collection says of itself */

@@ -40,6 +40,7 @@ hither_status ht_db_open_io(const ht_io *io, const char *path, uint32_t flags, u
     db->readonly = ht_store_readonly(db->store);
     (void)pthread_mutex_init(&db->writer, NULL);
     (void)pthread_mutex_init(&db->table, NULL);
+    ht_queue_init(&db->queue);
     *out = db;
     return HITHER_OK;
 }
@@ -72,6 +73,7 @@ void ht_db_close(ht_db *db) {
     if (ours) {
         ht_store_close(db->store);
         ht_io_ram_free(db->memory);
+        ht_queue_destroy(&db->queue);
         (void)pthread_mutex_destroy(&db->table);
         (void)pthread_mutex_destroy(&db->writer);
     }

@@ -1,8 +1,8 @@
 /*
- * engine.h: the one place where rows and indexes meet. A database of collections: the write path (commit.c), the
+ * engine.h: the one place where rows and indexes meet. A database of collections: the write path (group.c), the
  * snapshots readers hold (snapshot.c), search, get, scan. It knows vectors, not texts or models: api/ embeds first.
  *
- * Lock order, everywhere: database writer lock -> collection table lock -> nothing. Readers take neither: a search
+ * Lock order, everywhere: database writer lock -> collection table lock or queue lock. Readers take none: a search
  * pins a snapshot through a hazard pointer in a scratch from a lock-free pool, runs no SQL until it fetches payloads,
  * and never waits for a writer. (A read-only handle has no writer; its readers take the writer lock to advance to what
  * another process has committed.)

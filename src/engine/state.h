@@ -18,6 +18,7 @@
 #include "base/values.h"
 #include "engine/engine.h"
 #include "engine/fork.h"
+#include "engine/group.h"
 #include "engine/snapshot.h"
 #include "store/store.h"
 
@@ -29,6 +30,7 @@ struct ht_db {
     bool readonly;
     ht_scratch_pool scratches;
     pthread_mutex_t writer;
+    ht_queue queue; /* of batches for the holder of the writer lock to commit */
     ht_graveyard graveyard;
     pthread_mutex_t table;
     ht_collection *collections; /* each counted once here, so that what is known of one outlives its handles */
@@ -53,8 +55,8 @@ ht_db *ht_db_acquire(ht_db *db);
 
 /* For every entry point: FORKED, NOT_FOUND if the collection was dropped; a read-only handle catches up. */
 HT_NODISCARD hither_status ht_collection_enter(ht_collection *c, hither_error *err);
-/* For every entry point that writes: FORKED, READONLY; takes the writer lock (NOT_FOUND if it was dropped). */
-HT_NODISCARD hither_status ht_collection_enter_write(ht_collection *c, hither_error *err);
+/* For every entry point that writes: FORKED, READONLY, NOT_FOUND if the collection was dropped. */
+HT_NODISCARD hither_status ht_collection_check_write(ht_collection *c, hither_error *err);
 /* Takes a collection that was dropped out of the table. The writer lock is held. */
 void ht_collection_forget(ht_db *db, int64_t cid);
 void ht_collection_unref(ht_collection *c);

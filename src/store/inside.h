@@ -84,6 +84,9 @@ struct ht_store {
     size_t lent;
 };
 
+/* ---- reader.c: the row that ht_reader_row gave is no longer needed */
+void ht_reader_let_go(ht_reader *reader);
+
 /* ---- schema.c: the SQL, all of it */
 
 extern const char *const ht_schema_sql; /* makes an empty catalog of format 1 */

@@ -85,7 +85,7 @@ hither_status ht_reader_begin(ht_store *store, int64_t cid, ht_reader **out, uin
     return HITHER_OK;
 }
 
-static void let_go(ht_reader *reader) {
+void ht_reader_let_go(ht_reader *reader) {
     if (reader->held)
         sqlite3_reset(reader->held);
     reader->held = NULL;
@@ -95,7 +95,7 @@ void ht_reader_end(ht_reader *reader) {
     if (!reader)
         return;
     ht_conn *conn = reader->conn;
-    let_go(reader);
+    ht_reader_let_go(reader);
     if (!sqlite3_get_autocommit(conn->db) && ht_conn_do(conn, SQL_ROLLBACK, NULL) != HITHER_OK)
         drop(conn); /* a connection that cannot even end what it only read is of no use to the next */
     else
@@ -122,7 +122,7 @@ hither_status ht_reader_find(ht_reader *reader, const hither_ids *ids, size_t i,
     ht_conn *conn = reader->conn;
     sqlite3_stmt *stmt;
     uint64_t found = UINT64_MAX;
-    let_go(reader);
+    ht_reader_let_go(reader);
     HT_TRY(ht_conn_prepare(conn, SQL_ROW_FIND, reader->row.cid, &stmt, err));
     ht_bind_id(stmt, 1, ids, i);
     HT_TRY(one_slot(conn, stmt, &found, err));
@@ -141,7 +141,7 @@ hither_status ht_reader_find(ht_reader *reader, const hither_ids *ids, size_t i,
 hither_status ht_reader_row(ht_reader *reader, uint64_t slot, ht_row *out, hither_error *err) {
     ht_conn *conn = reader->conn;
     sqlite3_stmt *stmt;
-    let_go(reader);
+    ht_reader_let_go(reader);
     HT_TRY(ht_conn_prepare(conn, SQL_ROW_GET, reader->row.cid, &stmt, err));
     sqlite3_bind_int64(stmt, 1, slot > INT64_MAX ? -1 : (int64_t)slot);
     reader->held = stmt;
@@ -170,12 +170,19 @@ hither_status ht_reader_row(ht_reader *reader, uint64_t slot, ht_row *out, hithe
     return HITHER_OK;
 }
 
+hither_status ht_txn_row(ht_store *store, const ht_collection_row *collection, uint64_t slot, ht_row *out,
+                         hither_error *err) {
+    ht_reader *reader = &store->writer->reader;
+    reader->row = *collection;
+    return ht_reader_row(reader, slot, out, err);
+}
+
 hither_status ht_reader_dead(ht_reader *reader, uint64_t after,
                              hither_status (*each)(void *arg, uint64_t slot, uint64_t dead_seq), void *arg,
                              hither_error *err) {
     ht_conn *conn = reader->conn;
     sqlite3_stmt *stmt;
-    let_go(reader);
+    ht_reader_let_go(reader);
     HT_TRY(ht_conn_prepare(conn, SQL_ROW_DEAD, reader->row.cid, &stmt, err));
     sqlite3_bind_int64(stmt, 1, (int64_t)after);
     hither_status status = HITHER_OK;

@@ -121,7 +121,8 @@ HT_NODISCARD hither_status ht_segment_check(const ht_segment *segment, uint64_t 
 
 /* ---- the writer's transaction */
 
-/* BEGIN IMMEDIATE. POISONED, READONLY. */
+/* BEGIN IMMEDIATE. A transaction works on one collection after another: it does not come back to one. POISONED,
+ * READONLY. */
 HT_NODISCARD hither_status ht_txn_begin(ht_store *store, hither_error *err);
 /* The live row with the i-th id: slot, or UINT64_MAX in *slot. It is below next_slot, or was inserted before in this
  * transaction; anything else is CORRUPT. */
@@ -165,6 +166,10 @@ typedef struct ht_row {
 /* One row by slot, dead or alive. NOT_FOUND if compaction took it. CORRUPT if its id is not of the collection's kind.
  */
 HT_NODISCARD hither_status ht_reader_row(ht_reader *reader, uint64_t slot, ht_row *out, hither_error *err);
+/* The same within the writer's transaction, which sees its own rows; good until its next call. `collection` as the
+ * transaction has it. */
+HT_NODISCARD hither_status ht_txn_row(ht_store *store, const ht_collection_row *collection, uint64_t slot, ht_row *out,
+                                      hither_error *err);
 /* Calls each(arg, slot, dead_seq) for every dead row with dead_seq > after, in no order. Slots are below next_slot. */
 HT_NODISCARD hither_status ht_reader_dead(ht_reader *reader, uint64_t after,
                                           hither_status (*each)(void *arg, uint64_t slot, uint64_t dead_seq), void *arg,

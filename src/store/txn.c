@@ -114,6 +114,7 @@ hither_status ht_txn_collection(ht_store *store, const ht_collection_row *row, h
 
 hither_status ht_txn_commit(ht_store *store, hither_error *err) {
     ht_conn *conn = store->writer;
+    ht_reader_let_go(&conn->reader);
     hither_status status = ht_conn_do(conn, SQL_COMMIT, err);
     if (status == HITHER_OK)
         return HITHER_OK;
@@ -126,7 +127,10 @@ hither_status ht_txn_commit(ht_store *store, hither_error *err) {
 }
 
 void ht_txn_rollback(ht_store *store) {
-    if (!store->writer || sqlite3_get_autocommit(store->writer->db))
+    if (!store->writer)
+        return;
+    ht_reader_let_go(&store->writer->reader);
+    if (sqlite3_get_autocommit(store->writer->db))
         return;
     /* SQLite forgets the transaction in memory whatever happens; what it wrote of it was never committed. */
     if (ht_conn_do(store->writer, SQL_ROLLBACK, NULL) != HITHER_OK)
