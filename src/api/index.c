@@ -125,16 +125,13 @@ static hither_status read_search(const hither_index_search_options *options, uin
     return HITHER_OK;
 }
 
-static hither_status search(hither_index *index, const hither_matrix *queries, uint32_t k,
-                            const hither_index_search_options *options, int64_t *labels, float *distances,
-                            ht_exact_stats *stats, hither_error *err) {
-    ht_flat_search what;
+static hither_status search(hither_index *index, const hither_matrix *queries, const ht_flat_search *what,
+                            int64_t *labels, float *distances, ht_exact_stats *stats, hither_error *err) {
     ht_floats floats;
-    HT_TRY(read_search(options, k, queries->rows, &what, err));
     ht_fp_state fp = ht_fp_enter();
     hither_status status = ht_floats_read(queries, "queries", &floats, err);
     if (status == HITHER_OK) {
-        status = ht_flat_knn(in(index), &floats.view, &what, labels, distances, stats, err);
+        status = ht_flat_knn(in(index), &floats.view, what, labels, distances, stats, err);
         ht_floats_clear(&floats);
     }
     ht_fp_leave(fp);
@@ -147,7 +144,9 @@ hither_status hither_index_search(hither_index *index, const hither_matrix *quer
     HT_TRY(check_call(index, queries, err));
     if (queries->rows)
         HT_TRY(check_call(index, labels && distances ? index : NULL, err));
-    return search(index, queries, k, options, labels, distances, NULL, err);
+    ht_flat_search what;
+    HT_TRY(read_search(options, k, queries->rows, &what, err));
+    return search(index, queries, &what, labels, distances, NULL, err);
 }
 
 static void add_hits(hither_result *r, size_t queries, uint32_t k, const int64_t *labels, const float *distances) {
@@ -177,6 +176,8 @@ hither_status hither_index_explain(hither_index *index, const hither_matrix *que
     HT_TRY(check_call(index, queries && out ? out : NULL, err));
     *out = NULL;
     size_t count, bytes;
+    ht_flat_search what;
+    HT_TRY(read_search(options, k, queries->rows, &what, err));
     if (!ht_mul_size(queries->rows, k, &count) || !ht_mul_size(count, sizeof(int64_t), &bytes))
         return ht_fail_nomem(err, SIZE_MAX, "hits");
     int64_t *labels = ht_alloc(bytes);
@@ -185,7 +186,7 @@ hither_status hither_index_explain(hither_index *index, const hither_matrix *que
     ht_exact_stats stats = {0};
     hither_status status = labels && distances ? HITHER_OK : ht_fail_nomem(err, bytes, "hits");
     if (status == HITHER_OK)
-        status = search(index, queries, k, options, labels, distances, &stats, err);
+        status = search(index, queries, &what, labels, distances, &stats, err);
     if (status == HITHER_OK)
         status = ht_result_new(HITHER_INCLUDE_NOTHING, 0, true, &result, err);
     if (status == HITHER_OK) {
