@@ -238,7 +238,7 @@ static void a_wrong_bound_is_noticed(void **state) {
         for (size_t i = 0; i < 200 && !noticed; i++) {
             example e = {.dim = 48, .rows = 500, .queries = 1, .k = 5};
             make(&e, (size_t)types[t] - 1 + 6 * TWINS, true);
-            e.metric = HITHER_L1;
+            e.metric = t == 0 ? HITHER_L1 : HITHER_L2;
             ht_bound_test_scale = 0;
             noticed = !agrees(&e, 1, false);
             ht_bound_test_scale = 1;
