@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/pool.h"
+#include "base/values.h"
 #include "index/codes.h"
 #include "index/flat_inside.h"
 
@@ -17,8 +18,8 @@
 #define SLICE_ROWS      ((size_t)1024) /* of norms and codes made by one thread at a time; a multiple of HT_CODE_ROWS */
 #define LEAST_CODED_DIM 32u            /* below, a row's 12 bytes beside its codes outweigh what they save */
 
-size_t ht_flat_stride(uint32_t dim) {
-    size_t bytes = (size_t)dim * sizeof(float);
+size_t ht_flat_stride(hither_dtype dtype, uint32_t dim) {
+    size_t bytes = ht_row_bytes(dtype, dim, false);
     size_t padded = (bytes + 63) / 64 * 64;
     return padded - bytes <= bytes / 16 ? padded : (bytes + 15) / 16 * 16;
 }
@@ -26,8 +27,11 @@ size_t ht_flat_stride(uint32_t dim) {
 /* ---- making and freeing */
 
 hither_status ht_flat_make(const ht_flat_spec *spec, ht_flat **out, hither_error *err) {
-    if (spec->dtype != HITHER_F32)
-        return ht_fail(err, HITHER_UNSUPPORTED, "an index of dtype %d; only f32 today", (int)spec->dtype);
+    if (spec->dtype < HITHER_F32 || spec->dtype > HITHER_B1)
+        return ht_fail(err, HITHER_INVALID, "dtype %d is none of hither_dtype", (int)spec->dtype);
+    if ((spec->dtype == HITHER_B1) != (spec->metric == HITHER_HAMMING))
+        return ht_fail(err, HITHER_UNSUPPORTED, "%s has no meaning for %s rows; hamming is for b1, and only it",
+                       ht_metric_name(spec->metric), ht_dtype_name(spec->dtype));
     if (spec->dim == 0 || spec->dim > HITHER_MAX_DIM)
         return ht_fail(err, HITHER_DIMENSION, "an index of %u dimensions; 1 to %u are possible", spec->dim,
                        HITHER_MAX_DIM);
@@ -40,7 +44,7 @@ hither_status ht_flat_make(const ht_flat_spec *spec, ht_flat **out, hither_error
     }
     atomic_init(&flat->references, 1);
     flat->spec = *spec;
-    flat->stride = ht_flat_stride(spec->dim);
+    flat->stride = ht_flat_stride(spec->dtype, spec->dim);
     ht_labels_init(&flat->labels);
     *out = flat;
     return HITHER_OK;
@@ -86,19 +90,21 @@ static hither_status reserve_arrays(ht_flat *flat, hither_error *err) {
     return HITHER_OK;
 }
 
-bool ht_flat_coded(const ht_flat *flat) { return flat->spec.dim >= LEAST_CODED_DIM; }
+bool ht_flat_coded(const ht_flat *flat) { return flat->spec.dim >= LEAST_CODED_DIM && flat->spec.dtype == HITHER_F32; }
 
 static hither_status allocate_block(const ht_flat *flat, bool rows, size_t capacity, flat_block *out,
                                     hither_error *err) {
     size_t bytes, codes = ht_flat_coded(flat) ? ht_codes_bytes(capacity, flat->spec.dim) : 0;
     if (!ht_mul_size(capacity, flat->stride, &bytes))
         return ht_fail_nomem(err, SIZE_MAX, "rows");
-    flat_block block = {.norms = ht_alloc(capacity * sizeof(float)), .capacity = capacity};
+    flat_block block = {.capacity = capacity};
+    if (ht_flat_normed(flat))
+        block.norms = ht_alloc(capacity * sizeof(float));
     if (rows)
         block.rows = ht_alloc_aligned(bytes);
     if (codes)
         block.codes = ht_alloc_aligned(codes);
-    if (!block.norms || (rows && !block.rows) || (codes && !block.codes)) {
+    if ((ht_flat_normed(flat) && !block.norms) || (rows && !block.rows) || (codes && !block.codes)) {
         ht_release(block.codes);
         ht_release(block.rows);
         ht_release(block.norms);
@@ -119,11 +125,12 @@ static void finish_slice(void *ctx, size_t item) {
     const finishing *f = ctx;
     const ht_part *part = &f->flat->parts[f->part];
     const flat_block *block = &f->flat->blocks[f->part];
-    size_t dim = f->flat->spec.dim, begin = f->from + item * SLICE_ROWS, end = ht_min_size(begin + SLICE_ROWS, f->to);
+    ht_layout layout = ht_flat_layout(f->flat);
+    size_t begin = f->from + item * SLICE_ROWS, end = ht_min_size(begin + SLICE_ROWS, f->to);
     ht_fp_state fp = ht_fp_enter();
-    ht_exact_norms(ht_flat_row(f->flat, f->part, begin), part->stride, end - begin, dim, block->norms + begin);
+    ht_stored_norms(&layout, ht_flat_row(f->flat, f->part, begin), part->stride, end - begin, block->norms + begin);
     if (block->codes)
-        ht_codes_make(part->rows, part->stride, dim, begin, end / HT_CODE_ROWS * HT_CODE_ROWS, block->codes);
+        ht_codes_make(part->rows, part->stride, layout.dim, begin, end / HT_CODE_ROWS * HT_CODE_ROWS, block->codes);
     ht_fp_leave(fp);
 }
 
@@ -132,7 +139,7 @@ static void finish_rows(ht_flat *flat, size_t p) {
     ht_part *part = &flat->parts[p];
     flat_block *block = &flat->blocks[p];
     finishing f = {flat, p, block->finished / HT_CODE_ROWS * HT_CODE_ROWS, part->count};
-    if (f.to > f.from)
+    if (f.to > f.from && block->norms)
         ht_parallel(0, (f.to - f.from - 1) / SLICE_ROWS + 1, finish_slice, &f);
     block->finished = part->count;
     if (block->codes)
@@ -140,12 +147,13 @@ static void finish_rows(ht_flat *flat, size_t p) {
 }
 
 hither_status ht_flat_part(ht_flat *flat, const ht_part *given, size_t capacity, hither_error *err) {
+    bool mapped = given && !flat->borrowed;
     HT_TRY(reserve_arrays(flat, err));
     ht_part part = {.stride = flat->stride};
     flat_block block = {0};
     if (given)
         part = *given;
-    if (!part.norms)
+    if (!mapped)
         HT_TRY(allocate_block(flat, !given, given ? given->count : capacity, &block, err));
     part.first_slot = 0;
     if (flat->part_count > 0) { /* behind the rows the last part has, or will have once it is full */
@@ -156,13 +164,13 @@ hither_status ht_flat_part(ht_flat *flat, const ht_part *given, size_t capacity,
     HT_ASSERT(part.first_slot % 64 == 0);
     if (!given)
         part.rows = block.rows;
-    if (!part.norms) {
+    if (!mapped) {
         part.norms = block.norms;
         part.codes = block.codes;
     }
     flat->parts[flat->part_count] = part;
     flat->blocks[flat->part_count++] = block;
-    if (block.norms)
+    if (!mapped)
         finish_rows(flat, flat->part_count - 1);
     return HITHER_OK;
 }
@@ -206,25 +214,76 @@ static hither_status reserve(ht_flat *flat, size_t count, hither_error *err) {
     return ht_flat_part(flat, NULL, wanted / 64 * 64, err);
 }
 
-/* The room is there. */
-static void copy_rows(ht_flat *flat, const hither_matrix *rows) {
-    size_t bytes = (size_t)flat->spec.dim * sizeof(float), done = 0;
-    for (size_t p = 0; p < flat->part_count && done < rows->rows; p++) {
-        ht_part *part = &flat->parts[p];
+/* ---- rows in */
+
+/* Rows to be converted, and the room for them, which is nobody's until all of them are there. */
+typedef struct incoming {
+    const hither_matrix *rows;
+    const ht_flat *flat;
+    _Atomic size_t worst; /* the first row that cannot be stored */
+} incoming;
+
+static char *room_for(const ht_flat *flat, size_t row) {
+    for (size_t p = 0; p < flat->part_count; p++) {
+        const flat_block *block = &flat->blocks[p];
+        size_t room = block->rows ? block->capacity - flat->parts[p].count : 0;
+        if (row < room)
+            return block->rows + (flat->parts[p].count + row) * flat->stride;
+        row -= room;
+    }
+    HT_ASSERT(false);
+    return NULL;
+}
+
+static size_t convert_one(const incoming *in, size_t i, void *to) {
+    return ht_convert_row(in->rows->dtype, (const char *)in->rows->data + i * in->rows->stride, in->flat->spec.dtype,
+                          in->rows->dim, to);
+}
+
+static void convert_slice(void *ctx, size_t item) {
+    incoming *in = ctx;
+    const hither_matrix *m = in->rows;
+    size_t end = ht_min_size((item + 1) * SLICE_ROWS, m->rows), stride = in->flat->stride;
+    size_t bytes = ht_row_bytes(in->flat->spec.dtype, m->dim, false);
+    ht_fp_state fp = ht_fp_enter();
+    for (size_t i = item * SLICE_ROWS; i < end; i++) {
+        char *to = room_for(in->flat, i);
+        memset(to + bytes, 0, stride - bytes);
+        if (convert_one(in, i, to) == m->dim)
+            continue;
+        size_t worst = atomic_load_explicit(&in->worst, memory_order_relaxed);
+        while (i < worst && !atomic_compare_exchange_weak_explicit(&in->worst, &worst, i, memory_order_relaxed,
+                                                                   memory_order_relaxed))
+            ;
+        break;
+    }
+    ht_fp_leave(fp);
+}
+
+static hither_status convert_rows(ht_flat *flat, const hither_matrix *rows, hither_error *err) {
+    incoming in = {.rows = rows, .flat = flat};
+    atomic_init(&in.worst, SIZE_MAX);
+    if (rows->rows > 0)
+        ht_parallel(0, (rows->rows - 1) / SLICE_ROWS + 1, convert_slice, &in);
+    size_t row = atomic_load(&in.worst);
+    if (row == SIZE_MAX)
+        return HITHER_OK;
+    return ht_fail(err, HITHER_NOT_FINITE, "rows: row %zu, column %zu is not finite, or too large for %s", row,
+                   convert_one(&in, row, room_for(flat, row)), ht_dtype_name(flat->spec.dtype));
+}
+
+/* The next `count` rows are there: they become the parts' own. */
+static void take_rows(ht_flat *flat, size_t count) {
+    for (size_t p = 0; p < flat->part_count && count > 0; p++) {
         flat_block *block = &flat->blocks[p];
         if (!block->rows)
             continue;
-        size_t n = ht_min_size(block->capacity - part->count, rows->rows - done);
-        char *to = block->rows + part->count * flat->stride;
-        for (size_t i = 0; i < n; i++, to += flat->stride) {
-            memcpy(to, (const char *)rows->data + (done + i) * rows->stride, bytes);
-            memset(to + bytes, 0, flat->stride - bytes);
-        }
-        part->count += n;
+        size_t n = ht_min_size(block->capacity - flat->parts[p].count, count);
+        flat->parts[p].count += n;
         finish_rows(flat, p);
-        done += n;
+        count -= n;
     }
-    HT_ASSERT(done == rows->rows);
+    HT_ASSERT(count == 0);
 }
 
 hither_status ht_flat_wrap(const hither_matrix *rows, hither_metric metric, ht_flat **out, hither_error *err) {
@@ -232,7 +291,7 @@ hither_status ht_flat_wrap(const hither_matrix *rows, hither_metric metric, ht_f
     ht_flat *flat;
     HT_TRY(ht_flat_make(&spec, &flat, err));
     flat->borrowed = true;
-    ht_part part = {.rows = rows->data, .stride = rows->stride, .count = rows->rows};
+    ht_part part = {.rows = rows->data, .stride = rows->stride, .count = rows->rows, .bare = rows->dtype == HITHER_I8};
     hither_status status = ht_flat_part(flat, &part, 0, err);
     if (status == HITHER_OK)
         status = ht_labels_add(&flat->labels, NULL, rows->rows, err);
@@ -249,13 +308,18 @@ hither_status ht_flat_add(ht_flat *flat, const hither_matrix *rows, const int64_
         return ht_fail(err, HITHER_READONLY, "this index only borrows its rows; make one that copies to add to it");
     if (rows->dim != flat->spec.dim)
         return ht_fail(err, HITHER_DIMENSION, "rows have %zu dimensions, the index has %u", rows->dim, flat->spec.dim);
+    if (!ht_converts(rows->dtype, flat->spec.dtype))
+        return ht_fail(err, HITHER_UNSUPPORTED, "%s rows for an index of %s; it takes f32, f64 and its own",
+                       ht_dtype_name(rows->dtype), ht_dtype_name(flat->spec.dtype));
     pthread_rwlock_wrlock(&flat->lock);
     int64_t next = flat->labels.next;
     hither_status status = reserve(flat, rows->rows, err);
     if (status == HITHER_OK)
+        status = convert_rows(flat, rows, err);
+    if (status == HITHER_OK)
         status = ht_labels_add(&flat->labels, labels, rows->rows, err);
     if (status == HITHER_OK) {
-        copy_rows(flat, rows);
+        take_rows(flat, rows->rows);
         if (first)
             *first = next;
     }
@@ -284,7 +348,7 @@ hither_status ht_flat_touch(void *ctx, size_t part, size_t begin, size_t end, hi
     ht_flat *flat = ctx;
     if (part != 0 || !flat->file)
         return HITHER_OK;
-    size_t last = (end - 1) * flat->stride + flat->spec.dim * sizeof(float);
+    size_t last = (end - 1) * flat->stride + ht_row_bytes(flat->spec.dtype, flat->spec.dim, false);
     return ht_container_touch(flat->file, "rows", begin * flat->stride, last, err);
 }
 
@@ -362,7 +426,7 @@ void ht_flat_describe(ht_flat *flat, ht_flat_info *out) {
                           .borrowed = flat->borrowed};
     for (size_t i = 0; i < flat->part_count; i++) {
         out->bytes_rows += flat->parts[i].count * flat->parts[i].stride;
-        out->bytes_extra += flat->parts[i].count * sizeof(float);
+        out->bytes_extra += flat->parts[i].norms ? flat->parts[i].count * sizeof(float) : 0;
         out->bytes_extra += ht_codes_bytes(flat->parts[i].coded_rows, flat->spec.dim);
     }
     if (flat->labels.of_slot)

@@ -14,7 +14,7 @@
 typedef struct ht_flat ht_flat;
 
 typedef struct ht_flat_spec {
-    hither_dtype dtype;   /* f32 today */
+    hither_dtype dtype;
     hither_metric metric; /* of searches that do not name one */
     uint32_t dim;
 } ht_flat_spec;
@@ -29,15 +29,15 @@ typedef struct ht_flat_info {
 } ht_flat_info;
 
 HT_NODISCARD hither_status ht_flat_new(const ht_flat_spec *spec, ht_flat **out, hither_error *err);
-/* Borrows the rows for the life of the index; they must not change. f32, finite, checked here once. Rows cannot be
- * added. */
+/* Borrows the rows for the life of the index; they must not change. Of any dtype, finite. Rows cannot be added. */
 HT_NODISCARD hither_status ht_flat_wrap(const hither_matrix *rows, hither_metric metric, ht_flat **out,
                                         hither_error *err);
 ht_flat *ht_flat_acquire(ht_flat *flat);
 void ht_flat_release(ht_flat *flat);
 
-/* rows: f32, finite, of the index's dimension. labels NULL: the next ones; *first (may be NULL) is the first label
- * given then. EXISTS, INVALID, READONLY (borrowed rows), NOMEM; all rows go in, or none. */
+/* rows: of the index's dimension and of a dtype that converts to its own (kernels/convert.h). labels NULL: the next
+ * ones; *first (may be NULL) is the first label given then. NOT_FINITE (also what is too large for the index's dtype),
+ * EXISTS, INVALID, READONLY (borrowed rows), UNSUPPORTED (dtype), NOMEM; all rows go in, or none. */
 HT_NODISCARD hither_status ht_flat_add(ht_flat *flat, const hither_matrix *rows, const int64_t *labels, int64_t *first,
                                        hither_error *err);
 /* Labels not there are passed over; *removed (may be NULL) counts the others. */
@@ -52,7 +52,7 @@ typedef struct ht_flat_search {
     uint64_t allow_bits;
 } ht_flat_search;
 
-/* labels and distances: queries->rows x k, padded with -1 and +inf. The queries are finite f32. */
+/* labels and distances: queries->rows x k, padded with -1 and +inf. The queries are as in exact.h. */
 HT_NODISCARD hither_status ht_flat_knn(ht_flat *flat, const hither_matrix *queries, const ht_flat_search *search,
                                        int64_t *labels, float *distances, ht_exact_stats *stats, hither_error *err);
 

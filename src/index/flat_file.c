@@ -1,10 +1,10 @@
 /*
  * flat_file.c: an index saved to one container file, and opened from it by mmap.
  *
- * Sections: "head" (below), "rows" (the living, in slot order, `stride` bytes each, padding zero), "norms" (f32 a row),
- * "codes" (codes.h, of every full block of 16 rows; only of 32 dimensions and more), and "labels" (int64 a row) unless
- * every label is its row's number. A removed row is not in the file, so saving gives
- * its space back.
+ * Sections: "head" (below), "rows" (the living, in slot order, `stride` bytes each as kernels/reference.h says, padding
+ * zero), "norms" (f32 a row; not of b1), "codes" (f32 rows; codes.h, of every full block of 64 rows; only of 32
+ * dimensions and more), and "labels" (int64 a row) unless every label is its row's number. A removed row is not in the
+ * file, so saving gives its space back.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -40,8 +40,16 @@ static hither_status put_living(ht_container_writer *w, ht_flat *flat, put_fn *p
 
 static hither_status put_row(ht_container_writer *w, const ht_flat *flat, size_t part, size_t i, hither_error *err) {
     static const char zeros[64];
-    size_t bytes = (size_t)flat->spec.dim * sizeof(float);
-    HT_TRY(ht_container_put(w, ht_flat_row(flat, part, i), bytes, err));
+    const float one = 1;
+    const ht_layout layout = ht_flat_layout(flat);
+    size_t bytes = ht_row_bytes(layout.dtype, layout.dim, false);
+    if (!layout.bare) {
+        HT_TRY(ht_container_put(w, ht_flat_row(flat, part, i), bytes, err));
+    } else {
+        HT_TRY(ht_container_put(w, ht_flat_row(flat, part, i), layout.dim, err));
+        HT_TRY(ht_container_put(w, zeros, ht_scale_at(layout.dim) - layout.dim, err));
+        HT_TRY(ht_container_put(w, &one, sizeof one, err));
+    }
     return ht_container_put(w, zeros, flat->stride - bytes, err);
 }
 
@@ -60,7 +68,8 @@ static hither_status gather_codes(ht_container_writer *w, const ht_flat *flat, g
         for (size_t i = 0; i < flat->parts[p].count; i++) {
             if (!ht_labels_alive(&flat->labels, flat->parts[p].first_slot + i))
                 continue;
-            memcpy(g->rows + g->count++ * flat->stride, ht_flat_row(flat, p, i), flat->spec.dim * sizeof(float));
+            memcpy(g->rows + g->count++ * flat->stride, ht_flat_row(flat, p, i),
+                   ht_row_bytes(flat->spec.dtype, flat->spec.dim, false));
             if (g->count < HT_CODE_ROWS)
                 continue;
             ht_codes_make(g->rows, flat->stride, flat->spec.dim, 0, HT_CODE_ROWS, g->codes);
@@ -107,8 +116,10 @@ static hither_status write_sections(ht_container_writer *w, ht_flat *flat, hithe
     HT_TRY(ht_container_put(w, &h, sizeof h, err));
     HT_TRY(ht_container_begin(w, "rows", err));
     HT_TRY(put_living(w, flat, put_row, err));
-    HT_TRY(ht_container_begin(w, "norms", err));
-    HT_TRY(put_living(w, flat, put_norm, err));
+    if (ht_flat_normed(flat)) {
+        HT_TRY(ht_container_begin(w, "norms", err));
+        HT_TRY(put_living(w, flat, put_norm, err));
+    }
     if (ht_flat_coded(flat)) {
         HT_TRY(ht_container_begin(w, "codes", err));
         HT_TRY(put_codes(w, flat, err));
@@ -142,7 +153,9 @@ static hither_status read_head(ht_container *file, const char *path, head *out, 
     HT_TRY(ht_container_touch(file, "head", 0, bytes, err));
     memcpy(out, data, sizeof *out);
     if (out->metric < HITHER_COSINE || out->metric > HITHER_HAMMING || out->dim == 0 || out->dim > HITHER_MAX_DIM ||
-        out->stride != ht_flat_stride(out->dim) || out->next < 0)
+        out->dtype < HITHER_F32 || out->dtype > HITHER_B1 ||
+        (out->dtype == HITHER_B1) != (out->metric == HITHER_HAMMING) ||
+        out->stride != ht_flat_stride((hither_dtype)out->dtype, out->dim) || out->next < 0)
         return ht_fail(err, HITHER_CORRUPT, "%s: the section 'head' contradicts itself", path);
     return HITHER_OK;
 }
@@ -184,12 +197,14 @@ static hither_status take_labels(ht_flat *flat, const char *path, const head *h,
 }
 
 static hither_status open_rows(ht_flat *flat, const char *path, const head *h, hither_error *err) {
-    const void *rows, *norms, *labels, *codes = NULL;
+    const void *rows, *norms = NULL, *labels, *codes = NULL;
     size_t blocks = ht_flat_coded(flat) ? (size_t)h->rows / HT_CODE_ROWS : 0;
     HT_TRY(find_section(flat->file, path, "rows", h->rows, h->stride, false, &rows, err));
-    HT_TRY(find_section(flat->file, path, "norms", h->rows, sizeof(float), false, &norms, err));
     HT_TRY(find_section(flat->file, path, "labels", h->rows, sizeof(int64_t), true, &labels, err));
-    HT_TRY(check_norms(flat->file, path, norms, (size_t)h->rows, err));
+    if (ht_flat_normed(flat)) {
+        HT_TRY(find_section(flat->file, path, "norms", h->rows, sizeof(float), false, &norms, err));
+        HT_TRY(check_norms(flat->file, path, norms, (size_t)h->rows, err));
+    }
     if (ht_flat_coded(flat))
         HT_TRY(
             find_section(flat->file, path, "codes", blocks, ht_codes_bytes(HT_CODE_ROWS, h->dim), false, &codes, err));
@@ -229,16 +244,19 @@ hither_status ht_flat_open(const ht_io *io, const char *path, ht_flat **out, hit
 /* ---- verify */
 
 static hither_status verify_rows(const ht_flat *flat, hither_error *err) {
+    const ht_layout layout = ht_flat_layout(flat);
     for (size_t p = 0; p < flat->part_count; p++) {
         const ht_part *part = &flat->parts[p];
         for (size_t i = 0; i < part->count; i++) {
-            const float *row = ht_flat_row(flat, p, i);
+            const void *row = ht_flat_row(flat, p, i);
+            size_t column = ht_stored_not_finite(&layout, row);
             float norm;
-            for (uint32_t j = 0; j < flat->spec.dim; j++)
-                if (!isfinite(row[j]))
-                    return ht_fail(err, HITHER_CORRUPT, "row %" PRIu64 ", column %u is not finite",
-                                   part->first_slot + i, j);
-            ht_exact_norms(row, part->stride, 1, flat->spec.dim, &norm);
+            if (column <= layout.dim)
+                return ht_fail(err, HITHER_CORRUPT, "row %" PRIu64 ", column %zu is not finite", part->first_slot + i,
+                               column);
+            if (!part->norms)
+                continue;
+            ht_stored_norms(&layout, row, part->stride, 1, &norm);
             if (norm != part->norms[i])
                 return ht_fail(err, HITHER_CORRUPT, "the stored norm of row %" PRIu64 " is not the row's",
                                part->first_slot + i);

@@ -9,11 +9,12 @@
 
 #include "base/container.h"
 #include "index/flat.h"
+#include "index/stored.h"
 
 /* Who owns the memory of parts[i]: a block. */
 typedef struct flat_block {
     char *rows;      /* NULL: mapped or borrowed */
-    float *norms;    /* NULL: mapped */
+    float *norms;    /* NULL: mapped, or none */
     void *codes;     /* NULL: mapped, or none */
     size_t capacity; /* rows */
     size_t finished; /* rows that have their norms, and codes up to the last full block */
@@ -37,18 +38,25 @@ HT_NODISCARD hither_status ht_flat_make(const ht_flat_spec *spec, ht_flat **out,
 /* One more part at the end: mapped rows with their norms and codes (NULL: none) as given; borrowed rows, for which both
  * are made (norms NULL); or room for `capacity` rows of its own (rows NULL). */
 HT_NODISCARD hither_status ht_flat_part(ht_flat *flat, const ht_part *given, size_t capacity, hither_error *err);
-/* Whether rows of an index are coded: below that many dimensions codes cost more than they save. */
+/* Whether rows of an index are coded: in few dimensions, and beside rows that are small themselves, codes cost more
+ * than they save. */
 bool ht_flat_coded(const ht_flat *flat);
+/* Whether it keeps norms: bits need none. */
+static inline bool ht_flat_normed(const ht_flat *flat) { return flat->spec.dtype != HITHER_B1; }
 /* Checks the mapped bytes of rows [begin, end) of part 0 on first touch; nothing to do for other parts. An ht_vectors
  * callback. */
 HT_NODISCARD hither_status ht_flat_touch(void *flat, size_t part, size_t begin, size_t end, hither_error *err);
 /* The same for the codes of those rows. */
 HT_NODISCARD hither_status ht_flat_touch_codes(void *flat, size_t part, size_t begin, size_t end, hither_error *err);
 /* Bytes from row to row of a new index: a multiple of 64 where that costs at most a sixteenth, of 16 otherwise. */
-size_t ht_flat_stride(uint32_t dim);
+size_t ht_flat_stride(hither_dtype dtype, uint32_t dim);
 
-static inline const float *ht_flat_row(const ht_flat *flat, size_t part, size_t i) {
-    return (const float *)(const void *)((const char *)flat->parts[part].rows + i * flat->parts[part].stride);
+static inline const void *ht_flat_row(const ht_flat *flat, size_t part, size_t i) {
+    return (const char *)flat->parts[part].rows + i * flat->parts[part].stride;
+}
+static inline ht_layout ht_flat_layout(const ht_flat *flat) {
+    bool bare = flat->borrowed && flat->spec.dtype == HITHER_I8;
+    return (ht_layout){flat->spec.dtype, bare, flat->spec.dim};
 }
 
 #endif

@@ -36,24 +36,51 @@ static double element(hither_dtype from, const void *row, size_t j) {
     return wide;
 }
 
+/* The first that is not finite; whether there is any is quickly seen. */
+static size_t bad_f64(const double *x, size_t dim) {
+    double lanes[8] = {0};
+    size_t j = 0;
+    for (; j + 8 <= dim; j += 8)
+        for (size_t l = 0; l < 8; l++)
+            lanes[l] += x[j + l] * 0; /* 0, or NaN */
+    for (size_t l = 1; l < 8; l++)
+        lanes[0] += lanes[l];
+    for (j = lanes[0] == 0 ? j : 0; j < dim; j++)
+        if (!isfinite(x[j]))
+            return j;
+    return dim;
+}
+
+static size_t bad_f32(const float *x, size_t dim) {
+    float lanes[16] = {0};
+    size_t j = 0;
+    for (; j + 16 <= dim; j += 16)
+        for (size_t l = 0; l < 16; l++)
+            lanes[l] += x[j + l] * 0;
+    for (size_t l = 1; l < 16; l++)
+        lanes[0] += lanes[l];
+    for (j = lanes[0] == 0 ? j : 0; j < dim; j++)
+        if (!isfinite(x[j]))
+            return j;
+    return dim;
+}
+
 static size_t to_f64(hither_dtype from, const void *row, size_t dim, void *out) {
     double *to = out;
-    for (size_t j = 0; j < dim; j++) {
-        to[j] = element(from, row, j);
-        if (!isfinite(to[j]))
-            return j;
-    }
-    return dim;
+    if (from == HITHER_F64)
+        memcpy(to, row, dim * sizeof *to);
+    for (size_t j = 0; from == HITHER_F32 && j < dim; j++)
+        to[j] = element(HITHER_F32, row, j);
+    return bad_f64(to, dim);
 }
 
 static size_t to_f32(hither_dtype from, const void *row, size_t dim, void *out) {
     float *to = out;
-    for (size_t j = 0; j < dim; j++) {
-        to[j] = (float)element(from, row, j);
-        if (!isfinite(to[j]))
-            return j;
-    }
-    return dim;
+    if (from == HITHER_F32)
+        memcpy(to, row, dim * sizeof *to);
+    for (size_t j = 0; from == HITHER_F64 && j < dim; j++)
+        to[j] = (float)element(HITHER_F64, row, j);
+    return bad_f32(to, dim);
 }
 
 /* x in a format of 16 bits with so many of them mantissa, nearest even; false if it is too large or not finite. */

@@ -298,7 +298,7 @@ static void forged_sections_are_refused(void **state) {
         uint32_t dtype, metric, dim, stride;
         uint64_t rows;
         int64_t next;
-    } good = {HITHER_F32, HITHER_L2, dim, (uint32_t)ht_flat_stride(dim), 2, 2}, h;
+    } good = {HITHER_F32, HITHER_L2, dim, (uint32_t)ht_flat_stride(HITHER_F32, dim), 2, 2}, h;
     char rows[256] = {0};
     for (int lie = 0; lie < 12; lie++) {
         float norms[3] = {0};
