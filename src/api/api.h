@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "embed/embed.h"
 #include "engine/engine.h"
+#include "kernels/convert.h"
 
 static inline hither_embedder *ht_embedder_out(ht_embedder *e) { return (hither_embedder *)e; }
 static inline ht_embedder *ht_embedder_in(hither_embedder *e) { return (ht_embedder *)e; }
@@ -31,14 +32,27 @@ HT_NODISCARD hither_status ht_name_check(const char *name, hither_error *err);
 /* A matrix of f32 to read from: the caller's own memory, or a packed copy converted from f64. */
 typedef struct ht_floats {
     hither_matrix view; /* dtype f32, stride never 0 */
-    float *owned;       /* the copy, if one was needed */
+    void *owned;        /* the copy, if one was needed */
 } ht_floats;
+
+/* Checks pointers, alignment, stride and 1 <= dim <= HITHER_MAX_DIM of a matrix of any dtype, but not its values; sets
+ * a stride of 0 to what it means. */
+HT_NODISCARD hither_status ht_matrix_check(hither_matrix *m, const char *what, hither_error *err);
 
 /* Checks pointers, alignment, stride, 1 <= dim <= HITHER_MAX_DIM and that every value is finite (in f32 too), and
  * gives f32 rows. dtypes other than f32 and f64: UNSUPPORTED. `what` names the matrix in messages ("vectors"). */
 HT_NODISCARD hither_status ht_floats_read(const hither_matrix *m, const char *what, ht_floats *out, hither_error *err);
 /* As above, from an array of the library's own making: takes it over, unchecked. */
 void ht_floats_own(float *packed, size_t rows, size_t dim, ht_floats *out);
+/* As ht_floats_read, but gives what searches among rows of `dtype` take (index/exact.h): f64 or bits where those are
+ * f64 or b1, else f32. Queries that are bits: UNSUPPORTED unless the rows are. */
+HT_NODISCARD hither_status ht_queries_read(const hither_matrix *m, hither_dtype dtype, ht_floats *out,
+                                           hither_error *err);
 void ht_floats_clear(ht_floats *floats);
+
+/* What 0 means where a metric is asked for. */
+static inline hither_metric ht_metric_or_default(hither_metric metric, hither_dtype dtype) {
+    return metric ? metric : dtype == HITHER_B1 ? HITHER_HAMMING : HITHER_COSINE;
+}
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "base/alloc.h"
+#include "base/values.h"
 
 hither_status ht_options_read(void *out, size_t bytes, const void *options, const char *what, hither_error *err) {
     memset(out, 0, bytes);
@@ -30,20 +31,30 @@ hither_status ht_options_read(void *out, size_t bytes, const void *options, cons
 
 /* ---- matrices */
 
-static hither_status check_shape(const hither_matrix *m, size_t stride, size_t element, const char *what,
-                                 hither_error *err) {
+/* The alignment of a matrix: that of its numbers from f32 on. */
+static size_t alignment(hither_dtype dtype) {
+    return dtype == HITHER_F64 ? sizeof(double) : dtype == HITHER_F32 ? sizeof(float) : 1;
+}
+
+hither_status ht_matrix_check(hither_matrix *m, const char *what, hither_error *err) {
+    if (m->dtype < HITHER_F32 || m->dtype > HITHER_B1)
+        return ht_fail(err, HITHER_INVALID, "%s: %d is not a dtype", what, (int)m->dtype);
     if (m->dim < 1 || m->dim > HITHER_MAX_DIM)
         return ht_fail(err, HITHER_DIMENSION, "%s have %zu dimensions; 1 to %u are possible", what, m->dim,
                        HITHER_MAX_DIM);
+    size_t row = ht_row_bytes(m->dtype, m->dim, true), multiple = alignment(m->dtype), bytes;
+    if (m->stride == 0)
+        m->stride = row;
+    if (m->rows == 0)
+        return HITHER_OK;
     if (!m->data)
-        return ht_fail(err, HITHER_INVALID, "%s: data is NULL", what);
-    if (stride < m->dim * element || stride % element)
+        return ht_fail(err, HITHER_INVALID, "%s: %zu rows but no data", what, m->rows);
+    if (m->stride < row || m->stride % multiple)
         return ht_fail(err, HITHER_INVALID, "%s: a stride of %zu bytes; a multiple of %zu, at least %zu is needed",
-                       what, stride, element, m->dim * element);
-    if ((uintptr_t)m->data % element)
-        return ht_fail(err, HITHER_INVALID, "%s: data is not aligned to %zu bytes", what, element);
-    size_t bytes;
-    if (!ht_mul_size(m->rows, stride, &bytes))
+                       what, m->stride, multiple, row);
+    if ((uintptr_t)m->data % multiple)
+        return ht_fail(err, HITHER_INVALID, "%s: data is not aligned to %zu bytes", what, multiple);
+    if (!ht_mul_size(m->rows, m->stride, &bytes))
         return ht_fail(err, HITHER_TOO_LARGE, "%s: %zu rows are more than memory can hold", what, m->rows);
     return HITHER_OK;
 }
@@ -94,21 +105,15 @@ static hither_status convert_f64(const hither_matrix *m, const char *what, float
 
 hither_status ht_floats_read(const hither_matrix *m, const char *what, ht_floats *out, hither_error *err) {
     *out = (ht_floats){.view = {.rows = m->rows, .dim = m->dim, .dtype = HITHER_F32}};
-    hither_dtype dtype = m->dtype;
+    hither_matrix rows = *m;
     if (!m->rows)
         return HITHER_OK;
-    if (dtype < HITHER_F32 || dtype > HITHER_B1)
-        return ht_fail(err, HITHER_INVALID, "%s: %d is not a dtype", what, (int)dtype);
-    if (dtype != HITHER_F32 && dtype != HITHER_F64)
-        return ht_fail(err, HITHER_UNSUPPORTED, "%s are taken as f32 or f64 today", what);
-    size_t element = dtype == HITHER_F64 ? sizeof(double) : sizeof(float);
-    size_t stride = m->stride ? m->stride : m->dim * element;
-    HT_TRY(check_shape(m, stride, element, what, err));
-    hither_matrix rows = *m;
-    rows.stride = stride;
-    if (dtype == HITHER_F32) {
-        out->view.data = m->data;
-        out->view.stride = stride;
+    HT_TRY(ht_matrix_check(&rows, what, err));
+    if (rows.dtype != HITHER_F32 && rows.dtype != HITHER_F64)
+        return ht_fail(err, HITHER_UNSUPPORTED, "%s are %s; they are taken as f32 or f64", what,
+                       ht_dtype_name(rows.dtype));
+    if (rows.dtype == HITHER_F32) {
+        out->view = rows;
         return check_f32(&rows, what, err);
     }
     size_t bytes = m->rows * m->dim * sizeof(float); /* half of rows * stride, which did not overflow */
@@ -127,6 +132,34 @@ void ht_floats_own(float *packed, size_t rows, size_t dim, ht_floats *out) {
     *out = (ht_floats){
         .view = {.data = packed, .rows = rows, .dim = dim, .stride = dim * sizeof(float), .dtype = HITHER_F32},
         .owned = packed};
+}
+
+hither_status ht_queries_read(const hither_matrix *m, hither_dtype dtype, ht_floats *out, hither_error *err) {
+    hither_matrix queries = *m;
+    if (dtype != HITHER_F64 && dtype != HITHER_B1)
+        return ht_floats_read(m, "queries", out, err);
+    *out = (ht_floats){.view = {.rows = m->rows, .dim = m->dim, .dtype = dtype}};
+    if (!m->rows)
+        return HITHER_OK;
+    HT_TRY(ht_matrix_check(&queries, "queries", err));
+    if (!ht_converts(queries.dtype, dtype))
+        return ht_fail(err, HITHER_UNSUPPORTED, "queries are %s; rows of %s take f32, f64 and their own",
+                       ht_dtype_name(queries.dtype), ht_dtype_name(dtype));
+    size_t stride = (ht_row_bytes(dtype, queries.dim, true) + 7) / 8 * 8, bytes;
+    char *packed = ht_mul_size(queries.rows, stride, &bytes) ? ht_alloc_aligned(bytes) : NULL;
+    if (!packed)
+        return ht_fail_nomem(err, stride, "queries");
+    for (size_t i = 0; i < queries.rows; i++) {
+        const char *row = (const char *)queries.data + i * queries.stride;
+        size_t column = ht_convert_row(queries.dtype, row, dtype, queries.dim, packed + i * stride);
+        if (column < queries.dim) {
+            ht_release(packed);
+            return ht_fail(err, HITHER_NOT_FINITE, "queries: row %zu, column %zu is not finite", i, column);
+        }
+    }
+    out->view.data = out->owned = packed;
+    out->view.stride = stride;
+    return HITHER_OK;
 }
 
 void ht_floats_clear(ht_floats *floats) {

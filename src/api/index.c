@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/values.h"
 #include "index/flat.h"
+#include "index/stored.h"
 #include "kernels/kernels.h"
 
 static ht_flat *in(hither_index *index) { return (ht_flat *)index; }
@@ -24,8 +25,6 @@ static hither_status check_call(const hither_index *index, const void *needed, h
 static hither_status check_metric(hither_metric metric, hither_error *err) {
     if (metric < HITHER_COSINE || metric > HITHER_HAMMING)
         return ht_fail(err, HITHER_INVALID, "metric %d is none of hither_metric", (int)metric);
-    if (metric == HITHER_HAMMING)
-        return ht_fail(err, HITHER_UNSUPPORTED, "hamming compares bits; the rows are f32");
     return HITHER_OK;
 }
 
@@ -37,8 +36,8 @@ hither_status hither_index_new(const hither_index_options *options, hither_index
         return ht_fail(err, HITHER_INVALID, "out is NULL");
     *out = NULL;
     HT_TRY(ht_options_read(&o, sizeof o, options, "hither_index_options", err));
-    ht_flat_spec spec = {
-        .dtype = o.dtype ? o.dtype : HITHER_F32, .metric = o.metric ? o.metric : HITHER_COSINE, .dim = o.dim};
+    ht_flat_spec spec = {.dtype = o.dtype ? o.dtype : HITHER_F32, .dim = o.dim};
+    spec.metric = ht_metric_or_default(o.metric, spec.dtype);
     HT_TRY(check_metric(spec.metric, err));
     if (o.kind && o.kind != HITHER_EXACT)
         return ht_fail(err, HITHER_INVALID, "kind %d is none of hither_kind", (int)o.kind);
@@ -48,21 +47,35 @@ hither_status hither_index_new(const hither_index_options *options, hither_index
     return HITHER_OK;
 }
 
+/* Every value once, in the one place where rows are taken as they are. */
+static hither_status check_finite(const hither_matrix *m, hither_error *err) {
+    ht_floats floats;
+    const ht_layout layout = {m->dtype, true, m->dim};
+    if (m->dtype == HITHER_F32)
+        return ht_floats_read(m, "rows", &floats, err);
+    for (size_t i = 0; i < m->rows; i++) {
+        size_t column = ht_stored_not_finite(&layout, (const char *)m->data + i * m->stride);
+        if (column < m->dim)
+            return ht_fail(err, HITHER_NOT_FINITE, "rows: row %zu, column %zu is not finite", i, column);
+    }
+    return HITHER_OK;
+}
+
 hither_status hither_index_wrap(const hither_matrix *rows, hither_metric metric, hither_index **out,
                                 hither_error *err) {
     if (!out || !rows)
         return ht_fail(err, HITHER_INVALID, "wrap: %s is NULL", out ? "rows" : "out");
     *out = NULL;
-    metric = metric ? metric : HITHER_COSINE;
+    metric = ht_metric_or_default(metric, rows->dtype);
     HT_TRY(check_metric(metric, err));
-    if (rows->dtype != HITHER_F32)
-        return ht_fail(err, HITHER_UNSUPPORTED, "only f32 rows can be wrapped today; an index copies f64 on add");
-    ht_floats floats;
+    hither_matrix view = *rows;
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = ht_floats_read(rows, "rows", &floats, err);
     ht_flat *flat = NULL;
+    hither_status status = ht_matrix_check(&view, "rows", err);
     if (status == HITHER_OK)
-        status = ht_flat_wrap(&floats.view, metric, &flat, err);
+        status = check_finite(&view, err);
+    if (status == HITHER_OK)
+        status = ht_flat_wrap(&view, metric, &flat, err);
     ht_fp_leave(fp);
     if (status == HITHER_OK)
         *out = give(flat);
@@ -86,15 +99,11 @@ void hither_index_close(hither_index *index) { ht_flat_release(in(index)); }
 hither_status hither_index_add(hither_index *index, const hither_matrix *rows, const int64_t *labels, int64_t *first,
                                hither_error *err) {
     HT_TRY(check_call(index, rows, err));
-    ht_floats floats;
-    ht_fp_state fp = ht_fp_enter();
-    hither_status status = ht_floats_read(rows, "rows", &floats, err);
-    if (status == HITHER_OK) {
-        status = ht_flat_add(in(index), &floats.view, labels, first, err);
-        ht_floats_clear(&floats);
-    }
-    ht_fp_leave(fp);
-    return status;
+    hither_matrix view = *rows;
+    if (!view.rows) /* of no shape in particular */
+        view = (hither_matrix){.dim = ht_flat_spec_of(in(index))->dim, .dtype = ht_flat_spec_of(in(index))->dtype};
+    HT_TRY(ht_matrix_check(&view, "rows", err));
+    return ht_flat_add(in(index), &view, labels, first, err);
 }
 
 hither_status hither_index_remove(hither_index *index, const int64_t *labels, size_t count, size_t *removed,
@@ -129,7 +138,7 @@ static hither_status search(hither_index *index, const hither_matrix *queries, c
                             int64_t *labels, float *distances, ht_exact_stats *stats, hither_error *err) {
     ht_floats floats;
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = ht_floats_read(queries, "queries", &floats, err);
+    hither_status status = ht_queries_read(queries, ht_flat_spec_of(in(index))->dtype, &floats, err);
     if (status == HITHER_OK) {
         status = ht_flat_knn(in(index), &floats.view, what, labels, distances, stats, err);
         ht_floats_clear(&floats);

@@ -8,42 +8,26 @@
 
 #include "api/api.h"
 #include "base/alloc.h"
+#include "base/values.h"
 #include "index/exact.h"
+#include "index/stored.h"
 #include "kernels/kernels.h"
+#include "kernels/reference.h"
 
-static hither_status check_base(hither_matrix *base, hither_error *err) {
-    size_t bytes = base->dim * sizeof(float);
-    if (base->dim == 0 || base->dim > HITHER_MAX_DIM)
-        return ht_fail(err, HITHER_DIMENSION, "base has %zu dimensions; 1 to %u are possible", base->dim,
-                       HITHER_MAX_DIM);
-    if (base->dtype != HITHER_F32)
-        return ht_fail(err, HITHER_UNSUPPORTED, "base has dtype %d; only f32 today", (int)base->dtype);
-    if (base->stride == 0)
-        base->stride = bytes;
-    if (base->rows == 0)
-        return HITHER_OK;
-    if (!base->data)
-        return ht_fail(err, HITHER_INVALID, "base has %zu rows but no data", base->rows);
-    if ((uintptr_t)base->data % sizeof(float) != 0 || base->stride % sizeof(float) != 0)
-        return ht_fail(err, HITHER_INVALID, "base: data and stride must be multiples of 4 bytes (stride %zu)",
-                       base->stride);
-    size_t total;
-    if (base->stride < bytes || !ht_mul_size(base->rows, base->stride, &total))
-        return ht_fail(err, HITHER_INVALID, "base: %zu rows with a stride of %zu bytes; a row has %zu", base->rows,
-                       base->stride, bytes);
-    return HITHER_OK;
-}
-
+/* The search found a row whose distance is none: which, and why. */
 static hither_status name_not_finite(const hither_matrix *base, const ht_mask *allow, hither_error *err) {
+    const ht_layout layout = {base->dtype, true, base->dim};
     for (size_t i = 0; i < base->rows; i++) {
         if (allow && (i >= allow->limit || !(allow->chunks[i / 65536][i % 65536 / 64] >> (i % 64) & 1)))
             continue;
-        const float *row = (const float *)(const void *)((const char *)base->data + i * base->stride);
-        for (size_t j = 0; j < base->dim; j++)
-            if (!isfinite(row[j]))
-                return ht_fail(err, HITHER_NOT_FINITE, "base, row %zu, column %zu: %s", i, j,
-                               isnan(row[j]) ? "NaN" : "infinity");
+        const char *row = (const char *)base->data + i * base->stride;
+        size_t column = ht_stored_not_finite(&layout, row);
+        if (column < base->dim)
+            return ht_fail(err, HITHER_NOT_FINITE, "base, row %zu, column %zu: %s", i, column,
+                           isnan(ht_ref_element(base->dtype, row, column)) ? "NaN" : "infinity");
     }
+    if (base->dtype == HITHER_F64)
+        return ht_fail(err, HITHER_NOT_FINITE, "base: a row is so large that its distance is beyond f64");
     return ht_fail(err, HITHER_NOT_FINITE, "base changed during the search: it held a value that is not finite");
 }
 
@@ -73,9 +57,9 @@ static hither_status search(const hither_matrix *base, const hither_matrix *quer
         status = ht_fail_nomem(err, bytes, "hits");
         goto done;
     }
-    ht_part part = {.rows = base->data, .count = base->rows, .stride = base->stride};
-    ht_vectors vectors = {.dtype = HITHER_F32,
-                          .metric = options->metric ? options->metric : HITHER_COSINE,
+    ht_part part = {.rows = base->data, .count = base->rows, .stride = base->stride, .bare = true};
+    ht_vectors vectors = {.dtype = base->dtype,
+                          .metric = ht_metric_or_default(options->metric, base->dtype),
                           .dim = (uint32_t)base->dim,
                           .parts = &part,
                           .part_count = 1};
@@ -111,10 +95,11 @@ hither_status hither_knn(const hither_matrix *base, const hither_matrix *queries
         return ht_fail(err, HITHER_TOO_LARGE, "k is %u; at most %u results a query are possible", k, HITHER_MAX_K);
     if (o.metric < 0 || o.metric > HITHER_HAMMING)
         return ht_fail(err, HITHER_INVALID, "metric %d is none of hither_metric", (int)o.metric);
-    if (o.metric == HITHER_HAMMING)
-        return ht_fail(err, HITHER_UNSUPPORTED, "hamming compares bits; base is f32");
     hither_matrix rows = *base;
-    HT_TRY(check_base(&rows, err));
+    HT_TRY(ht_matrix_check(&rows, "base", err));
+    if (o.metric && (o.metric == HITHER_HAMMING) != (rows.dtype == HITHER_B1))
+        return ht_fail(err, HITHER_UNSUPPORTED, "%s has no meaning for %s rows; hamming is for b1, and only it",
+                       ht_metric_name(o.metric), ht_dtype_name(rows.dtype));
     if (rows.dim != queries->dim)
         return ht_fail(err, HITHER_DIMENSION, "queries have %zu dimensions, base has %zu", queries->dim, rows.dim);
     if (queries->rows > 0 && (!labels || !distances))
@@ -122,7 +107,7 @@ hither_status hither_knn(const hither_matrix *base, const hither_matrix *queries
     ht_floats floats;
     ht_mask allow = {0};
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = ht_floats_read(queries, "queries", &floats, err);
+    hither_status status = ht_queries_read(queries, rows.dtype, &floats, err);
     if (status != HITHER_OK)
         goto leave;
     if (o.allow)

@@ -417,6 +417,8 @@ hither_status ht_flat_knn(ht_flat *flat, const hither_matrix *queries, const ht_
     return status;
 }
 
+const ht_flat_spec *ht_flat_spec_of(const ht_flat *flat) { return &flat->spec; }
+
 void ht_flat_describe(ht_flat *flat, ht_flat_info *out) {
     pthread_rwlock_rdlock(&flat->lock);
     *out = (ht_flat_info){.spec = flat->spec,

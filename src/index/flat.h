@@ -62,6 +62,8 @@ HT_NODISCARD hither_status ht_flat_save(ht_flat *flat, const ht_io *io, const ch
 HT_NODISCARD hither_status ht_flat_open(const ht_io *io, const char *path, ht_flat **out, hither_error *err);
 /* Checks every byte of the mapped file and that its norms and codes are those of its rows. */
 HT_NODISCARD hither_status ht_flat_verify(ht_flat *flat, hither_error *err);
+/* What the index was made for: never changes. */
+const ht_flat_spec *ht_flat_spec_of(const ht_flat *flat);
 void ht_flat_describe(ht_flat *flat, ht_flat_info *out);
 
 #endif

@@ -125,13 +125,34 @@ double ht_stored_distance(const ht_kernels *kernels, const ht_layout *layout, hi
     }
 }
 
-size_t ht_stored_not_finite(const ht_layout *layout, const void *row) {
-    if (layout->dtype == HITHER_I8)
-        return layout->dim + isfinite(scale_of(layout, row));
-    for (size_t j = 0; layout->dtype != HITHER_B1 && j < layout->dim; j++)
-        if (!isfinite(ht_ref_element(layout->dtype, row, j)))
+/* Whether all ones stand where an exponent has them in an infinity or a NaN. */
+static size_t bad_small(const char *row, size_t dim, uint16_t exponent) {
+    for (size_t j = 0; j < dim; j++) {
+        uint16_t x;
+        memcpy(&x, row + j * sizeof x, sizeof x);
+        if ((x & exponent) == exponent)
             return j;
-    return layout->dim + 1;
+    }
+    return dim + 1;
+}
+
+size_t ht_stored_not_finite(const ht_layout *layout, const void *row) {
+    size_t dim = layout->dim;
+    switch (layout->dtype) {
+    case HITHER_F16:
+        return bad_small(row, dim, 0x7c00);
+    case HITHER_BF16:
+        return bad_small(row, dim, 0x7f80);
+    case HITHER_I8:
+        return dim + isfinite(scale_of(layout, row));
+    case HITHER_B1:
+        return dim + 1;
+    default:
+        for (size_t j = 0; j < dim; j++)
+            if (!isfinite(ht_ref_element(layout->dtype, row, j)))
+                return j;
+        return dim + 1;
+    }
 }
 
 /* ---- norms */

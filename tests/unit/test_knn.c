@@ -133,8 +133,10 @@ static void refusals(void **state) {
     REFUSED(HITHER_DIMENSION, "65536", &bad, &q, K, NULL);
     bad = b, bad.dim = DIM - 1;
     REFUSED(HITHER_DIMENSION, "36", &bad, &q, K, NULL);
-    bad = b, bad.dtype = HITHER_I8;
-    REFUSED(HITHER_UNSUPPORTED, "dtype", &bad, &q, K, NULL);
+    bad = b, bad.dtype = (hither_dtype)99;
+    REFUSED(HITHER_INVALID, "dtype", &bad, &q, K, NULL);
+    bad = q, bad.dtype = HITHER_I8;
+    REFUSED(HITHER_UNSUPPORTED, "queries are i8", &b, &bad, K, NULL);
     bad = b, bad.data = NULL;
     REFUSED(HITHER_INVALID, "no data", &bad, &q, K, NULL);
     bad = b, bad.stride = DIM * 4 - 4;
@@ -142,7 +144,7 @@ static void refusals(void **state) {
     bad = b, bad.stride = STRIDE * 4 + 2;
     REFUSED(HITHER_INVALID, "stride", &bad, &q, K, NULL);
     bad = b, bad.rows = SIZE_MAX / 2;
-    REFUSED(HITHER_INVALID, "stride", &bad, &q, K, NULL);
+    REFUSED(HITHER_TOO_LARGE, "rows", &bad, &q, K, NULL);
     ASSERT_FAILS(hither_knn(&b, &q, K, NULL, NULL, distances, &err), HITHER_INVALID);
 }
 
