@@ -137,7 +137,8 @@ typedef enum hither_metric {
 } hither_metric;
 
 /* A borrowed matrix: row i starts at (char *)data + i * stride. stride is in bytes, 0 means packed. For f32 and wider
- * data and stride must be multiples of the element size. */
+ * data and stride must be multiples of the element size. bf16 is the upper half of an f32. i8 are plain numbers, -128
+ * to 127. In b1 dim counts bits, eight a byte from the highest down (numpy.packbits); bits past dim have no meaning. */
 typedef struct hither_matrix {
     const void *data;
     size_t rows, dim, stride;
@@ -166,7 +167,7 @@ typedef struct hither_ids {
 
 typedef struct hither_knn_options {
     size_t size;
-    hither_metric metric;  /* default HITHER_COSINE */
+    hither_metric metric;  /* default HITHER_COSINE, of b1 HITHER_HAMMING */
     uint32_t threads;      /* 0: one for a single query, all cores for more; only ever lowers the pool */
     const uint64_t *allow; /* NULL: all rows. Bit i % 64 of word i / 64 allows row i; rows past allow_bits are not */
     uint64_t allow_bits;
@@ -176,10 +177,13 @@ typedef struct hither_knn_options {
  * ties by row number, the same at every SIMD level and thread count.
  *
  * labels and distances are row-major, queries->rows x k, the caller's. Where fewer than k rows qualify the rest is
- * label -1 and distance +inf. base is f32 today (others: HITHER_UNSUPPORTED); queries are f32 or f64.
- * Errors: INVALID (k = 0, NULL), TOO_LARGE, DIMENSION, NOT_FINITE (in either matrix; rows that `allow` leaves out are
- * not looked at), UNSUPPORTED, NOMEM.
- * Any thread. Since 0.1. */
+ * label -1 and distance +inf.
+ *
+ * base is of any dtype and read where it lies; "exactly" means for the numbers it holds. queries are f32 or f64, and
+ * rounded once to f32; beside f64 rows they stay f64; beside b1 rows they are b1, or numbers, of which those above 0
+ * are 1 bits. b1 takes HAMMING, and all others all metrics but that. Errors: INVALID (k = 0, NULL), TOO_LARGE,
+ * DIMENSION, NOT_FINITE (in either matrix; rows that `allow` leaves out are not looked at; also an f64 row whose
+ * distance is beyond f64), UNSUPPORTED (a metric for the dtype), NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_knn(const hither_matrix *base, const hither_matrix *queries,
                                                       uint32_t k, const hither_knn_options *options, int64_t *labels,
                                                       float *distances, hither_error *err);
@@ -241,17 +245,17 @@ typedef enum hither_kind {
 typedef struct hither_index_options {
     size_t size;
     uint32_t dim;         /* needed */
-    hither_dtype dtype;   /* default HITHER_F32, today's only one */
-    hither_metric metric; /* default HITHER_COSINE; of searches that do not name another */
+    hither_dtype dtype;   /* what rows are stored as; default HITHER_F32 */
+    hither_metric metric; /* default HITHER_COSINE, of b1 HITHER_HAMMING; of searches that do not name another */
     hither_kind kind;     /* default HITHER_EXACT, today's only one */
 } hither_index_options;
 
 /* An empty index in memory. Errors: DIMENSION, INVALID, UNSUPPORTED, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_index_new(const hither_index_options *options, hither_index **out,
                                                             hither_error *err);
-/* An index over rows that stay the caller's: `rows` (f32) must not change or go away before the last close. Labels are
- * the row numbers; rows can be removed, not added. metric 0: cosine. Errors: DIMENSION, NOT_FINITE, INVALID,
- * UNSUPPORTED, NOMEM. Any thread. Since 0.1. */
+/* An index over rows that stay the caller's: `rows` (of any dtype) must not change or go away before the last close.
+ * Labels are the row numbers; rows can be removed, not added. metric 0: cosine, of b1 hamming. Errors: DIMENSION,
+ * NOT_FINITE, INVALID, UNSUPPORTED, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_index_wrap(const hither_matrix *rows, hither_metric metric,
                                                              hither_index **out, hither_error *err);
 /* Opens a saved index by mapping it: at once, whatever its size, in any number of processes. Its bytes are checked as
@@ -260,10 +264,14 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_index_wrap(const hither_matrix
 HITHER_API HITHER_MUST_CHECK hither_status hither_index_open(const char *path, hither_index **out, hither_error *err);
 HITHER_API void hither_index_close(hither_index *index);
 
-/* Copies rows (f32 or f64) in under labels >= 0 of the caller's, or (labels NULL) under the next ones, counted on from
- * the largest label so far; *first (may be NULL) is the first of those. All rows go in, or none.
+/* Copies rows in under labels >= 0 of the caller's, or (labels NULL) under the next ones, counted on from the largest
+ * label so far; *first (may be NULL) is the first of those. All rows go in, or none.
+ *
+ * Rows of the index's own dtype are stored as they are, i8 with a scale of 1. f32 and f64 are converted: to f32, f16
+ * and bf16 by rounding to nearest, ties to even (what is too large for the type is NOT_FINITE); to i8 with a scale a
+ * row, s = max|x| / 127 in f32, as the integers nearest to x / s; to b1 as x > 0.
  * Errors name the row: DIMENSION, NOT_FINITE, EXISTS (a label known or repeated), INVALID; READONLY (wrapped rows),
- * NOMEM. Any thread. Since 0.1. */
+ * UNSUPPORTED (a dtype that is not converted), NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_index_add(hither_index *index, const hither_matrix *rows,
                                                             const int64_t *labels, int64_t *first, hither_error *err);
 /* Removes rows by label; unknown labels are passed over, *removed (may be NULL) counts the others. Their memory comes
