@@ -316,10 +316,15 @@ enum {
     HITHER_OPEN_EXISTING = 2  /* NOT_FOUND instead of making a new database */
 };
 
+/* When a write is safe. FULL: an acknowledged write survives a power cut. MEMORY: it survives the end of the process,
+ * kill -9 included; a power cut may lose or damage what was written since the last flush or close (verify tells). */
+typedef enum hither_durability { HITHER_DURABILITY_FULL = 1, HITHER_DURABILITY_MEMORY = 2 } hither_durability;
+
 typedef struct hither_db_options {
     size_t size;
-    uint32_t flags;           /* HITHER_OPEN_... */
-    uint32_t busy_timeout_ms; /* how long to wait for another writer to go away; default 0: not at all */
+    uint32_t flags;               /* HITHER_OPEN_... */
+    uint32_t busy_timeout_ms;     /* how long to wait for another writer to go away; default 0: not at all */
+    hither_durability durability; /* default HITHER_DURABILITY_FULL; of writes through this handle */
 } hither_db_options;
 
 /* Opens the database folder at `path` (by convention NAME.hither), or makes it; ":memory:" is a private one in RAM
@@ -328,19 +333,19 @@ typedef struct hither_db_options {
  * NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_open(const char *path, const hither_db_options *options,
                                                           hither_db **out, hither_error *err);
-/* Drops this reference. Everything acknowledged is durable already. Since 0.1. */
+/* Drops this reference. Everything acknowledged is durable already, or (MEMORY) is now synced. Since 0.1. */
 HITHER_API void hither_db_close(hither_db *db);
 
-/* Returns once every acknowledged write is durable (which is at once: today's only durability is `full`), and folds
- * the write-ahead log into the catalog. Errors: IO, POISONED, FORKED. Any thread. Since 0.1. */
+/* Returns once every acknowledged write is durable (with HITHER_DURABILITY_FULL it was already), and folds the
+ * write-ahead log into the catalog. Errors: IO, POISONED, FORKED. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_flush(hither_db *db, hither_error *err);
 
 /* The collections by name, in byte order: ids are the names, metadata is one JSON object each with dim, dtype,
  * metric, id_kind, count, embedder. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_list(hither_db *db, hither_result **out, hither_error *err);
 
-/* One record whose metadata is a JSON object: path, format, version, sqlite, readonly, simd, bytes (of catalog and of
- * segments), collections. Any thread. Since 0.1. */
+/* One record whose metadata is a JSON object: path, format, version, sqlite, readonly, durability, simd, bytes (of
+ * catalog and of segments), collections. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_info(hither_db *db, hither_result **out, hither_error *err);
 
 /* Removes a collection and its rows; open handles on it get NOT_FOUND from then on. Rename keeps rows and handles.
@@ -401,7 +406,8 @@ typedef struct hither_batch {
     hither_strings metadata, documents;
 } hither_batch;
 
-/* Writes the batch as one transaction: visible and durable as a whole when the call returns, or not at all.
+/* Writes the batch as one transaction: visible and durable (see hither_durability) as a whole when the call returns, or
+ * not at all. Writers that wait at the same time share one sync.
  * *written (may be NULL) is the number of rows in force after it. Errors name the row: DIMENSION, NOT_FINITE,
  * ENCODING, SYNTAX, TOO_LARGE, EXISTS, NOT_FOUND, INVALID; then READONLY, FULL, IO, POISONED, NOMEM.
  * Any thread; writers queue. Since 0.1. */

@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from . import _core
 from .collection import Collection
@@ -19,7 +19,13 @@ from .exact import metric_number
 from .hits import Hits
 
 
-def connect(path: str | os.PathLike[str], *, readonly: bool = False, timeout: float = 0.0) -> Database:
+def connect(
+    path: str | os.PathLike[str],
+    *,
+    readonly: bool = False,
+    timeout: float = 0.0,
+    durability: Literal["full", "memory"] = "full",
+) -> Database:
     """Open the database folder at `path`, or make it.
 
     Parameters
@@ -30,6 +36,10 @@ def connect(path: str | os.PathLike[str], *, readonly: bool = False, timeout: fl
         Never write. It works beside a process that writes and follows its commits.
     timeout : float
         Seconds to wait for another process that has it open for writing; 0 does not wait.
+    durability : "full" or "memory"
+        With "full" a write that has returned survives a power cut. With "memory" nothing waits for the disk: a write
+        survives the end of the process, however it ends, and a power cut may lose or damage what was written since
+        the last `Database.flush` or `Database.close`.
 
     Raises
     ------
@@ -47,9 +57,12 @@ def connect(path: str | os.PathLike[str], *, readonly: bool = False, timeout: fl
     """
     if not math.isfinite(timeout) or timeout < 0:
         raise InvalidError(f"timeout is {timeout}; give seconds, 0 or more")
+    if durability not in _core.DURABILITIES:
+        raise InvalidError(f"durability is {durability!r}; one of {', '.join(_core.DURABILITIES)}")
     timeout_ms = min(math.ceil(timeout * 1000), _core.UINT32_MAX)
     name = os.fsencode(path)
-    return Database(_core.db_open(name, _core.OPEN_READONLY if readonly else 0, timeout_ms))
+    flags = _core.OPEN_READONLY if readonly else 0
+    return Database(_core.db_open(name, flags, timeout_ms, _core.DURABILITIES[durability]))
 
 
 class Database(Mapping[str, Collection]):
@@ -166,7 +179,7 @@ class Database(Mapping[str, Collection]):
     # ---- the whole
 
     def flush(self) -> None:
-        """Return once every acknowledged write is durable (today each is, at once), and tidy the write-ahead log."""
+        """Return once every acknowledged write is durable, and tidy the write-ahead log."""
         _core.db_flush(self._handle)
 
     def verify(self) -> None:

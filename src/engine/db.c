@@ -21,7 +21,8 @@ ht_db *ht_db_acquire(ht_db *db) {
 
 static unsigned store_flags(uint32_t flags) {
     return (flags & HITHER_OPEN_READONLY ? HT_STORE_READONLY : 0u) |
-           (flags & HITHER_OPEN_EXISTING ? HT_STORE_EXISTING : 0u);
+           (flags & HITHER_OPEN_EXISTING ? HT_STORE_EXISTING : 0u) |
+           (flags & HT_OPEN_UNSYNCED ? HT_STORE_UNSYNCED : 0u);
 }
 
 hither_status ht_db_open_io(const ht_io *io, const char *path, uint32_t flags, uint32_t busy_timeout_ms, ht_db **out,
@@ -38,6 +39,7 @@ hither_status ht_db_open_io(const ht_io *io, const char *path, uint32_t flags, u
     atomic_init(&db->scratches.first, NULL);
     db->generation = ht_fork_generation();
     db->readonly = ht_store_readonly(db->store);
+    db->unsynced = (flags & HT_OPEN_UNSYNCED) != 0;
     (void)pthread_mutex_init(&db->writer, NULL);
     (void)pthread_mutex_init(&db->table, NULL);
     ht_queue_init(&db->queue);
@@ -167,6 +169,12 @@ static hither_status count_one(void *arg, const ht_collection_row *row) {
     return HITHER_OK;
 }
 
+static const char *durability(const ht_db *db) {
+    if (db->readonly)
+        return "null";
+    return db->unsynced || db->memory ? "\"memory\"" : "\"full\"";
+}
+
 hither_status ht_db_info(ht_db *db, hither_result **out, hither_error *err) {
     HT_TRY(ht_fork_check(db->generation, err));
     uint64_t catalog = 0, segments = 0;
@@ -178,11 +186,13 @@ hither_status ht_db_info(ht_db *db, hither_result **out, hither_error *err) {
     ht_buf_init(&json, (size_t)1 << 20);
     ht_buf_puts(&json, "{\"path\":");
     ht_buf_json_string(&json, path, ht_utf8_valid_prefix(path, strlen(path)));
-    ht_buf_printf(&json,
-                  ",\"format\":%d,\"version\":\"%s\",\"sqlite\":\"%s\",\"readonly\":%s,\"simd\":\"%s\",\"bytes\":{"
-                  "\"catalog\":%llu,\"segments\":%llu},\"collections\":%zu}",
-                  HT_STORE_FORMAT, HITHER_VERSION_TEXT, ht_store_sqlite_version(), db->readonly ? "true" : "false",
-                  ht_kernels_get()->name, (unsigned long long)catalog, (unsigned long long)segments, collections);
+    ht_buf_printf(
+        &json,
+        ",\"format\":%d,\"version\":\"%s\",\"sqlite\":\"%s\",\"readonly\":%s,\"durability\":%s,\"simd\":\"%s\","
+        "\"bytes\":{"
+        "\"catalog\":%llu,\"segments\":%llu},\"collections\":%zu}",
+        HT_STORE_FORMAT, HITHER_VERSION_TEXT, ht_store_sqlite_version(), db->readonly ? "true" : "false",
+        durability(db), ht_kernels_get()->name, (unsigned long long)catalog, (unsigned long long)segments, collections);
     hither_result *result = NULL;
     hither_status status = ht_buf_check(&json, "the description of a database", err);
     if (status == HITHER_OK)

@@ -30,6 +30,9 @@ typedef struct ht_collection_spec {
     const char *embedder; /* NULL: not said; "" none */
 } ht_collection_spec;
 
+/* Beside HITHER_OPEN_... in flags: HITHER_DURABILITY_MEMORY. */
+#define HT_OPEN_UNSYNCED (1u << 31)
+
 HT_NODISCARD hither_status ht_db_open(const char *path, uint32_t flags, uint32_t busy_timeout_ms, ht_db **out,
                                       hither_error *err);
 /* The same over any implementation of files, which must outlive the database. */

@@ -2,7 +2,7 @@
  * state.h: what the files of engine/ share: the database and collection objects.
  *
  * Who may touch what:
- *   - immutable after it is made: store, memory, readonly, generation; of a collection db, cid, dim, dtype, metric,
+ *   - immutable after it is made: store, memory, readonly, unsynced, generation; of a collection db, cid, dim, dtype, metric,
  *     embedder;
  *   - under the writer lock: the graveyard, ht_collection.row, publishing;
  *   - under the table lock: the list of collections;
@@ -27,7 +27,7 @@ struct ht_db {
     uint64_t generation;
     ht_store *store;
     ht_io *memory; /* the files of ":memory:", else NULL */
-    bool readonly;
+    bool readonly, unsynced;
     ht_scratch_pool scratches;
     pthread_mutex_t writer;
     ht_queue queue; /* of batches for the holder of the writer lock to commit */

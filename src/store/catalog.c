@@ -241,6 +241,9 @@ hither_status ht_conn_open(ht_store *store, const char *path, int flags, ht_conn
                                       "PRAGMA cache_size=-32768; PRAGMA journal_size_limit=67108864"
                                     : "PRAGMA query_only=1; PRAGMA cache_size=-4096",
                               err);
+    /* The log is then synced only before it is folded into the catalog, which a power cut therefore leaves sound. */
+    if (status == HITHER_OK && write && store->unsynced)
+        status = ht_conn_exec(conn, "PRAGMA synchronous=NORMAL", err);
     if (status == HITHER_OK) {
         if (write)
             sqlite3_wal_hook(conn->db, after_commit, store);

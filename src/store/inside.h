@@ -70,7 +70,8 @@ typedef struct ht_conn {
 struct ht_store {
     const ht_io *io;
     char *path, *catalog_path, *segment_path, *tmp_path;
-    bool readonly;
+    bool readonly, unsynced;
+    ht_segment *to_sync; /* of an unsynced store: written since the last checkpoint, one reference each */
     ht_file *lock;
     ht_vfs *vfs;
     ht_conn *writer; /* NULL when read-only */
@@ -83,6 +84,10 @@ struct ht_store {
     ht_conn *watch;        /* the one data_version asks; made on first need */
     size_t lent;
 };
+
+/* ---- segment.c: syncs what ht_segment_sync put off, and lets go of it */
+HT_NODISCARD hither_status ht_segments_sync(ht_store *store, hither_error *err);
+void ht_segments_let_go(ht_store *store);
 
 /* ---- reader.c: the row that ht_reader_row gave is no longer needed */
 void ht_reader_let_go(ht_reader *reader);

@@ -296,5 +296,29 @@ hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t co
 }
 
 hither_status ht_segment_sync(ht_segment *segment, hither_error *err) {
-    return or_poison(segment->store, segment->io->sync(segment->file, err));
+    ht_store *store = segment->store;
+    if (!store->unsynced)
+        return or_poison(store, segment->io->sync(segment->file, err));
+    if (!segment->to_sync) {
+        segment->to_sync = true;
+        segment->next_to_sync = store->to_sync;
+        store->to_sync = ht_segment_acquire(segment);
+    }
+    return HITHER_OK;
+}
+
+hither_status ht_segments_sync(ht_store *store, hither_error *err) {
+    for (ht_segment *s = store->to_sync; s; s = s->next_to_sync)
+        HT_TRY(or_poison(store, s->io->sync(s->file, err)));
+    ht_segments_let_go(store);
+    return HITHER_OK;
+}
+
+void ht_segments_let_go(ht_store *store) {
+    while (store->to_sync) {
+        ht_segment *s = store->to_sync;
+        store->to_sync = s->next_to_sync;
+        s->to_sync = false;
+        ht_segment_release(s);
+    }
 }

@@ -49,6 +49,8 @@ struct ht_segment {
     const ht_io *io;
     ht_file *file;
     const unsigned char *map;
+    ht_segment *next_to_sync;
+    bool to_sync;      /* is in the store's list */
     uint64_t reserved; /* bytes from the start that have disk space behind them */
     char name[64];     /* "seg/3-17.vec" */
 };

@@ -256,6 +256,7 @@ hither_status ht_store_open(const ht_io *io, const char *path, unsigned flags, u
         return ht_fail_nomem(err, sizeof *store, "a database");
     store->io = io;
     store->readonly = (flags & HT_STORE_READONLY) != 0;
+    store->unsynced = !store->readonly && (flags & HT_STORE_UNSYNCED) != 0;
     pthread_mutex_init(&store->mutex, NULL);
     hither_status status = resolve(store, path, err);
     if (status == HITHER_OK)
@@ -270,6 +271,19 @@ hither_status ht_store_open(const ht_io *io, const char *path, unsigned flags, u
     return HITHER_OK;
 }
 
+/* Segments before the log, which says that their rows are there. */
+static hither_status sync_all(ht_store *store, hither_error *err) {
+    sqlite3_file *log = NULL;
+    HT_TRY(ht_segments_sync(store, err));
+    int rc = sqlite3_file_control(store->writer->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (rc == SQLITE_OK && log && log->pMethods)
+        rc = log->pMethods->xSync(log, SQLITE_SYNC_FULL);
+    if (rc == SQLITE_OK)
+        return HITHER_OK;
+    ht_store_poison(store);
+    return ht_fail(err, HITHER_IO, "%s/catalog-wal cannot be synced", store->path);
+}
+
 void ht_store_close(ht_store *store) {
     if (!store)
         return;
@@ -282,6 +296,9 @@ void ht_store_close(ht_store *store) {
     ht_conn_close(store->watch);
     if (store->writer) {
         ht_txn_rollback(store);
+        if (store->unsynced && !atomic_load(&store->poisoned) && sync_all(store, NULL) != HITHER_OK)
+            ht_store_poison(store);
+        ht_segments_let_go(store);
         /* The last to go, and the only one that folds the log into the catalog; after a failed sync, not even that. */
         if (atomic_load(&store->poisoned))
             sqlite3_db_config(store->writer->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
@@ -316,6 +333,8 @@ hither_status ht_store_checkpoint(ht_store *store, hither_error *err) {
     if (store->readonly)
         return HITHER_OK;
     HT_TRY(ht_store_writable(store, err));
+    if (store->unsynced)
+        HT_TRY(sync_all(store, err));
     int rc = sqlite3_wal_checkpoint_v2(store->writer->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     return rc == SQLITE_OK || rc == SQLITE_BUSY ? HITHER_OK : ht_conn_fail(store->writer, "a checkpoint", err);
 }

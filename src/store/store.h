@@ -19,7 +19,9 @@ typedef struct ht_store ht_store;
 typedef struct ht_segment ht_segment;
 typedef struct ht_reader ht_reader;
 
-enum { HT_STORE_READONLY = 1, HT_STORE_EXISTING = 2 };
+/* UNSYNCED: commits reach the system, in order, and the disk only by ht_store_checkpoint and on close: what a killed
+ * process leaves is whole, what a power cut leaves may not be. */
+enum { HT_STORE_READONLY = 1, HT_STORE_EXISTING = 2, HT_STORE_UNSYNCED = 4 };
 #define HT_STORE_FORMAT 1 /* of the files written */
 
 /* ---- open and close */
@@ -36,6 +38,7 @@ const char *ht_store_sqlite_version(void);
 
 /* Bytes on disk of the catalog (with its log) and of all segments. */
 HT_NODISCARD hither_status ht_store_sizes(ht_store *store, uint64_t *catalog, uint64_t *segments, hither_error *err);
+/* Folds the log into the catalog; of an UNSYNCED store, after syncing all that was written. */
 HT_NODISCARD hither_status ht_store_checkpoint(ht_store *store, hither_error *err);
 
 /* After a write that may or may not be durable: every later ht_txn_begin is POISONED. */
@@ -115,6 +118,7 @@ ht_row_sums ht_row_sums_make(uint64_t slot, const void *vector, size_t vector_by
  * committed ones. */
 HT_NODISCARD hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t count, const void *rows,
                                             const ht_row_sums *sums, hither_error *err);
+/* Of an UNSYNCED store it only remembers that the segment is to be synced. */
 HT_NODISCARD hither_status ht_segment_sync(ht_segment *segment, hither_error *err);
 /* Checks the vector sums of rows [begin, end); CORRUPT names file, row and offset. Any thread. */
 HT_NODISCARD hither_status ht_segment_check(const ht_segment *segment, uint64_t begin, uint64_t end, hither_error *err);
@@ -137,8 +141,8 @@ HT_NODISCARD hither_status ht_txn_segment(ht_store *store, const ht_segment *seg
                                           hither_error *err);
 /* next_slot, live_count, commit_seq and id_kind of the collection. */
 HT_NODISCARD hither_status ht_txn_collection(ht_store *store, const ht_collection_row *row, hither_error *err);
-/* Durable on OK. On failure the transaction is gone; if it cannot be known whether it is durable, the store is
- * poisoned too. */
+/* Durable on OK, unless the store is UNSYNCED. On failure the transaction is gone; if it cannot be known whether it is
+ * durable, the store is poisoned too. */
 HT_NODISCARD hither_status ht_txn_commit(ht_store *store, hither_error *err);
 void ht_txn_rollback(ht_store *store);
 /* Tells a segment object how many of its rows count now (after ht_txn_commit). */

@@ -116,8 +116,8 @@ static void info_and_verify(void **state) {
     hither_strings column = hither_result_metadata(r, 0);
     ht_text json = ht_strings_at(&column, 0);
     char *text = strndup(json.data, json.bytes);
-    const char *const members[] = {"\"path\":",    "\"format\":1",      "\"sqlite\":\"3.", "\"readonly\":false",
-                                   "\"catalog\":", "\"collections\":1", "\"simd\":"};
+    const char *const members[] = {"\"path\":",       "\"format\":1", "\"sqlite\":\"3.",   "\"readonly\":false",
+                                   "\"durability\":", "\"catalog\":", "\"collections\":1", "\"simd\":"};
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         assert_non_null(strstr(text, members[i]));
     free(text);
