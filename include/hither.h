@@ -470,7 +470,10 @@ typedef struct hither_window hither_window;
 typedef struct hither_window_options {
     size_t size;
     uint32_t capacity;         /* records kept; default 16384, at most 2^24 */
-    hither_embedder *embedder; /* default the built-in one */
+    hither_embedder *embedder; /* for texts; default the built-in one, or none where dim is given */
+    uint32_t dim;              /* dimensions; default the embedder's, which it must not contradict */
+    uint32_t no_centroid;      /* 1: no centroid score (it is NaN), so pushing costs less */
+    uint64_t age_ms;           /* records older than this leave too; default: however old */
 } hither_window_options;
 
 /* What a record was worth when it came, judged by the window before it. */
@@ -479,26 +482,64 @@ typedef struct hither_score {
     float rarity;     /* how rare the masked form is: -log of its share of the window, scaled to [0, 1] */
     float distance;   /* cosine distance to the nearest other form, 0 when the form itself is in the window */
     float centroid;   /* cosine similarity to the mean of the window, 1 for the first record */
-    uint32_t seen;    /* records of the same masked form in the window before it */
+    uint32_t seen;    /* records of the same form in the window before it */
     uint64_t record;  /* this record's number, counted from 0 */
     uint64_t nearest; /* number of the nearest record of another form; UINT64_MAX if there is none */
 } hither_score;
 
-/* A window over text records, in RAM only. Errors: INVALID, NOMEM. Any thread. Since 0.1. */
+/* A window of texts or vectors, in RAM only. Errors: INVALID, DIMENSION, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_window_new(const hither_window_options *options, hither_window **out,
                                                              hither_error *err);
 HITHER_API void hither_window_close(hither_window *w);
 
 /* Scores each text against the window before it, then takes it in; scores (texts->count, the caller's) may be NULL.
  * The variable parts of a text (numbers, hex, addresses, times, ...) are masked before it is compared. Invalid UTF-8 is
- * taken as U+FFFD: a log must go on. Errors: NOMEM, TOO_LARGE. Any thread. Since 0.1. */
+ * taken as U+FFFD: a log must go on. Errors: NOMEM, TOO_LARGE, MODEL (no embedder). Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_window_push(hither_window *w, const hither_strings *texts,
                                                               hither_score *scores, hither_error *err);
+
+/* Records with more than a text. Vectors (f32 or f64 rows) stand for themselves: the form of such a record is its
+ * vector, equal vectors being one form, and its text, if any, is only kept. Without vectors the texts are pushed as
+ * hither_window_push does. times_ms, one a record, in milliseconds from any moment, are what age_ms goes by: a record
+ * leaves when it is older than that against the latest time so far, and none counts as older than the one before it.
+ * Without times, age goes by the machine's monotonic clock; a window with an age has the one or the other. */
+typedef struct hither_window_rows {
+    size_t size;
+    hither_matrix vectors;
+    hither_strings texts;
+    const int64_t *times_ms;
+} hither_window_rows;
+
+/* As hither_window_push. Errors: also INVALID, DIMENSION, NOT_FINITE (nothing is taken then). Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_push_rows(hither_window *w, const hither_window_rows *rows,
+                                                                   hither_score *scores, hither_error *err);
 
 /* The texts of records by number, as documents with their numbers as ids; records that left the window are left out.
  * Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_window_get(hither_window *w, const uint64_t *records, size_t count,
                                                              hither_result **out, hither_error *err);
+
+/* The k records of the window nearest to each query by cosine distance, nearest first, ties in order of coming; exactly
+ * min(k, records) of them, with documents, and their numbers as ids. One group a query. A query's text is masked as the
+ * records are. Errors: INVALID (k = 0; no query, or ids), TOO_LARGE, DIMENSION, NOT_FINITE, MODEL (texts without an
+ * embedder), NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_search(hither_window *w, const hither_query *query, uint32_t k,
+                                                                hither_result **out, hither_error *err);
+
+/* The mean of the records' vectors, each scaled to length 1 before; zeros for an empty window. mean is the caller's and
+ * has dim floats, which must be the window's. Errors: INVALID, DIMENSION. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_centroid(hither_window *w, float *mean, size_t dim,
+                                                                  hither_error *err);
+
+/* The n records with the least cosine similarity to the centroid, farthest first, ties in order of coming, of those
+ * whose similarity is less than `below` (2: all). Distances are to the centroid. Errors: INVALID (n = 0; below is NaN),
+ * TOO_LARGE, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_outliers(hither_window *w, uint32_t n, double below,
+                                                                  hither_result **out, hither_error *err);
+
+/* One record whose metadata says what the window is: capacity, dim, records (in it), forms (distinct ones among them),
+ * pushed (records ever). Errors: INVALID, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_info(hither_window *w, hither_result **out, hither_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 /*
- * forms.c: see forms.h. Slots of forms that went are reused, so the vectors stay one block to scan; a free slot keeps
- * its old vector and is passed over.
+ * forms.c: see forms.h. A form that goes leaves its row behind, passed over by its bit in `alive`, until the slots run
+ * out; then the living move together if that frees enough, or the arrays grow.
  */
 #include "stream/forms.h"
 
@@ -8,55 +8,89 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
+#include "index/codes.h"
+#include "index/exact.h"
 #include "kernels/kernels.h"
 #include "kernels/reference.h"
 
-#define FIRST_ROOM 64u
-#define BLOCK      256u /* rows estimated at a time */
+#define FIRST_ROOM      64u
+#define LEAST_CODED_DIM 32u   /* below, codes are hardly smaller than rows */
+#define CHUNK_WORDS     1024u /* of ht_mask */
+#define FEW             24u   /* forms sooner compared one by one than searched */
 
-void ht_forms_init(ht_forms *forms, uint32_t dim) {
-    *forms = (ht_forms){.dim = dim, .free = HT_NO_FORM};
-    forms->stride = (dim * sizeof(float) + 63) / 64 * 64;
+void ht_forms_init(ht_forms *forms, uint32_t dim, uint32_t most) {
+    *forms = (ht_forms){.dim = dim, .most = most};
+    forms->stride = ((size_t)dim * sizeof(float) + 63) / 64 * 64;
+}
+
+static void release_arrays(ht_forms *forms) {
+    ht_release(forms->forms);
+    ht_release(forms->vectors);
+    ht_release(forms->norms);
+    ht_release(forms->codes);
+    ht_release(forms->alive);
+    ht_release(forms->chunks);
+    ht_release(forms->moved);
+    ht_release(forms->table);
 }
 
 void ht_forms_clear(ht_forms *forms) {
     for (uint32_t i = 0; i < forms->used; i++)
         ht_release(forms->forms[i].text);
-    ht_release(forms->forms);
-    ht_release(forms->vectors);
-    ht_release(forms->table);
-    ht_forms_init(forms, forms->dim);
+    release_arrays(forms);
+    ht_forms_init(forms, forms->dim, forms->most);
 }
 
 /* ---- the hash table */
 
-static size_t home_of(const ht_forms *forms, uint64_t hash) { return (size_t)hash & forms->table_mask; }
-
-static void table_put(const ht_forms *forms, uint32_t *table, size_t mask, uint32_t slot) {
-    size_t at = (size_t)forms->forms[slot].hash & mask;
-    while (table[at] != 0)
-        at = (at + 1) & mask;
-    table[at] = slot + 1;
+/* Eight bytes at a step. Only this process sees the values. */
+uint64_t ht_form_hash(const void *data, size_t bytes, bool is_vector) {
+    const char *p = data;
+    uint64_t h = bytes * 2 + is_vector, word;
+    for (; bytes >= sizeof word; bytes -= sizeof word, p += sizeof word) {
+        memcpy(&word, p, sizeof word);
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    word = 0;
+    if (bytes > 0)
+        memcpy(&word, p, bytes);
+    return ht_mix64(h ^ word);
 }
 
-uint32_t ht_forms_find(const ht_forms *forms, const char *text, size_t bytes, uint64_t hash) {
+static void table_put(const ht_forms *forms, uint32_t slot) {
+    size_t at = (size_t)forms->forms[slot].hash & forms->table_mask;
+    while (forms->table[at] != 0)
+        at = (at + 1) & forms->table_mask;
+    forms->table[at] = slot + 1;
+}
+
+static bool has_key(const ht_forms *forms, uint32_t slot, const void *key, size_t bytes, bool is_vector) {
+    const ht_form *form = &forms->forms[slot];
+    if (form->bytes != bytes || is_vector != (form->text == NULL))
+        return false;
+    return memcmp(is_vector ? (const void *)ht_forms_vector(forms, slot) : form->text, key, bytes) == 0;
+}
+
+uint32_t ht_forms_find(const ht_forms *forms, const void *key, size_t bytes, bool is_vector, uint64_t hash) {
     if (!forms->table)
         return HT_NO_FORM;
-    for (size_t at = home_of(forms, hash); forms->table[at] != 0; at = (at + 1) & forms->table_mask) {
-        const ht_form *form = &forms->forms[forms->table[at] - 1];
-        if (form->hash == hash && form->bytes == bytes && memcmp(form->text, text, bytes) == 0)
-            return forms->table[at] - 1;
+    for (size_t at = (size_t)hash & forms->table_mask; forms->table[at] != 0; at = (at + 1) & forms->table_mask) {
+        uint32_t slot = forms->table[at] - 1;
+        if (forms->forms[slot].hash == hash && has_key(forms, slot, key, bytes, is_vector))
+            return slot;
     }
     return HT_NO_FORM;
 }
 
 /* Closes the gap by moving back what would no longer be found: no marks of the dead are left behind. */
 static void table_remove(ht_forms *forms, uint32_t slot) {
-    size_t mask = forms->table_mask, gap = home_of(forms, forms->forms[slot].hash);
+    size_t mask = forms->table_mask, gap = (size_t)forms->forms[slot].hash & mask;
     while (forms->table[gap] != slot + 1)
         gap = (gap + 1) & mask;
     for (size_t at = (gap + 1) & mask; forms->table[at] != 0; at = (at + 1) & mask) {
-        size_t home = home_of(forms, forms->forms[forms->table[at] - 1].hash);
+        size_t home = (size_t)forms->forms[forms->table[at] - 1].hash & mask;
         if (((at - home) & mask) >= ((at - gap) & mask)) {
             forms->table[gap] = forms->table[at];
             gap = at;
@@ -65,120 +99,230 @@ static void table_remove(ht_forms *forms, uint32_t slot) {
     forms->table[gap] = 0;
 }
 
-static hither_status grow(ht_forms *forms, hither_error *err) {
-    uint32_t room = forms->room ? forms->room * 2 : FIRST_ROOM;
-    size_t bytes = 0;
-    hither_status status = HITHER_OK;
-    if (room < forms->room || !ht_mul_size(room, forms->stride, &bytes))
-        return ht_fail(err, HITHER_TOO_LARGE, "a window cannot hold more than %u forms", forms->room);
-    ht_form *slots = ht_calloc(room, sizeof *slots);
-    float *vectors = ht_alloc_aligned(bytes);
-    uint32_t *table = ht_calloc((size_t)room * 2, sizeof *table);
-    if (!slots || !vectors || !table) {
-        status = ht_fail_nomem(err, bytes, "forms of a window");
-        goto done;
-    }
-    if (forms->used > 0) {
-        memcpy(slots, forms->forms, forms->used * sizeof *slots);
-        memcpy(vectors, forms->vectors, forms->used * forms->stride);
-    }
+static void table_fill(ht_forms *forms) {
+    memset(forms->table, 0, (forms->table_mask + 1) * sizeof *forms->table);
     for (uint32_t i = 0; i < forms->used; i++)
         if (forms->forms[i].birth != 0)
-            table_put(forms, table, (size_t)room * 2 - 1, i);
-    ht_release(forms->forms);
-    ht_release(forms->vectors);
-    ht_release(forms->table);
-    forms->forms = slots;
-    forms->vectors = vectors;
-    forms->table = table;
-    forms->table_mask = (size_t)room * 2 - 1;
-    forms->room = room;
+            table_put(forms, i);
+}
+
+/* ---- room */
+
+static float *row_of(const ht_forms *forms, uint32_t slot) {
+    return (float *)(void *)((char *)forms->vectors + (size_t)slot * forms->stride);
+}
+
+static void set_alive(const ht_forms *forms, uint32_t slot, bool alive) {
+    uint64_t bit = (uint64_t)1 << slot % 64;
+    if (alive)
+        forms->alive[slot / 64] |= bit;
+    else
+        forms->alive[slot / 64] &= ~bit;
+}
+
+/* At the first search after rows came: who only pushes need not pay. */
+static void make_codes(ht_forms *forms) {
+    uint32_t end = forms->used / HT_CODE_ROWS * HT_CODE_ROWS;
+    if (forms->codes && end > forms->coded) {
+        ht_codes_make(forms->vectors, forms->stride, forms->dim, forms->coded, end, forms->codes);
+        forms->coded = end;
+    }
+}
+
+/* A quarter more than can live: the living move together once for so many new forms. */
+static uint32_t largest_room(const ht_forms *forms) {
+    return (forms->most + forms->most / 4 + 2 * FIRST_ROOM) / FIRST_ROOM * FIRST_ROOM;
+}
+
+static hither_status grow(ht_forms *forms, hither_error *err) {
+    uint32_t room = forms->room ? forms->room * 2 : FIRST_ROOM;
+    if (room > largest_room(forms))
+        room = largest_room(forms);
+    size_t bytes, slots = 1;
+    while (slots < (size_t)room * 2)
+        slots *= 2;
+    bool coded = forms->dim >= LEAST_CODED_DIM;
+    size_t code_bytes = coded ? ht_codes_bytes(room, forms->dim) : 0, words = room / 64;
+    if (!ht_mul_size(room, forms->stride, &bytes) || (coded && code_bytes == 0))
+        return ht_fail(err, HITHER_TOO_LARGE, "a window cannot hold more than %u forms", forms->room);
+    ht_forms new = *forms;
+    new.room = room;
+    new.table_mask = slots - 1;
+    new.forms = ht_calloc(room, sizeof *new.forms);
+    new.vectors = ht_alloc_aligned(bytes);
+    new.norms = ht_calloc(room, sizeof *new.norms);
+    new.codes = coded ? ht_alloc_aligned(code_bytes) : NULL;
+    new.alive = ht_calloc((words + CHUNK_WORDS - 1) / CHUNK_WORDS * CHUNK_WORDS, sizeof *new.alive);
+    new.chunks = ht_calloc((words + CHUNK_WORDS - 1) / CHUNK_WORDS, sizeof *new.chunks);
+    new.moved = ht_calloc((size_t)room + 1, sizeof *new.moved);
+    new.table = ht_calloc(slots, sizeof *new.table);
+    if (!new.forms || !new.vectors || !new.norms || (coded && !new.codes) || !new.alive || !new.chunks || !new.moved ||
+        !new.table) {
+        release_arrays(&new);
+        return ht_fail_nomem(err, bytes, "forms of a window");
+    }
+    memset(new.vectors, 0, bytes);
+    if (forms->used > 0) {
+        memcpy(new.forms, forms->forms, forms->used * sizeof *new.forms);
+        memcpy(new.vectors, forms->vectors, forms->used * forms->stride);
+        memcpy(new.norms, forms->norms, forms->used * sizeof *new.norms);
+        memcpy(new.alive, forms->alive, ((size_t)forms->used + 63) / 64 * sizeof *new.alive);
+    }
+    for (size_t i = 0; i * CHUNK_WORDS < words; i++)
+        new.chunks[i] = new.alive + i *CHUNK_WORDS;
+    release_arrays(forms);
+    *forms = new;
+    forms->coded = 0;
+    table_fill(forms);
     return HITHER_OK;
-done:
-    ht_release(table);
-    ht_release(vectors);
-    ht_release(slots);
-    return status;
+}
+
+/* Moves the living together, in order. */
+static void compact(ht_forms *forms) {
+    uint32_t to = 0;
+    for (uint32_t i = 0; i < forms->used; i++) {
+        forms->moved[i] = to; /* of the dead: where the next of the living went */
+        to += forms->forms[i].birth != 0;
+    }
+    forms->moved[forms->used] = to;
+    uint32_t first = 0;
+    while (first < forms->used && forms->forms[first].birth != 0)
+        first++;
+    for (uint32_t i = 0; i < forms->used; i++) {
+        ht_form *form = &forms->forms[i];
+        if (form->birth == 0)
+            continue;
+        form->seen = forms->moved[form->seen];
+        if (form->nearest_birth != 0 && forms->forms[form->nearest].birth != form->nearest_birth)
+            form->nearest_birth = 0; /* before its slot is another's */
+    }
+    for (uint32_t i = 0; i < forms->used; i++)
+        if (forms->forms[i].birth != 0 && forms->forms[i].nearest_birth != 0)
+            forms->forms[i].nearest = forms->moved[forms->forms[i].nearest];
+    for (uint32_t i = first; i < forms->used; i++) {
+        if (forms->forms[i].birth == 0)
+            continue;
+        forms->forms[forms->moved[i]] = forms->forms[i];
+        memcpy(row_of(forms, forms->moved[i]), row_of(forms, i), forms->stride);
+        forms->norms[forms->moved[i]] = forms->norms[i];
+    }
+    for (uint32_t i = 0; i < forms->used; i++)
+        set_alive(forms, i, i < to);
+    memset(forms->forms + to, 0, (forms->used - to) * sizeof *forms->forms);
+    forms->used = to;
+    forms->coded =
+        first / HT_CODE_ROWS * HT_CODE_ROWS < forms->coded ? first / HT_CODE_ROWS * HT_CODE_ROWS : forms->coded;
+    table_fill(forms);
+}
+
+hither_status ht_forms_reserve(ht_forms *forms, const uint32_t **moved, hither_error *err) {
+    *moved = NULL;
+    if (forms->used < forms->room)
+        return HITHER_OK;
+    if (forms->room < largest_room(forms) && forms->live >= forms->room - forms->room / 4)
+        return grow(forms, err);
+    compact(forms);
+    *moved = forms->moved;
+    return HITHER_OK;
 }
 
 /* ---- neighbours */
 
-static double exact_distance(const ht_forms *forms, uint32_t a, uint32_t b) {
-    double dot = ht_kernels_get()->ref_dot_f32(ht_forms_vector(forms, a), ht_forms_vector(forms, b), forms->dim);
-    return ht_ref_cosine(dot, forms->forms[a].norm2, forms->forms[b].norm2);
+hither_status ht_forms_search(ht_forms *forms, const float *query, uint32_t first, size_t k, ht_hit *hits,
+                              size_t *count, hither_error *err) {
+    make_codes(forms);
+    first = first / 64 * 64;
+    uint32_t coded = first % HT_CODE_ROWS == 0 && forms->coded > first ? forms->coded - first : 0;
+    const ht_part part = {
+        .rows = row_of(forms, first),
+        .first_slot = first,
+        .count = forms->used - first,
+        .stride = forms->stride,
+        .norms = forms->norms + first,
+        .codes = coded ? (const char *)forms->codes + ht_codes_bytes(first, forms->dim) : NULL,
+        .coded_rows = coded,
+    };
+    const ht_vectors rows = {
+        .dtype = HITHER_F32, .metric = HITHER_COSINE, .dim = forms->dim, .parts = &part, .part_count = 1};
+    const ht_mask alive = {forms->chunks, (forms->used + CHUNK_WORDS * 64 - 1) / (CHUNK_WORDS * 64), forms->used};
+    *count = 0;
+    if (forms->used <= first)
+        return HITHER_OK;
+    return ht_exact_search(&rows, query, forms->stride, 1, &alive, NULL, k, 1, hits, count, NULL, err);
 }
 
-static void take_if_nearer(ht_form *form, uint32_t other, uint64_t birth, double distance) {
+static void take_if_nearer(const ht_forms *forms, ht_form *form, uint32_t other, double distance) {
+    /* At equal distance the older stays, and those that come are younger. */
     if (form->nearest_birth != 0 &&
-        (distance > form->distance || (distance == form->distance && birth >= form->nearest_birth)))
+        (distance > form->distance || (distance == form->distance && other >= form->nearest)))
         return;
     form->nearest = other;
-    form->nearest_birth = birth;
+    form->nearest_birth = forms->forms[other].birth;
     form->distance = distance;
 }
 
-/* Finds the nearest of `slot`. With `offer` also tells every other form of it: it is new, and may be their nearest.
- * Estimates only rule pairs out; the slack covers the kernels' error bound and the roundings of the norms. */
-static void scan(ht_forms *forms, uint32_t slot, bool offer) {
-    const ht_kernels *kernels = ht_kernels_get();
-    ht_form *self = &forms->forms[slot];
-    double slack = ((double)forms->dim / kernels->lanes + 8) * 0x1p-23 + 0x1p-20;
-    float dots[BLOCK];
-    self->nearest_birth = 0;
-    for (uint32_t begin = 0; begin < forms->used; begin += BLOCK) {
-        uint32_t count = forms->used - begin < BLOCK ? forms->used - begin : BLOCK;
-        kernels->dot_f32(ht_forms_vector(forms, slot), ht_forms_vector(forms, begin), forms->stride, count, forms->dim,
-                         dots);
-        for (uint32_t i = 0; i < count; i++) {
-            ht_form *other = &forms->forms[begin + i];
-            if (other->birth == 0 || begin + i == slot)
+/* Looks at the slots from form->seen on. */
+static hither_status catch_up(ht_forms *forms, uint32_t slot, hither_error *err) {
+    ht_form *form = &forms->forms[slot];
+    if (forms->used - form->seen <= FEW) {
+        const ht_kernels *kernels = ht_kernels_get();
+        for (uint32_t i = form->seen; i < forms->used; i++) {
+            const ht_form *other = &forms->forms[i];
+            if (other->birth == 0 || i == slot)
                 continue;
-            double norms = sqrt(self->norm2 * other->norm2);
-            double least = 1.0 - (norms > 0 ? (double)dots[i] / norms : 0.0) - slack;
-            bool mine = self->nearest_birth == 0 || least <= self->distance;
-            bool theirs = offer && other->nearest_birth != 0 && least <= other->distance;
-            if (!mine && !theirs)
-                continue;
-            double distance = exact_distance(forms, slot, begin + i);
-            if (mine)
-                take_if_nearer(self, begin + i, other->birth, distance);
-            if (theirs)
-                take_if_nearer(other, slot, self->birth, distance);
+            double dot = kernels->ref_dot_f32(ht_forms_vector(forms, slot), ht_forms_vector(forms, i), forms->dim);
+            take_if_nearer(forms, form, i, ht_ref_cosine(dot, form->norm2, other->norm2));
         }
+        form->seen = forms->used;
+        return HITHER_OK;
     }
+    ht_hit hit;
+    size_t found;
+    set_alive(forms, slot, false); /* not its own neighbour */
+    hither_status status = ht_forms_search(forms, ht_forms_vector(forms, slot), form->seen, 1, &hit, &found, err);
+    set_alive(forms, slot, true);
+    if (status != HITHER_OK)
+        return status;
+    if (found > 0)
+        take_if_nearer(forms, form, (uint32_t)hit.slot, hit.distance);
+    form->seen = forms->used;
+    return HITHER_OK;
 }
 
-uint32_t ht_forms_nearest(ht_forms *forms, uint32_t slot, double *distance) {
+hither_status ht_forms_nearest(ht_forms *forms, uint32_t slot, uint32_t *nearest, double *distance, hither_error *err) {
     ht_form *form = &forms->forms[slot];
+    *nearest = HT_NO_FORM;
     *distance = 1.0;
-    if (forms->live < 2)
-        return HT_NO_FORM;
-    if (form->nearest_birth == 0 || forms->forms[form->nearest].birth != form->nearest_birth)
-        scan(forms, slot, false);
-    *distance = form->distance;
-    return form->nearest;
+    if (form->nearest_birth == 0 || forms->forms[form->nearest].birth != form->nearest_birth) {
+        form->nearest_birth = 0;
+        form->seen = 0;
+    }
+    if (form->seen < forms->used)
+        HT_TRY(catch_up(forms, slot, err));
+    if (form->nearest_birth != 0) {
+        *nearest = form->nearest;
+        *distance = form->distance;
+    }
+    return HITHER_OK;
 }
 
 /* ---- coming and going */
 
 hither_status ht_forms_add(ht_forms *forms, const char *text, size_t bytes, uint64_t hash, const float *vector,
                            uint32_t *slot, hither_error *err) {
-    if (forms->free == HT_NO_FORM && forms->used == forms->room)
-        HT_TRY(grow(forms, err));
-    char *copy = ht_memdup(text, bytes);
-    if (!copy)
+    char *copy = NULL;
+    if (text && !(copy = ht_memdup(text, bytes)))
         return ht_fail_nomem(err, bytes, "a form of a window");
-    uint32_t at = forms->free;
-    if (at != HT_NO_FORM)
-        forms->free = forms->forms[at].next_free;
-    else
-        at = forms->used++;
-    memcpy((char *)forms->vectors + (size_t)at * forms->stride, vector, forms->dim * sizeof *vector);
-    forms->forms[at] = (ht_form){.text = copy, .bytes = (uint32_t)bytes, .hash = hash, .birth = ++forms->births};
-    forms->forms[at].norm2 = ht_kernels_get()->ref_dot_f32(vector, vector, forms->dim);
-    table_put(forms, forms->table, forms->table_mask, at);
+    uint32_t at = forms->used++;
+    memcpy(row_of(forms, at), vector, forms->dim * sizeof *vector);
+    ht_form *form = &forms->forms[at];
+    *form = (ht_form){.text = copy, .bytes = (uint32_t)bytes, .hash = hash, .birth = ++forms->births};
+    form->norm2 = ht_kernels_get()->ref_dot_f32(vector, vector, forms->dim);
+    form->scale = form->norm2 > 0 ? 1 / sqrt(form->norm2) : 0;
+    ht_exact_norms(row_of(forms, at), forms->stride, 1, forms->dim, &forms->norms[at]);
+    set_alive(forms, at, true);
+    table_put(forms, at);
     forms->live++;
-    scan(forms, at, true);
     *slot = at;
     return HITHER_OK;
 }
@@ -186,8 +330,8 @@ hither_status ht_forms_add(ht_forms *forms, const char *text, size_t bytes, uint
 void ht_forms_remove(ht_forms *forms, uint32_t slot) {
     ht_form *form = &forms->forms[slot];
     table_remove(forms, slot);
+    set_alive(forms, slot, false);
     ht_release(form->text);
-    *form = (ht_form){.next_free = forms->free};
-    forms->free = slot;
+    *form = (ht_form){0};
     forms->live--;
 }

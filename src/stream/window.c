@@ -1,87 +1,69 @@
 /*
  * window.c: a ring of the newest records and the forms they have. A record is scored against the window before it, then
- * takes the place of the oldest.
- *
- * What must stay true: the sum of the forms' counts is the number of records; the centroid's sums are exactly the
- * fixed-point vectors of the records in the window, so they never drift. A failed push leaves the window as it was
- * after the last text that was taken. One mutex guards everything; any thread.
+ * takes the place of the oldest. A failed push leaves the window as it was after the last row that was taken. One mutex
+ * guards everything; any thread.
  */
 #include "stream/window.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "base/text.h"
-#include "stream/forms.h"
+#include "kernels/kernels.h"
 #include "stream/mask.h"
+#include "stream/window_inside.h"
 
 #define KEPT_BYTES  HT_WINDOW_TEXT_BYTES
-#define MASK_GROWTH 6u /* no byte of a line becomes more bytes of its form than this, but for a mark or two */
-#define FIXED_POINT 0x1p30
+#define MASK_GROWTH 6u       /* no byte of a line becomes more bytes of its form than this, but for a mark or two */
+#define LANES       16u      /* floats in a stride's smallest step */
+#define TO_INTEGER  0x1.8p52 /* added and taken away again, it rounds a double to a whole number */
 
-typedef struct record {
-    char *text;
-    uint32_t bytes, room, form;
-} record;
+/* Floats in a row with its padding. */
+static size_t padded(const ht_window *w) { return w->forms.stride / sizeof(float); }
 
-struct ht_window {
-    pthread_mutex_t mutex;
-    uint32_t capacity, count, dim;
-    uint64_t next; /* number of the next record; it goes to slot next % capacity */
-    record *records;
-    ht_forms forms;
-    ht_embed_fn *embed;
-    void *embed_ctx;
-    int64_t *sums; /* of the records' vectors, in fixed point */
-    float *vector; /* of the text being pushed, if its form is new */
-    ht_buf clean;  /* its text, where that had to be mended */
-    ht_buf masked; /* its form */
-};
-
-hither_status ht_window_new(uint32_t capacity, uint32_t dim, ht_embed_fn *embed, void *embed_ctx, ht_window **out,
-                            hither_error *err) {
+hither_status ht_window_new(const ht_window_spec *spec, ht_window **out, hither_error *err) {
     *out = NULL;
     ht_window *w = ht_calloc(1, sizeof *w);
     if (!w)
         return ht_fail_nomem(err, sizeof *w, "a window");
-    w->capacity = capacity;
-    w->dim = dim;
-    w->embed = embed;
-    w->embed_ctx = embed_ctx;
-    ht_forms_init(&w->forms, dim);
+    w->spec = *spec;
+    w->now_ms = INT64_MIN;
+    ht_forms_init(&w->forms, spec->dim, spec->capacity + 1);
     ht_buf_init(&w->clean, KEPT_BYTES + 4);
     ht_buf_init(&w->masked, MASK_GROWTH * KEPT_BYTES + 64);
-    w->records = ht_calloc(capacity, sizeof *w->records);
-    w->sums = ht_calloc(dim, sizeof *w->sums);
-    w->vector = ht_calloc(dim, sizeof *w->vector);
+    w->records = ht_calloc(spec->capacity, sizeof *w->records);
+    w->sums = ht_calloc(padded(w), sizeof *w->sums);
+    w->mean = ht_calloc(padded(w), sizeof *w->mean);
+    w->vector = ht_calloc(padded(w), sizeof *w->vector);
     int code = pthread_mutex_init(&w->mutex, NULL);
-    if (code == 0 && w->records && w->sums && w->vector) {
+    if (code == 0 && w->records && w->sums && w->mean && w->vector) {
         *out = w;
         return HITHER_OK;
     }
     if (code == 0)
         pthread_mutex_destroy(&w->mutex);
     ht_release(w->vector);
+    ht_release(w->mean);
     ht_release(w->sums);
     ht_release(w->records);
     ht_release(w);
     if (code != 0)
         return ht_fail_errno(err, code, "cannot make a lock for a window");
-    return ht_fail_nomem(err, (size_t)capacity * sizeof(record), "a window");
+    return ht_fail_nomem(err, (size_t)spec->capacity * sizeof(ht_record), "a window");
 }
 
 void ht_window_free(ht_window *w) {
     if (!w)
         return;
-    for (uint32_t i = 0; i < w->capacity && i < w->next; i++)
+    for (uint32_t i = 0; i < w->spec.capacity && i < w->next; i++)
         ht_release(w->records[i].text);
     ht_forms_clear(&w->forms);
     ht_buf_clear(&w->clean);
     ht_buf_clear(&w->masked);
     ht_release(w->vector);
+    ht_release(w->mean);
     ht_release(w->sums);
     ht_release(w->records);
     pthread_mutex_destroy(&w->mutex);
@@ -124,16 +106,17 @@ static hither_status clean_text(ht_window *w, ht_text *text, hither_error *err) 
     return HITHER_OK;
 }
 
-static hither_status mask_text(ht_window *w, ht_text text, hither_error *err) {
+hither_status ht_window_mask(ht_window *w, ht_text *text, hither_error *err) {
+    HT_TRY(clean_text(w, text, err));
     ht_buf_reset(&w->masked);
-    ht_mask_line(text.data, text.bytes, &w->masked);
+    ht_mask_line(text->data, text->bytes, &w->masked);
     HT_TRY(ht_buf_check(&w->masked, "the form of a record", err));
     w->masked.size = cut(w->masked.data ? w->masked.data : "", w->masked.size, KEPT_BYTES);
     return HITHER_OK;
 }
 
 /* Room for `bytes` bytes in the slot the next record goes to. Its present text stays. */
-static hither_status reserve_text(record *r, size_t bytes, hither_error *err) {
+static hither_status reserve_text(ht_record *r, size_t bytes, hither_error *err) {
     if (bytes <= r->room)
         return HITHER_OK;
     char *text = ht_resize(r->text, bytes);
@@ -144,25 +127,40 @@ static hither_status reserve_text(record *r, size_t bytes, hither_error *err) {
     return HITHER_OK;
 }
 
-/* ---- scores */
+/* ---- the centroid */
 
-static float centroid_similarity(const ht_window *w, const float *vector) {
-    if (w->count == 0)
-        return 1.0f;
-    double dot = 0, vv = 0, ss = 0;
-    for (uint32_t i = 0; i < w->dim; i++) {
-        double v = vector[i], s = (double)w->sums[i] / FIXED_POINT;
-        dot += v * s;
-        vv += v * v;
-        ss += s * s;
-    }
-    return vv > 0 && ss > 0 ? (float)(dot / sqrt(vv * ss)) : 0.0f;
+void ht_window_add(const ht_window *w, double *sums, uint32_t form, double weight) {
+    const float *vector = ht_forms_vector(&w->forms, form);
+    double unit = w->forms.forms[form].scale * HT_WINDOW_UNIT;
+    for (size_t i = 0; i < padded(w); i += LANES)
+        for (size_t j = i; j < i + LANES; j++)
+            sums[j] += weight * (((double)vector[j] * unit + TO_INTEGER) - TO_INTEGER);
 }
 
-static void score_record(ht_window *w, uint32_t form, hither_score *score) {
+static void update_mean(ht_window *w) {
+    for (size_t i = 0; i < padded(w); i += LANES)
+        for (size_t j = i; j < i + LANES; j++)
+            w->mean[j] = (float)w->sums[j];
+    w->mean2 = ht_kernels_get()->ref_dot_f32(w->mean, w->mean, w->spec.dim);
+}
+
+static float centroid_similarity(const ht_window *w, uint32_t form) {
+    if (w->spec.no_centroid)
+        return NAN;
+    if (w->count == 0)
+        return 1.0f;
+    double norm2 = w->forms.forms[form].norm2 * w->mean2;
+    double dot = ht_kernels_get()->ref_dot_f32(ht_forms_vector(&w->forms, form), w->mean, w->spec.dim);
+    return norm2 > 0 ? (float)(dot / sqrt(norm2)) : 0.0f;
+}
+
+/* ---- scores */
+
+static hither_status score_record(ht_window *w, uint32_t form, hither_score *score, hither_error *err) {
     const ht_form *f = &w->forms.forms[form];
     double distance, records = (double)w->count + 1;
-    uint32_t nearest = ht_forms_nearest(&w->forms, form, &distance);
+    uint32_t nearest;
+    HT_TRY(ht_forms_nearest(&w->forms, form, &nearest, &distance, err));
     /* As if the record were counted already: its share is 1/n when new, 1 when all are alike. */
     double rarity = w->count == 0 ? 1.0 : -log(((double)f->count + 1) / records) / log(records);
     /* Coarse enough that the noise of nearly equal forms never decides a ranking. */
@@ -170,63 +168,156 @@ static void score_record(ht_window *w, uint32_t form, hither_score *score) {
     *score = (hither_score){
         .rarity = (float)(rarity > 0 ? rarity : 0.0),
         .distance = (float)distance,
-        .centroid = centroid_similarity(w, ht_forms_vector(&w->forms, form)),
+        .centroid = centroid_similarity(w, form),
         .seen = f->count,
         .record = w->next,
         .nearest = nearest == HT_NO_FORM ? UINT64_MAX : w->forms.forms[nearest].newest,
     };
     score->novelty = score->rarity + 2 * score->distance;
+    return HITHER_OK;
 }
 
 /* ---- coming and going */
 
-static void add_to_sums(ht_window *w, uint32_t form, int64_t sign) {
-    const float *vector = ht_forms_vector(&w->forms, form);
-    for (uint32_t i = 0; i < w->dim; i++)
-        w->sums[i] += sign * (int64_t)((double)vector[i] * FIXED_POINT); /* toward zero, the same both ways */
-}
-
-static void leave(ht_window *w, uint32_t form) {
-    add_to_sums(w, form, -1);
+/* The oldest record's form has one record fewer. */
+static void leave(ht_window *w) {
+    const ht_record *oldest = ht_window_record(w, w->next - w->count);
+    ht_form *form = &w->forms.forms[oldest->form];
+    form->oldest = oldest->next;
     w->count--;
-    if (--w->forms.forms[form].count == 0)
-        ht_forms_remove(&w->forms, form);
+    if (--form->count == 0)
+        ht_forms_remove(&w->forms, oldest->form);
 }
 
-static hither_status push_one(ht_window *w, ht_text text, hither_score *score, hither_error *err) {
-    record *r = &w->records[w->next % w->capacity];
-    HT_TRY(clean_text(w, &text, err));
-    HT_TRY(mask_text(w, text, err));
-    HT_TRY(reserve_text(r, text.bytes, err));
-    const char *masked = w->masked.data ? w->masked.data : "";
-    uint64_t hash = ht_hash64(masked, w->masked.size, 0);
-    uint32_t form = ht_forms_find(&w->forms, masked, w->masked.size, hash);
-    if (form == HT_NO_FORM) {
-        HT_TRY(w->embed(w->embed_ctx, masked, w->masked.size, w->vector, err));
-        HT_TRY(ht_forms_add(&w->forms, masked, w->masked.size, hash, w->vector, &form, err));
+void ht_window_expire(ht_window *w) {
+    if (w->spec.age_ms == 0 || w->count == 0)
+        return;
+    if (!w->own_times) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        w->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     }
-    if (score)
-        score_record(w, form, score);
-    /* Nothing can fail from here on. */
-    w->forms.forms[form].count++;
-    w->forms.forms[form].newest = w->next;
-    add_to_sums(w, form, 1);
-    if (w->count == w->capacity)
-        leave(w, r->form);
-    w->count++;
-    if (text.bytes > 0)
-        memcpy(r->text, text.data, text.bytes);
-    r->bytes = (uint32_t)text.bytes;
-    r->form = form;
-    w->next++;
+    bool any = false;
+    while (w->count > 0) {
+        const ht_record *oldest = ht_window_record(w, w->next - w->count);
+        if ((uint64_t)w->now_ms - (uint64_t)oldest->time_ms <= w->spec.age_ms)
+            break;
+        if (!w->spec.no_centroid)
+            ht_window_add(w, w->sums, oldest->form, -1);
+        leave(w);
+        any = true;
+    }
+    if (any && !w->spec.no_centroid)
+        update_mean(w);
+}
+
+/* The record's time; never before the one before it, so that the oldest always leaves first. */
+static hither_status take_time(ht_window *w, const int64_t *time_ms, hither_error *err) {
+    if (w->spec.age_ms == 0)
+        return HITHER_OK;
+    if (w->next > 0 && w->own_times != (time_ms != NULL))
+        return ht_fail(err, HITHER_INVALID, "push: %s times, but the records before it came %s them",
+                       time_ms ? "with" : "without", time_ms ? "without" : "with");
+    w->own_times = time_ms != NULL;
+    struct timespec now = {0};
+    if (!time_ms)
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t time = time_ms ? *time_ms : (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    if (time > w->now_ms)
+        w->now_ms = time;
     return HITHER_OK;
 }
 
-hither_status ht_window_push(ht_window *w, const hither_strings *texts, hither_score *scores, hither_error *err) {
+typedef struct arrival {
+    ht_text text;
+    const float *vector; /* NULL: of the text */
+    bool missing;        /* no text */
+} arrival;
+
+static hither_status add_form(ht_window *w, const char *text, size_t bytes, uint64_t hash, const float *vector,
+                              uint32_t *form, hither_error *err) {
+    const uint32_t *moved;
+    HT_TRY(ht_forms_reserve(&w->forms, &moved, err));
+    for (uint64_t i = w->next - w->count; moved && i < w->next; i++)
+        ht_window_record(w, i)->form = moved[ht_window_record(w, i)->form];
+    return ht_forms_add(&w->forms, text, bytes, hash, vector, form, err);
+}
+
+static hither_status find_form(ht_window *w, const arrival *a, uint32_t *form, hither_error *err) {
+    bool is_vector = a->vector != NULL;
+    const void *key = is_vector ? (const void *)a->vector : w->masked.data ? w->masked.data : "";
+    size_t bytes = is_vector ? w->spec.dim * sizeof(float) : w->masked.size;
+    uint64_t hash = ht_form_hash(key, bytes, is_vector);
+    *form = ht_forms_find(&w->forms, key, bytes, is_vector, hash);
+    if (*form != HT_NO_FORM)
+        return HITHER_OK;
+    if (is_vector)
+        return add_form(w, NULL, bytes, hash, a->vector, form, err);
+    HT_TRY(w->spec.embed(w->spec.embed_ctx, key, bytes, w->vector, err));
+    return add_form(w, key, bytes, hash, w->vector, form, err);
+}
+
+/* Takes the record in; nothing can fail here. */
+static void enter(ht_window *w, uint32_t form, const arrival *a) {
+    ht_form *f = &w->forms.forms[form];
+    bool full = w->count == w->spec.capacity;
+    uint32_t gone = full ? ht_window_record(w, w->next - w->count)->form : HT_NO_FORM;
+    if (!w->spec.no_centroid && gone != form) {
+        ht_window_add(w, w->sums, form, 1);
+        if (full)
+            ht_window_add(w, w->sums, gone, -1);
+        update_mean(w);
+    }
+    if (f->count++ == 0)
+        f->oldest = w->next;
+    else
+        ht_window_record(w, f->newest)->next = w->next;
+    f->newest = w->next;
+    if (full)
+        leave(w);
+    ht_record *r = ht_window_record(w, w->next);
+    if (a->text.bytes > 0)
+        memcpy(r->text, a->text.data, a->text.bytes);
+    r->bytes = (uint32_t)a->text.bytes;
+    r->missing = a->missing;
+    r->form = form;
+    r->time_ms = w->now_ms;
+    w->count++;
+    w->next++;
+}
+
+static hither_status push_one(ht_window *w, arrival *a, const int64_t *time_ms, hither_score *score,
+                              hither_error *err) {
+    uint32_t form;
+    HT_TRY(take_time(w, time_ms, err));
+    ht_window_expire(w);
+    if (a->vector)
+        HT_TRY(clean_text(w, &a->text, err));
+    else
+        HT_TRY(ht_window_mask(w, &a->text, err));
+    HT_TRY(reserve_text(ht_window_record(w, w->next), a->text.bytes, err));
+    HT_TRY(find_form(w, a, &form, err));
+    hither_status status = score ? score_record(w, form, score, err) : HITHER_OK;
+    if (status == HITHER_OK)
+        enter(w, form, a);
+    else if (w->forms.forms[form].count == 0)
+        ht_forms_remove(&w->forms, form);
+    return status;
+}
+
+hither_status ht_window_push(ht_window *w, const ht_window_rows *rows, hither_score *scores, hither_error *err) {
     hither_status status = HITHER_OK;
+    const hither_matrix *vectors = rows->vectors;
+    size_t count = vectors ? vectors->rows : rows->texts->count;
     pthread_mutex_lock(&w->mutex);
-    for (size_t i = 0; i < texts->count && status == HITHER_OK; i++)
-        status = push_one(w, ht_strings_at(texts, i), scores ? &scores[i] : NULL, err);
+    for (size_t i = 0; i < count && status == HITHER_OK; i++) {
+        arrival a = {.missing = vectors && (!rows->texts || !ht_strings_has(rows->texts, i))};
+        if (rows->texts)
+            a.text = ht_strings_at(rows->texts, i);
+        if (vectors)
+            a.vector = (const float *)(const void *)((const char *)vectors->data + i * vectors->stride);
+        status = push_one(w, &a, rows->times_ms ? &rows->times_ms[i] : NULL, scores ? &scores[i] : NULL, err);
+    }
     pthread_mutex_unlock(&w->mutex);
     return status;
 }
@@ -236,12 +327,13 @@ hither_status ht_window_get(ht_window *w, const uint64_t *records, size_t count,
     hither_result *result;
     HT_TRY(ht_result_new(HITHER_INCLUDE_DOCUMENTS, 0, false, &result, err));
     pthread_mutex_lock(&w->mutex);
+    ht_window_expire(w);
     for (size_t i = 0; i < count; i++) {
         if (records[i] >= w->next || w->next - records[i] > w->count)
             continue;
-        const record *r = &w->records[records[i] % w->capacity];
+        const ht_record *r = ht_window_record(w, records[i]);
         ht_result_add_int(result, (int64_t)records[i]);
-        ht_result_document(result, (ht_text){r->bytes > 0 ? r->text : "", r->bytes});
+        ht_result_document(result, (ht_text){r->missing ? NULL : r->bytes > 0 ? r->text : "", r->bytes});
     }
     pthread_mutex_unlock(&w->mutex);
     hither_status status = ht_result_check(result, err);

@@ -1,12 +1,15 @@
 /*
- * window.h: the newest records of a stream of texts, in RAM, scored as they come. The functions mirror hither.h's
- * hither_window_*, where their contracts stand. It knows no model: the caller brings the function that embeds a masked
- * form, so that stream/ and embed/ do not see each other (api/ joins them).
+ * window.h: the newest records of a stream of texts or vectors, in RAM, scored as they come. The functions mirror
+ * hither.h's hither_window_*, where their contracts stand. It knows no model: the caller brings the function that
+ * embeds a masked form, so that stream/ and embed/ do not see each other (api/ joins them).
  *
- * Threads: today a mutex guards the whole window; pushes and reads from any thread are safe and whole.
+ * Threads: today a mutex guards the whole window; pushes and reads from any thread are safe and whole. The caller is
+ * between ht_fp_enter and ht_fp_leave.
  */
 #ifndef HT_STREAM_WINDOW_H
 #define HT_STREAM_WINDOW_H
+
+#include <stdbool.h>
 
 #include "base/result.h"
 
@@ -17,13 +20,36 @@ typedef struct ht_window ht_window;
 
 typedef hither_status ht_embed_fn(void *ctx, const char *text, size_t bytes, float *vector, hither_error *err);
 
-HT_NODISCARD hither_status ht_window_new(uint32_t capacity, uint32_t dim, ht_embed_fn *embed, void *embed_ctx,
-                                         ht_window **out, hither_error *err);
+typedef struct ht_window_spec {
+    uint32_t capacity, dim;
+    uint64_t age_ms;    /* 0: records leave by count only */
+    bool no_centroid;   /* scores have no centroid; it is summed when asked for */
+    ht_embed_fn *embed; /* NULL: vectors only */
+    void *embed_ctx;
+} ht_window_spec;
+
+/* What is pushed: texts, or vectors with texts or without. Pointers, offsets and numbers checked; texts are any
+ * bytes. */
+typedef struct ht_window_rows {
+    const hither_strings *texts;  /* NULL: none */
+    const hither_matrix *vectors; /* f32 of the window's dimension; NULL: the texts are embedded */
+    const int64_t *times_ms;      /* NULL: now */
+} ht_window_rows;
+
+HT_NODISCARD hither_status ht_window_new(const ht_window_spec *spec, ht_window **out, hither_error *err);
 void ht_window_free(ht_window *w);
-/* texts: pointers and offsets checked; any bytes. On failure the texts before the failing one are in. */
-HT_NODISCARD hither_status ht_window_push(ht_window *w, const hither_strings *texts, hither_score *scores,
+/* On failure the rows before the failing one are in. */
+HT_NODISCARD hither_status ht_window_push(ht_window *w, const ht_window_rows *rows, hither_score *scores,
                                           hither_error *err);
 HT_NODISCARD hither_status ht_window_get(ht_window *w, const uint64_t *records, size_t count, hither_result **out,
                                          hither_error *err);
+
+/* window_search.c. One group a query; one of texts and vectors is not NULL. */
+HT_NODISCARD hither_status ht_window_search(ht_window *w, const hither_strings *texts, const hither_matrix *vectors,
+                                            uint32_t k, hither_result **out, hither_error *err);
+HT_NODISCARD hither_status ht_window_outliers(ht_window *w, uint32_t n, double below, hither_result **out,
+                                              hither_error *err);
+void ht_window_centroid(ht_window *w, float *mean);
+HT_NODISCARD hither_status ht_window_info(ht_window *w, hither_result **out, hither_error *err);
 
 #endif

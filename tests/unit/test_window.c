@@ -14,7 +14,7 @@
 #include "kernels/reference.h"
 #include "stream/mask.h"
 
-#define DIM 20u
+#define DIM 40u /* enough for forms to have codes */
 
 /* A bag of hashed letters: cheap, with many near and many equal distances, and zero for texts without letters. */
 static hither_status embed(void *ctx, const char *text, size_t bytes, float *vector, hither_error *err) {
@@ -34,7 +34,7 @@ static hither_status embed(void *ctx, const char *text, size_t bytes, float *vec
 static ht_window *new_window(uint32_t capacity) {
     hither_error err = {0};
     ht_window *w;
-    ASSERT_OK(ht_window_new(capacity, DIM, embed, NULL, &w, &err));
+    ASSERT_OK(ht_window_new(&(ht_window_spec){.capacity = capacity, .dim = DIM, .embed = embed}, &w, &err));
     return w;
 }
 
@@ -42,7 +42,7 @@ static hither_score push(ht_window *w, const char *text) {
     hither_error err = {0};
     const uint64_t offsets[] = {0, strlen(text)};
     hither_score score;
-    ASSERT_OK(ht_window_push(w, &(hither_strings){text, offsets, 1, NULL}, &score, &err));
+    ASSERT_OK(ht_window_push(w, &(ht_window_rows){.texts = &(hither_strings){text, offsets, 1, NULL}}, &score, &err));
     return score;
 }
 
@@ -217,7 +217,8 @@ static void test_long_and_broken_texts(void **state) {
     const uint64_t offsets[] = {0, 0, 4};
     const uint8_t valid[] = {1};
     hither_score scores[2];
-    ASSERT_OK(ht_window_push(w, &(hither_strings){"gone", offsets, 2, valid}, scores, &err));
+    ASSERT_OK(
+        ht_window_push(w, &(ht_window_rows){.texts = &(hither_strings){"gone", offsets, 2, valid}}, scores, &err));
     assert_int_equal(scores[0].seen, 0);
     assert_int_equal(scores[1].seen, 1);
     assert_int_equal(scores[1].record, 5);
@@ -232,14 +233,15 @@ static void test_no_memory(void **state) {
     for (uint64_t nth = 1;; nth++) {
         ht_window *w;
         alloc_fault_arm(nth, false);
-        hither_status status = ht_window_new(8, DIM, embed, NULL, &w, &err);
+        hither_status status = ht_window_new(&(ht_window_spec){.capacity = 8, .dim = DIM, .embed = embed}, &w, &err);
         uint64_t taken = 0;
         for (int i = 0; i < 100 && status == HITHER_OK; i++) {
             char text[64];
             snprintf(text, sizeof text, "word%c%c %*d", 'a' + i % 26, 'a' + i / 26, i % 30, 7);
             const uint64_t offsets[] = {0, strlen(text)};
             hither_score score;
-            status = ht_window_push(w, &(hither_strings){text, offsets, 1, NULL}, &score, &err);
+            status =
+                ht_window_push(w, &(ht_window_rows){.texts = &(hither_strings){text, offsets, 1, NULL}}, &score, &err);
             taken += status == HITHER_OK;
         }
         bool hit = alloc_fault_hit();
@@ -292,7 +294,8 @@ static void test_the_new_stands_out(void **state) {
     ht_window *w;
     ASSERT_OK(ht_embedder_builtin(&e, &err));
     assert_int_equal(ht_embedder_dim(e), 384);
-    hither_status made = ht_window_new(1000, 384, embed_builtin, e, &w, &err);
+    hither_status made = ht_window_new(
+        &(ht_window_spec){.capacity = 1000, .dim = 384, .embed = embed_builtin, .embed_ctx = e}, &w, &err);
     assert_int_equal(made, HITHER_OK);
     for (int i = 0; i < 900; i++)
         push(w, usual[i % 3]);
