@@ -1,7 +1,8 @@
 /*
  * codes.c: making codes. What must stay true is in docs/decisions/0007-codes.md: for finite rows within the range the
- * stored R is at least |x - (a(n-8) + b)| + 2^-18 (|a| |n-8| + |b| sqrt(dim)); any other row has R = +inf and is never
- * ruled out. All sums are f64 in a fixed order or integers, so the bytes are the same on every machine.
+ * stored R of either half is at least |x - (a c + b)| + 2^-18 (|a| |c| + |b| sqrt(dim)), with c = h - 2 in the coarse
+ * half and n - 8 in the fine one; any other row has R = +inf and is never ruled out. All sums are f64 in a fixed order
+ * or integers, so the bytes are the same on every machine.
  */
 #include "index/codes.h"
 
@@ -54,44 +55,76 @@ static void quantise(const float *x, size_t count, fit f, float *code) {
     }
 }
 
-/* Codes the row with one fit, and finds the one that suits that code best by least squares. */
-static fit refit(const ht_kernels *kernels, const float *x, size_t dim, fit f, sums *out) {
-    float code[PIECE], ones[PIECE];
-    sums s = {0};
-    for (size_t j = 0; j < ht_min_size(dim, PIECE); j++)
-        ones[j] = 1;
-    for (size_t at = 0; at < dim; at += PIECE) {
-        size_t count = ht_min_size(PIECE, dim - at);
-        quantise(x + at, count, f, code);
-        s.x += kernels->ref_dot_f32(x + at, ones, count);
-        s.code += kernels->ref_dot_f32(code, ones, count);
-        s.code2 += kernels->ref_dot_f32(code, code, count);
-        s.product += kernels->ref_dot_f32(code, x + at, count);
-    }
-    double n = (double)dim, spread = n * s.code2 - s.code * s.code;
-    double scale = spread > 0 ? (n * s.product - s.code * s.x) / spread : 0;
+static fit least_squares(const sums *s, size_t dim) {
+    double n = (double)dim, spread = n * s->code2 - s->code * s->code;
+    double scale = spread > 0 ? (n * s->product - s->code * s->x) / spread : 0;
     fit best = {.scale = (float)scale};
-    best.offset = (float)((s.x - (double)best.scale * s.code) / n);
-    *out = s;
+    best.offset = (float)((s->x - (double)best.scale * s->code) / n);
     return best;
 }
 
-/* Writes the codes of one fit, which were made with another: `from` chose them, `f` gives them their values. Returns
- * |x - x^|, rounded up: the values are formed in f32, whose rounding costs at most 4 * 2^-24 * size in all. */
-static double write_code(const ht_kernels *kernels, const float *x, size_t dim, fit from, fit f, double size,
-                         int8_t *code) {
-    float piece[PIECE], value[PIECE];
-    double rest = 0;
+/* c of a half for each of `count` nibbles. */
+static void codes_of_half(int which, const uint8_t *nibbles, size_t count, float *code) {
+    for (size_t j = 0; j < count; j++)
+        code[j] = (float)(which == 0 ? (nibbles[j] >> 2) - 2 : nibbles[j] + LOWEST);
+}
+
+/* Adds what a piece of the row and its c give to the sums, but for the sum of x, which no code changes. */
+static void add_piece(const ht_kernels *kernels, const float *x, const float *code, size_t count, sums *s) {
+    int32_t sum = 0, sum2 = 0; /* below 2^18 */
+    for (size_t j = 0; j < count; j++) {
+        int32_t c = (int32_t)code[j];
+        sum += c;
+        sum2 += c * c;
+    }
+    s->code += sum;
+    s->code2 += sum2;
+    s->product += kernels->ref_dot_f32(code, x, count);
+}
+
+static double sum_of(const ht_kernels *kernels, const float *x, size_t dim) {
+    static const float ones[PIECE] = {[0 ... PIECE - 1] = 1};
+    double sum = 0;
+    for (size_t at = 0; at < dim; at += PIECE)
+        sum += kernels->ref_dot_f32(x + at, ones, ht_min_size(PIECE, dim - at));
+    return sum;
+}
+
+/* Codes the row with a fit. */
+static sums code_with(const ht_kernels *kernels, const float *x, double sum, size_t dim, fit f, uint8_t *nibbles) {
+    float code[PIECE];
+    sums s = {.x = sum};
     for (size_t at = 0; at < dim; at += PIECE) {
         size_t count = ht_min_size(PIECE, dim - at);
-        quantise(x + at, count, from, piece);
-        for (size_t j = 0; j < count; j++) {
-            code[at + j] = (int8_t)piece[j];
-            value[j] = f.scale * piece[j] + f.offset;
-        }
+        quantise(x + at, count, f, code);
+        add_piece(kernels, x + at, code, count, &s);
+        for (size_t j = 0; j < count; j++)
+            nibbles[at + j] = (uint8_t)((int)code[j] - LOWEST);
+    }
+    return s;
+}
+
+/* What a half says of a row: the value of its codes, and how far that is off. */
+typedef struct half {
+    float scale, offset, rest;
+} half;
+
+/* The half for a row's nibbles and its sums, with R as the head of this file says: the values are formed in f32, whose
+ * rounding costs at most 4 * 2^-24 * size in all. */
+static half half_of(const ht_kernels *kernels, int which, const float *x, size_t dim, const uint8_t *nibbles,
+                    const sums *s) {
+    float code[PIECE], value[PIECE];
+    fit f = least_squares(s, dim);
+    double size = fabs((double)f.scale) * sqrt(s->code2) + fabs((double)f.offset) * sqrt((double)dim), rest = 0;
+    for (size_t at = 0; at < dim; at += PIECE) {
+        size_t count = ht_min_size(PIECE, dim - at);
+        codes_of_half(which, nibbles + at, count, code);
+        for (size_t j = 0; j < count; j++)
+            value[j] = f.scale * code[j] + f.offset;
         rest += kernels->ref_l2_f32(x + at, value, count);
     }
-    return (sqrt(rest) + 0x1p-22 * size) * (1 + 0x1p-30);
+    rest = (sqrt(rest) + 0x1p-22 * size) * (1 + 0x1p-30);
+    return (half){f.scale, f.offset, round_up(rest + 0x1p-18 * size * (1 + 0x1p-30))};
 }
 
 /* The lowest and the highest value, a few lanes side by side. */
@@ -118,49 +151,72 @@ static void extremes(const float *x, size_t dim, float *low, float *high) {
     }
 }
 
-/* Codes one row; code holds dim values. */
-static void code_row(const ht_kernels *kernels, const float *x, size_t dim, int8_t *code, float *scale, float *offset,
-                     float *rest) {
+static sums coarse_sums(const ht_kernels *kernels, const float *x, double sum, size_t dim, const uint8_t *nibbles) {
+    float code[PIECE];
+    sums s = {.x = sum};
+    for (size_t at = 0; at < dim; at += PIECE) {
+        size_t count = ht_min_size(PIECE, dim - at);
+        codes_of_half(0, nibbles + at, count, code);
+        add_piece(kernels, x + at, code, count, &s);
+    }
+    return s;
+}
+
+/* Codes one row: dim nibbles, and what both halves say. */
+static void code_row(const ht_kernels *kernels, const float *x, size_t dim, uint8_t *nibbles, half halves[2]) {
     double xx = kernels->ref_dot_f32(x, x, dim);
-    memset(code, 0, dim);
-    *scale = *offset = 0;
-    *rest = xx == 0 ? 0 : INFINITY;
+    memset(nibbles, -LOWEST, dim);
+    halves[0] = halves[1] = (half){0, 0, xx == 0 ? 0 : INFINITY};
     if (!(xx >= LEAST_SQUARE && xx <= MOST_SQUARE)) /* zero, out of range, or not finite */
         return;
     float low, high;
     extremes(x, dim, &low, &high);
     double middle = ((double)low + (double)high) / 2, reach = ((double)high - (double)low) / 2 * FIRST_REACH;
     fit from = {(float)(reach / 7.5), (float)(middle + reach / 15)}; /* the codes are -8 ... 7: half a step off */
-    sums s;
-    fit f = refit(kernels, x, dim, from, &s);
-    for (int i = 1; i < FITS; i++) {
-        from = f;
-        f = refit(kernels, x, dim, from, &s);
+    double sum = sum_of(kernels, x, dim);
+    sums s = code_with(kernels, x, sum, dim, from, nibbles);
+    for (int i = 1; i < FITS; i++)
+        s = code_with(kernels, x, sum, dim, least_squares(&s, dim), nibbles);
+    halves[1] = half_of(kernels, 1, x, dim, nibbles, &s);
+    s = coarse_sums(kernels, x, sum, dim, nibbles);
+    halves[0] = half_of(kernels, 0, x, dim, nibbles, &s);
+}
+
+/* The row's four bytes of a word: two bits of each of its sixteen nibbles. */
+static uint32_t pairs_of(const uint8_t *nibbles, unsigned shift) {
+    uint32_t bytes = 0;
+    for (unsigned f = 0; f < 4; f++) {
+        uint32_t four;
+        memcpy(&four, nibbles + 4 * f, sizeof four);
+        bytes |= (four >> shift & 0x03030303u) << 2 * f;
     }
-    double size = fabs((double)f.scale) * sqrt(s.code2) + fabs((double)f.offset) * sqrt((double)dim);
-    *rest = round_up(write_code(kernels, x, dim, from, f, size, code) + 0x1p-18 * size * (1 + 0x1p-30));
-    *scale = f.scale;
-    *offset = f.offset;
+    return bytes;
+}
+
+/* Row r of the block: of every nibble the two high bits go to the coarse half and the two low ones to the fine one. */
+static void write_row(char *block, size_t words, size_t r, const uint8_t *nibbles, const half halves[2]) {
+    for (int which = 0; which < 2; which++) {
+        float *values = (float *)(void *)(block + (size_t)which * ht_code_half_bytes(words));
+        char *bytes = (char *)(values + 3 * HT_CODE_ROWS) + r * 4;
+        values[r] = halves[which].scale;
+        values[HT_CODE_ROWS + r] = halves[which].offset;
+        values[2 * HT_CODE_ROWS + r] = halves[which].rest;
+        for (size_t w = 0; w < words; w++) {
+            uint32_t four = pairs_of(nibbles + w * HT_CODE_WORD, which == 0 ? 2 : 0);
+            memcpy(bytes + w * HT_CODE_ROWS * 4, &four, sizeof four);
+        }
+    }
 }
 
 void ht_codes_make(const void *rows, size_t stride, size_t dim, size_t begin, size_t end, void *codes) {
     size_t words = words_of(dim), block_bytes = ht_code_block_bytes(words);
     const ht_kernels *kernels = ht_kernels_get();
-    int8_t code[HITHER_MAX_DIM + HT_CODE_WORD] = {0}; /* zeros past the dimension */
-    for (size_t first = begin; first < end; first += HT_CODE_ROWS) {
-        char *block = (char *)codes + first / HT_CODE_ROWS * block_bytes;
-        float *values = (float *)(void *)block;
-        uint8_t *nibbles = (uint8_t *)block + 3 * HT_CODE_ROWS * sizeof(float);
-        for (size_t r = 0; r < HT_CODE_ROWS; r++) {
-            const float *x = (const float *)(const void *)((const char *)rows + (first + r) * stride);
-            code_row(kernels, x, dim, code, &values[r], &values[HT_CODE_ROWS + r], &values[2 * HT_CODE_ROWS + r]);
-            for (size_t w = 0; w < words; w++) {
-                const int8_t *eight = code + w * HT_CODE_WORD;
-                uint8_t *four = nibbles + w * HT_CODE_ROWS * 4 + r * 4;
-                for (size_t t = 0; t < 4; t++)
-                    four[t] = (uint8_t)((eight[t] - LOWEST) | (eight[t + 4] - LOWEST) << 4);
-            }
-        }
+    uint8_t nibbles[HITHER_MAX_DIM + HT_CODE_WORD];
+    memset(nibbles, -LOWEST, words * HT_CODE_WORD);
+    for (size_t i = begin; i < end; i++) {
+        half halves[2];
+        code_row(kernels, (const float *)(const void *)((const char *)rows + i * stride), dim, nibbles, halves);
+        write_row((char *)codes + i / HT_CODE_ROWS * block_bytes, words, i % HT_CODE_ROWS, nibbles, halves);
     }
 }
 
@@ -189,7 +245,7 @@ bool ht_code_query_make(const float *query, size_t dim, double qq, int8_t *room,
     *error = left / length * (1 + 0x1p-30);
     *out = (ht_code_query){.query = room,
                            .words = words_of(dim),
-                           .bias = (int32_t)(-LOWEST * sum),
+                           .total = (int32_t)sum,
                            .scale = scale,
                            .sum = (float)((double)scale * (double)sum),
                            .by_rest = round_up((length + left) * (1 + 0x1p-18))};

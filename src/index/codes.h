@@ -3,7 +3,7 @@
  * (docs/decisions/0007-codes.md). A cache: made from rows alone, the same bytes on every machine, never on disk as the
  * only copy of anything.
  *
- * Rows are coded in blocks of HT_CODE_ROWS (16), each block written once and whole. Pure functions; any thread; the
+ * Rows are coded in blocks of HT_CODE_ROWS (64), each block written once and whole. Pure functions; any thread; the
  * caller is between ht_fp_enter and ht_fp_leave.
  */
 #ifndef HT_INDEX_CODES_H
@@ -15,11 +15,11 @@
 
 #include "kernels/kernels.h"
 
-/* Bytes for the codes of `rows` rows (a multiple of 16 is coded; a rest is left out); 0 if that overflows. */
+/* Bytes for the codes of `rows` rows (a multiple of 64 is coded; a rest is left out); 0 if that overflows. */
 size_t ht_codes_bytes(size_t rows, size_t dim);
 
 /* Codes rows [begin, end) into `codes`, which has ht_codes_bytes for at least end rows and is aligned to 64 bytes.
- * begin and end are multiples of 16; row 0 is at `rows`. */
+ * begin and end are multiples of 64; row 0 is at `rows`. */
 void ht_codes_make(const void *rows, size_t stride, size_t dim, size_t begin, size_t end, void *codes);
 
 /* A query prepared for codes; `room` holds ht_code_query_room(dim) bytes and lives as long as it. false where codes

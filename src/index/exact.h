@@ -2,10 +2,10 @@
  * exact.h: exact search over borrowed rows: the answer of brute force by D (kernels/reference.h), order of ties
  * included, found with fast kernels that rule rows out by proof.
  *
- * How: a block of rows gets estimates, in f32 or from 4-bit codes (codes.h); each estimate e carries a bound, so D lies
- * in [e - b, e + b] (bound.h). The k-th smallest D found so far is a threshold no true answer can exceed; rows whose
- * lower bound is above it are out. What is left is scored by D. A threshold that is late, or shared between threads,
- * costs time and never changes the answer.
+ * How: a block of rows gets estimates, in f32 or from codes of 2 and 4 bits (codes.h); each estimate e carries a bound,
+ * so D lies in [e - b, e + b] (bound.h). The k-th smallest D found so far is a threshold no true answer can exceed;
+ * rows whose lower bound is above it are out. What is left is scored by D. A threshold that is late, or shared between
+ * threads, costs time and never changes the answer.
  *
  * Rows come in parts (segments, or one array). A part's rows carry consecutive slots. Any thread; the rows, masks and
  * parts must not change during the call. One query runs on its caller unless it must read more than 32 MB; several
@@ -30,7 +30,7 @@ typedef struct ht_part {
      * larger than any (ht_exact_norms makes them so, and better). NULL: not known, computed on the way. The bounds rest
      * on both sides. */
     const float *norms;
-    /* 4-bit codes of the first coded_rows rows (codes.h), a multiple of 16; used where norms are known too. NULL: none.
+    /* 4-bit codes of the first coded_rows rows (codes.h), a multiple of 64; used where norms are known too. NULL: none.
      * They change how fast an answer comes, never what it is. */
     const void *codes;
     size_t coded_rows;
@@ -74,6 +74,34 @@ HT_NODISCARD hither_status ht_exact_search(const ht_vectors *vectors, const void
                                            size_t query_count, const ht_mask *live, const ht_mask *allow, size_t k,
                                            unsigned threads, ht_hit *hits, size_t *counts, ht_exact_stats *stats,
                                            hither_error *err);
+
+/* What a search works in. One that keeps it between searches allocates only when a search needs more than any before it
+ * did. Zeroed before first use; one search at a time. */
+typedef struct ht_exact_scratch {
+    void *memory;
+    size_t bytes;
+} ht_exact_scratch;
+
+void ht_exact_scratch_clear(ht_exact_scratch *scratch);
+
+/* ht_exact_search in a scratch that outlives the search. */
+HT_NODISCARD hither_status ht_exact_search_in(ht_exact_scratch *scratch, const ht_vectors *vectors, const void *queries,
+                                              size_t query_stride, size_t query_count, const ht_mask *live,
+                                              const ht_mask *allow, size_t k, unsigned threads, ht_hit *hits,
+                                              size_t *counts, ht_exact_stats *stats, hither_error *err);
+
+typedef struct ht_found {
+    ht_hit *hits; /* by D, then by slot; ht_release frees it */
+    size_t count, room;
+} ht_found;
+
+/* All rows in `live` and `allow` whose D, rounded to f32, is at most radius, for each query: found has room for
+ * query_count and is written only on success. Otherwise as ht_exact_search_in (scratch may be NULL); INVALID for a
+ * radius that is NaN. */
+HT_NODISCARD hither_status ht_exact_within(ht_exact_scratch *scratch, const ht_vectors *vectors, const void *queries,
+                                           size_t query_stride, size_t query_count, const ht_mask *live,
+                                           const ht_mask *allow, float radius, unsigned threads, ht_found *found,
+                                           ht_exact_stats *stats, hither_error *err);
 
 /* norms[i]: the length of row i, rounded up by at most one part in 2^22. Pure; any thread; the caller is between
  * ht_fp_enter and ht_fp_leave. */

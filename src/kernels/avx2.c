@@ -78,10 +78,13 @@ static inline double wide_fold(wide x) {
 
 typedef __m256i ints; /* 8 rows of 4 codes each, or their sums; vpmaddubsw's 16-bit sums stay below 4,000 */
 
-enum { INTS = 8, INTS_AT_ONCE = 2 };
+enum { INTS = 8, INTS_AT_ONCE = 2, TILE_CODES = 4, TILE_INTS = 1, PAIR_SUMS = 1 };
 
 static inline ints ints_zero(void) { return _mm256_setzero_si256(); }
 static inline ints ints_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline void ints_store(int32_t *p, ints v) { _mm256_storeu_si256((__m256i *)(void *)p, v); }
+static inline ints ints_add(ints x, ints y) { return _mm256_add_epi32(x, y); }
+static inline ints ints_times_4(ints x) { return _mm256_slli_epi32(x, 2); }
 static inline ints ints_repeat(const int8_t *four) {
     int32_t word;
     memcpy(&word, four, sizeof word);
@@ -90,15 +93,27 @@ static inline ints ints_repeat(const int8_t *four) {
 static inline ints ints_dot(ints sum, ints codes, ints query) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(codes, query), _mm256_set1_epi16(1)));
 }
-static inline ints ints_low(ints sum, ints codes, ints query) {
-    return ints_dot(sum, _mm256_and_si256(codes, _mm256_set1_epi8(15)), query);
+static inline void ints_pairs_sum(ints *sum, ints pairs, const ints *query) {
+    const ints three = _mm256_set1_epi8(3);
+    ints low = _mm256_add_epi16(_mm256_maddubs_epi16(_mm256_and_si256(pairs, three), query[0]),
+                                _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(pairs, 2), three), query[1]));
+    ints high = _mm256_add_epi16(_mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(pairs, 4), three), query[2]),
+                                 _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(pairs, 6), three), query[3]));
+    ints both = _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1));
+    *sum = _mm256_add_epi32(*sum, both);
 }
-static inline ints ints_high(ints sum, ints codes, ints query) {
-    return ints_dot(sum, _mm256_and_si256(_mm256_srli_epi16(codes, 4), _mm256_set1_epi8(15)), query);
+static inline ints ints_pairs_total(const ints *sum) { return *sum; }
+static inline void ints_codes(ints coarse, ints fine, ints *codes) {
+    const ints high = _mm256_set1_epi8((char)0xcc), nibble = _mm256_set1_epi8(15);
+    ints even = _mm256_or_si256(_mm256_and_si256(high, _mm256_slli_epi16(coarse, 2)), _mm256_andnot_si256(high, fine));
+    ints odd = _mm256_or_si256(_mm256_and_si256(high, coarse), _mm256_andnot_si256(high, _mm256_srli_epi16(fine, 2)));
+    codes[0] = _mm256_and_si256(even, nibble);
+    codes[1] = _mm256_and_si256(odd, nibble);
+    codes[2] = _mm256_and_si256(_mm256_srli_epi16(even, 4), nibble);
+    codes[3] = _mm256_and_si256(_mm256_srli_epi16(odd, 4), nibble);
 }
-static inline ints ints_total(ints low, ints high) { return _mm256_add_epi32(low, high); }
-static inline void ints_finish(ints total, const ht_code_query *q, const float *row, float *out) {
-    vec sum = _mm256_cvtepi32_ps(_mm256_sub_epi32(total, _mm256_set1_epi32(q->bias)));
+static inline void ints_finish(ints total, int32_t bias, const ht_code_query *q, const float *row, float *out) {
+    vec sum = _mm256_cvtepi32_ps(_mm256_sub_epi32(total, _mm256_set1_epi32(bias)));
     vec upper = _mm256_mul_ps(_mm256_set1_ps(q->by_rest), vec_load(row + 2 * HT_CODE_ROWS));
     upper = _mm256_fmadd_ps(vec_load(row + HT_CODE_ROWS), _mm256_set1_ps(q->sum), upper);
     upper = _mm256_fmadd_ps(vec_load(row), _mm256_mul_ps(sum, _mm256_set1_ps(q->scale)), upper);

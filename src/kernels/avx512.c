@@ -7,16 +7,21 @@
 
 #include "kernels/avx512.inc"
 
+enum { PAIR_SUMS = 1 };
+
 static inline ints ints_dot(ints sum, ints codes, ints query) {
     return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(codes, query), _mm512_set1_epi16(1)));
 }
-static inline ints ints_low(ints sum, ints codes, ints query) {
-    return ints_dot(sum, _mm512_and_si512(codes, _mm512_set1_epi8(15)), query);
+static inline void ints_pairs_sum(ints *sum, ints pairs, const ints *query) {
+    const ints three = _mm512_set1_epi8(3);
+    ints low = _mm512_add_epi16(_mm512_maddubs_epi16(_mm512_and_si512(pairs, three), query[0]),
+                                _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(pairs, 2), three), query[1]));
+    ints high = _mm512_add_epi16(_mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(pairs, 4), three), query[2]),
+                                 _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(pairs, 6), three), query[3]));
+    ints both = _mm512_madd_epi16(_mm512_add_epi16(low, high), _mm512_set1_epi16(1));
+    *sum = _mm512_add_epi32(*sum, both);
 }
-static inline ints ints_high(ints sum, ints codes, ints query) {
-    return ints_dot(sum, _mm512_and_si512(_mm512_srli_epi16(codes, 4), _mm512_set1_epi8(15)), query);
-}
-static inline ints ints_total(ints low, ints high) { return _mm512_add_epi32(low, high); }
+static inline ints ints_pairs_total(const ints *sum) { return *sum; }
 
 #include "kernels/codes.inc"
 #include "kernels/f32_rows.inc"

@@ -30,20 +30,24 @@ typedef struct ht_rule {
     float limit;
 } ht_rule;
 
-/* 4-bit codes of rows, in blocks of 16: HT_CODE_ROWS floats each of scale a, offset b and rest R, one a row; then for
- * every 8 dimensions 64 bytes, of which bytes 4r ... 4r + 3 are row r's: byte t holds dimension t in its low nibble and
- * dimension t + 4 in its high one. A nibble n stands for the value a * (n - 8) + b. index/codes.h makes them. */
-enum { HT_CODE_ROWS = 16, HT_CODE_WORD = 8 };
+/* 4-bit codes of rows, in blocks of 64. A block is two halves, so that a scan may read the first alone: the coarse one,
+ * with the two high bits h of every code, and the fine one with the two low bits l. A half is HT_CODE_ROWS floats each
+ * of scale a, offset b and rest R, one a row; then for every 16 dimensions 256 bytes, of which bytes 4r ... 4r + 3 are
+ * row r's: byte t holds dimensions t, t + 4, t + 8 and t + 12, two bits each from the lowest. By the coarse half alone
+ * a dimension's value is a * (h - 2) + b; by both, with n = 4 * h + l and the fine half's a and b, it is
+ * a * (n - 8) + b. index/codes.h makes them. */
+enum { HT_CODE_ROWS = 64, HT_CODE_WORD = 16, HT_CODE_REFINED = 16 };
 
-static inline size_t ht_code_block_bytes(size_t words) {
-    return HT_CODE_ROWS * (3 * sizeof(float) + words * HT_CODE_WORD / 2);
+static inline size_t ht_code_half_bytes(size_t words) {
+    return HT_CODE_ROWS * (3 * sizeof(float) + words * HT_CODE_WORD / 4);
 }
+static inline size_t ht_code_block_bytes(size_t words) { return 2 * ht_code_half_bytes(words); }
 
 /* A query against codes: scale * query[j] stands for its element j. */
 typedef struct ht_code_query {
-    const int8_t *query; /* words * 8 of them, -127 ... 127, zeros past the dimension */
+    const int8_t *query; /* words * 16 of them, -127 ... 127, zeros past the dimension */
     size_t words;
-    int32_t bias;  /* 8 * the sum of query */
+    int32_t total; /* the sum of query */
     float scale;   /* s */
     float sum;     /* s * the sum of query, rounded to nearest */
     float by_rest; /* what a row's rest is multiplied with */
@@ -73,9 +77,18 @@ typedef struct ht_kernels {
     /* Bit i is set where the rule keeps estimate i; count <= 64. norms may be NULL: then they do not take part. */
     uint64_t (*keep_f32)(const float *estimates, const float *norms, size_t count, const ht_rule *rule);
 
-    /* For each row of `count` blocks of codes: a * (s * G) + b * sum + by_rest * R in f32, where G, the sum of
-     * query * (n - 8), is exact; each product and sum may be rounded or fused. */
-    void (*code_upper)(const ht_code_query *query, const void *blocks, size_t count, float *out);
+    /* Upper bounds of dot products from codes: a * (s * G) + b * sum + by_rest * R in f32, where G is exact and each
+     * product and sum may be rounded or fused.
+     * code_coarse: of every row of `count` blocks by their coarse halves, G the sum of query * (h - 2); sums gets the
+     * sums of query * h. */
+    void (*code_coarse)(const ht_code_query *query, const void *blocks, size_t count, int32_t *sums, float *out);
+    /* By both halves, G the sum of query * (n - 8), for the HT_CODE_REFINED rows of a block from `first` on (a multiple
+     * of that), whose coarse sums are known. */
+    void (*code_refine)(const ht_code_query *query, const void *block, size_t first, const int32_t *sums, float *out);
+    /* The same for every row of `count` blocks and each of several queries: out[j * out_stride + i] for query j, row i;
+     * a code is read once for a few queries. */
+    void (*code_upper)(const ht_code_query *queries, size_t query_count, const void *blocks, size_t count, float *out,
+                       size_t out_stride);
 
     /* The reference sums of reference.h, vectorised: the same bits as the scalar code, always. */
     double (*ref_dot_f32)(const float *query, const float *row, size_t dim);

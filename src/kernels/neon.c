@@ -6,8 +6,8 @@
 
 #include "kernels/neon.inc"
 
-static inline ints ints_dot(ints sum, uint8x16_t codes, ints query) {
-    int8x16_t c = vreinterpretq_s8_u8(codes), q = vreinterpretq_s8_s32(query);
+static inline ints ints_dot(ints sum, ints codes, ints query) {
+    int8x16_t c = vreinterpretq_s8_s32(codes), q = vreinterpretq_s8_s32(query);
     int32x4_t front = vpaddlq_s16(vmull_s8(vget_low_s8(c), vget_low_s8(q)));
     int32x4_t back = vpaddlq_s16(vmull_high_s8(c, q));
     return vaddq_s32(sum, vpaddq_s32(front, back));

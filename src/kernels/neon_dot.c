@@ -7,8 +7,8 @@
 
 #include "kernels/neon.inc"
 
-static inline ints ints_dot(ints sum, uint8x16_t codes, ints query) {
-    return vdotq_s32(sum, vreinterpretq_s8_u8(codes), vreinterpretq_s8_s32(query));
+static inline ints ints_dot(ints sum, ints codes, ints query) {
+    return vdotq_s32(sum, vreinterpretq_s8_s32(codes), vreinterpretq_s8_s32(query));
 }
 
 #include "kernels/codes.inc"

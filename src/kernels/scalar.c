@@ -80,34 +80,39 @@ static inline double wide_fold(wide x) {
     return x.lane[0];
 }
 
-/* One row: 4 codes in a word, or its sum. */
-typedef struct ints {
-    int32_t sum;
-    uint8_t bytes[4];
-} ints;
+typedef int32_t ints; /* one row: 4 codes, a byte each, or its sum */
 
-enum { INTS = 1, INTS_AT_ONCE = 4 };
+enum { INTS = 1, INTS_AT_ONCE = 4, TILE_CODES = 2, TILE_INTS = 4, PAIR_SUMS = 1 };
 
-static inline ints ints_zero(void) { return (ints){0, {0}}; }
+static inline ints ints_zero(void) { return 0; }
 static inline ints ints_load(const void *p) {
-    ints v = {0, {0}};
-    memcpy(v.bytes, p, sizeof v.bytes);
+    ints v;
+    memcpy(&v, p, sizeof v);
     return v;
 }
+static inline void ints_store(int32_t *p, ints v) { *p = v; }
+static inline ints ints_add(ints x, ints y) { return x + y; }
+static inline ints ints_times_4(ints x) { return x * 4; }
 static inline ints ints_repeat(const int8_t *four) { return ints_load(four); }
-static inline ints ints_low(ints sum, ints codes, ints query) {
-    for (int t = 0; t < 4; t++)
-        sum.sum += (codes.bytes[t] & 15) * (int8_t)query.bytes[t];
-    return sum;
+static inline ints ints_dot(ints sum, ints codes, ints query) {
+    uint8_t code[4];
+    int8_t q[4];
+    memcpy(code, &codes, sizeof code);
+    memcpy(q, &query, sizeof q);
+    return sum + code[0] * q[0] + code[1] * q[1] + code[2] * q[2] + code[3] * q[3];
 }
-static inline ints ints_high(ints sum, ints codes, ints query) {
-    for (int t = 0; t < 4; t++)
-        sum.sum += (codes.bytes[t] >> 4) * (int8_t)query.bytes[t];
-    return sum;
+static inline ints ints_field(ints pairs, int field) { return (ints)((uint32_t)pairs >> 2 * field & 0x03030303u); }
+static inline void ints_pairs_sum(ints *sum, ints pairs, const ints *query) {
+    for (int f = 0; f < 4; f++)
+        *sum = ints_dot(*sum, ints_field(pairs, f), query[f]);
 }
-static inline ints ints_total(ints low, ints high) { return (ints){low.sum + high.sum, {0}}; }
-static inline void ints_finish(ints total, const ht_code_query *q, const float *row, float *out) {
-    float sum = (float)(total.sum - q->bias) * q->scale;
+static inline ints ints_pairs_total(const ints *sum) { return *sum; }
+static inline void ints_codes(ints coarse, ints fine, ints *codes) {
+    for (int f = 0; f < 4; f++)
+        codes[f] = ints_field(coarse, f) * 4 + ints_field(fine, f);
+}
+static inline void ints_finish(ints total, int32_t bias, const ht_code_query *q, const float *row, float *out) {
+    float sum = (float)(total - bias) * q->scale;
     *out = row[0] * sum + (row[HT_CODE_ROWS] * q->sum + row[2 * HT_CODE_ROWS] * q->by_rest);
 }
 

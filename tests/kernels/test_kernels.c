@@ -245,63 +245,93 @@ static void test_keep(void **state) {
     ht_fp_leave(fp);
 }
 
-/* Every nibble decoded one by one, in f64. */
-static double slow_upper(const ht_code_query *q, const char *blocks, size_t row) {
-    const char *block = blocks + row / HT_CODE_ROWS * ht_code_block_bytes(q->words);
-    const float *values = (const float *)(const void *)block + row % HT_CODE_ROWS;
-    const uint8_t *nibbles = (const uint8_t *)block + 3 * HT_CODE_ROWS * sizeof(float) + row % HT_CODE_ROWS * 4;
-    int64_t sum = 0;
+/* Every code decoded bit by bit, in f64: of both halves, or of the coarse one. */
+static double slow_upper(const ht_code_query *q, const char *blocks, size_t row, bool coarse, int32_t *sum_of_h) {
+    const char *halves[2];
+    halves[0] = blocks + row / HT_CODE_ROWS * ht_code_block_bytes(q->words);
+    halves[1] = halves[0] + ht_code_half_bytes(q->words);
+    const float *values = (const float *)(const void *)halves[coarse ? 0 : 1] + row % HT_CODE_ROWS;
+    int64_t sum = 0, high = 0;
     for (size_t j = 0; j < q->words * HT_CODE_WORD; j++) {
-        unsigned byte = nibbles[j / HT_CODE_WORD * 4 * HT_CODE_ROWS + j % 4];
-        sum += q->query[j] * ((int)(j % HT_CODE_WORD < 4 ? byte & 15 : byte >> 4) - 8);
+        int pair[2];
+        for (int i = 0; i < 2; i++) {
+            const uint8_t *bytes = (const uint8_t *)halves[i] + 3 * HT_CODE_ROWS * sizeof(float);
+            unsigned byte = bytes[j / HT_CODE_WORD * 4 * HT_CODE_ROWS + row % HT_CODE_ROWS * 4 + j % 4];
+            pair[i] = (int)(byte >> j % HT_CODE_WORD / 4 * 2 & 3);
+        }
+        high += q->query[j] * pair[0];
+        sum += q->query[j] * (coarse ? pair[0] - 2 : 4 * pair[0] + pair[1] - 8);
     }
+    *sum_of_h = (int32_t)high;
     return (double)values[0] * q->scale * (double)sum + (double)values[HT_CODE_ROWS] * q->sum +
            (double)values[2 * HT_CODE_ROWS] * q->by_rest;
 }
 
-static void check_codes(size_t words, size_t blocks, bool extreme) {
+enum { SOME_QUERIES = 11 };
+
+static void check_code(const ht_code_query *q, const char *codes, size_t row, bool coarse, float got, int32_t high) {
+    int32_t want_high;
+    double want = slow_upper(q, codes, row, coarse, &want_high);
+    const char *half = codes + row / HT_CODE_ROWS * ht_code_block_bytes(q->words);
+    const float *values = (const float *)(const void *)(coarse ? half : half + ht_code_half_bytes(q->words));
+    long double size = 0;
+    for (size_t j = 0; j < q->words * HT_CODE_WORD; j++)
+        size += 15 * fabsl((long double)values[row % HT_CODE_ROWS] * q->scale * q->query[j]);
+    size += fabsl((long double)values[HT_CODE_ROWS + row % HT_CODE_ROWS] * q->sum);
+    size += fabsl((long double)values[2 * HT_CODE_ROWS + row % HT_CODE_ROWS] * q->by_rest);
+    check_near(coarse ? "coarse" : "code", q->words * HT_CODE_WORD, row, got, want, size * 0x1p-21L + 0x1p-140L);
+    if (coarse)
+        assert_int_equal(high, want_high);
+}
+
+static void check_codes(size_t words, size_t blocks, size_t queries, bool extreme) {
     size_t block_bytes = ht_code_block_bytes(words), rows = blocks * HT_CODE_ROWS;
-    guarded codes = guarded_new(blocks * block_bytes), out = guarded_new(rows * sizeof(float));
-    guarded bytes = guarded_new(words * HT_CODE_WORD);
-    int8_t *query = (int8_t *)bytes.data;
-    ht_code_query q = {.query = query, .words = words, .scale = 0.01f, .by_rest = 1.25f};
-    for (size_t j = 0; j < words * HT_CODE_WORD; j++) {
-        query[j] = extreme ? (j / 8 % 2 || words < 100 ? 127 : -127) : (int8_t)((int)(next_random() % 255) - 127);
-        q.bias += 8 * query[j];
+    guarded codes = guarded_new(blocks * block_bytes), out = guarded_new(rows * queries * sizeof(float));
+    guarded bytes = guarded_new(queries * words * HT_CODE_WORD), sums = guarded_new(rows * sizeof(int32_t));
+    ht_code_query q[SOME_QUERIES];
+    for (size_t i = 0; i < queries; i++) {
+        int8_t *query = (int8_t *)bytes.data + i * words * HT_CODE_WORD;
+        q[i] = (ht_code_query){.query = query, .words = words, .scale = 0.01f, .by_rest = 1.25f};
+        for (size_t j = 0; j < words * HT_CODE_WORD; j++) {
+            query[j] = extreme ? (j / 8 % 2 || words < 100 ? 127 : -127) : (int8_t)((int)(next_random() % 255) - 127);
+            q[i].total += query[j];
+        }
+        q[i].sum = q[i].scale * (float)q[i].total;
     }
-    q.sum = q.scale * (float)(q.bias / 8);
-    for (size_t b = 0; b < blocks; b++) {
-        char *block = (char *)codes.data + b * block_bytes;
-        memset(block, 0xff, block_bytes);
-        for (size_t i = 0; !extreme && i < block_bytes; i++)
-            block[i] = (char)next_random();
+    memset(codes.data, 0xff, blocks * block_bytes);
+    for (size_t h = 0; h < 2 * blocks; h++) {
+        char *half = (char *)codes.data + h * block_bytes / 2;
+        for (size_t i = 0; !extreme && i < block_bytes / 2; i++)
+            half[i] = (char)next_random();
         for (size_t i = 0; i < 3 * HT_CODE_ROWS; i++)
-            ((float *)(void *)block)[i] = next_value();
+            ((float *)(void *)half)[i] = next_value();
     }
-    memset(out.data, 0xff, rows * sizeof(float));
-    level->code_upper(&q, codes.data, blocks, out.data);
-    for (size_t i = 0; i < rows; i++) {
-        const float *values = (const float *)(const void *)((char *)codes.data + i / HT_CODE_ROWS * block_bytes);
-        long double size = 0;
-        for (size_t j = 0; j < words * HT_CODE_WORD; j++)
-            size += 15 * fabsl((long double)values[i % HT_CODE_ROWS] * q.scale * query[j]);
-        size += fabsl((long double)values[HT_CODE_ROWS + i % HT_CODE_ROWS] * q.sum);
-        size += fabsl((long double)values[2 * HT_CODE_ROWS + i % HT_CODE_ROWS] * q.by_rest);
-        check_near("code", words * HT_CODE_WORD, i, out.data[i], slow_upper(&q, (const char *)codes.data, i),
-                   size * 0x1p-21L + 0x1p-140L);
-    }
+    int32_t *high = (int32_t *)(void *)sums.data;
+    level->code_coarse(&q[0], codes.data, blocks, high, out.data);
+    for (size_t i = 0; i < rows; i++)
+        check_code(&q[0], (const char *)codes.data, i, true, out.data[i], high[i]);
+    for (size_t i = 0; i < rows; i += HT_CODE_REFINED)
+        level->code_refine(&q[0], (const char *)codes.data + i / HT_CODE_ROWS * block_bytes, i % HT_CODE_ROWS, high + i,
+                           out.data + i);
+    for (size_t i = 0; i < rows; i++)
+        check_code(&q[0], (const char *)codes.data, i, false, out.data[i], 0);
+    memset(out.data, 0xff, rows * queries * sizeof(float));
+    level->code_upper(q, queries, codes.data, blocks, out.data, rows);
+    for (size_t i = 0; i < rows * queries; i++)
+        check_code(&q[i / rows], (const char *)codes.data, i % rows, false, out.data[i], 0);
     guarded_free(codes);
     guarded_free(out);
     guarded_free(bytes);
+    guarded_free(sums);
 }
 
 static void test_codes(void **state) {
     (void)state;
     ht_fp_state fp = ht_fp_enter();
     for (size_t words = 1; words <= 40; words++)
-        for (size_t blocks = 1; blocks <= 9; blocks++)
-            check_codes(words, blocks, words % 5 == 0);
-    check_codes(8192, 1, true); /* 65,535 dimensions: the largest sums */
+        for (size_t blocks = 1; blocks <= 3; blocks++)
+            check_codes(words, blocks, 1 + (words + 4 * blocks) % SOME_QUERIES, words % 5 == 0);
+    check_codes(4096, 1, 3, true); /* 65,535 dimensions: the largest sums */
     ht_fp_leave(fp);
 }
 

@@ -13,7 +13,7 @@
 
 #define SEED 20240801u
 
-enum { ROWS = 48 };
+enum { ROWS = 2 * HT_CODE_ROWS };
 
 static uint64_t stream = SEED;
 static float uniform(void) { return (float)(int64_t)ht_mix64(stream++) * 0x1p-63f; }
@@ -40,48 +40,59 @@ static void fill(float *x, size_t row, size_t dim) {
     }
 }
 
-static int nibble(const char *block, size_t row, size_t j) {
-    const uint8_t *bytes = (const uint8_t *)block + 3 * HT_CODE_ROWS * sizeof(float);
-    unsigned byte = bytes[j / HT_CODE_WORD * 4 * HT_CODE_ROWS + row * 4 + j % 4];
-    return (int)(j % HT_CODE_WORD < 4 ? byte & 15 : byte >> 4);
+/* c of the coarse half (0) or the fine one (1), and where a row's values are in it. */
+static int code_at(const char *block, size_t words, int which, size_t row, size_t j) {
+    int pair[2];
+    for (int i = 0; i < 2; i++) {
+        const uint8_t *half = (const uint8_t *)block + (size_t)i * ht_code_half_bytes(words);
+        unsigned byte = half[3 * HT_CODE_ROWS * sizeof(float) + j / HT_CODE_WORD * 4 * HT_CODE_ROWS + row * 4 + j % 4];
+        pair[i] = (int)(byte >> j % HT_CODE_WORD / 4 * 2 & 3);
+    }
+    return which == 0 ? pair[0] - 2 : 4 * pair[0] + pair[1] - 8;
+}
+
+static void check_row(const char *codes, const float *x, size_t dim, size_t row, int which) {
+    size_t words = (dim + HT_CODE_WORD - 1) / HT_CODE_WORD;
+    const char *block = codes + row / HT_CODE_ROWS * ht_code_block_bytes(words);
+    const char *half = block + (size_t)which * ht_code_half_bytes(words);
+    const float *values = (const float *)(const void *)half + row % HT_CODE_ROWS;
+    long double a = values[0], b = values[HT_CODE_ROWS], rest = values[2 * HT_CODE_ROWS];
+    long double residual = 0, code2 = 0, xx = 0;
+    for (size_t j = 0; j < words * HT_CODE_WORD; j++) {
+        int c = code_at(block, words, which, row % HT_CODE_ROWS, j);
+        if (j >= dim) {
+            assert_int_equal(c, 0);
+            continue;
+        }
+        long double left = x[j] - (a * c + b);
+        residual += left * left;
+        code2 += c * c;
+        xx += (long double)x[j] * x[j];
+    }
+    long double size = fabsl(a) * sqrtl(code2) + fabsl(b) * sqrtl((long double)dim);
+    if (!(rest >= sqrtl(residual) + 0x1p-18L * size))
+        fail_msg("seed %u, dim %zu, row %zu, half %d: rest %Lg, residual %Lg", SEED, dim, row, which, rest,
+                 sqrtl(residual));
+    assert_true(rest <= 1.001L * sqrtl(residual) + 0x1p-17L * size);
+    if (dim >= 64 && row % 8 == 0)
+        assert_true(rest < (which == 0 ? 0.5L : 0.15L) * sqrtl(xx)); /* and the code is worth something */
 }
 
 static void rests_cover_residuals(void **state) {
     (void)state;
     ht_fp_state fp = ht_fp_enter();
     for (size_t d = 0; d < DIMS; d++) {
-        size_t dim = dims[d], words = (dim + 7) / 8, stride = (dim + 1) * sizeof(float);
+        size_t dim = dims[d], words = (dim + HT_CODE_WORD - 1) / HT_CODE_WORD, stride = (dim + 1) * sizeof(float);
         float *rows = ht_calloc(ROWS, stride);
         char *codes = ht_alloc_aligned(ht_codes_bytes(ROWS, dim));
         assert_int_equal(ht_codes_bytes(ROWS, dim), ROWS / HT_CODE_ROWS * ht_code_block_bytes(words));
         for (size_t i = 0; i < ROWS; i++)
             fill(rows + i * (dim + 1), i, dim);
-        ht_codes_make(rows, stride, dim, 16, ROWS, codes);
-        ht_codes_make(rows, stride, dim, 0, 16, codes);
-        for (size_t i = 0; i < ROWS; i++) {
-            const float *x = rows + i * (dim + 1);
-            const char *block = codes + i / 16 * ht_code_block_bytes(words);
-            const float *values = (const float *)(const void *)block + i % 16;
-            long double a = values[0], b = values[HT_CODE_ROWS], rest = values[2 * HT_CODE_ROWS];
-            long double residual = 0, code2 = 0, xx = 0;
-            for (size_t j = 0; j < words * 8; j++) {
-                int c = nibble(block, i % 16, j) - 8;
-                if (j >= dim) {
-                    assert_int_equal(c, 0);
-                    continue;
-                }
-                long double left = x[j] - (a * c + b);
-                residual += left * left;
-                code2 += c * c;
-                xx += (long double)x[j] * x[j];
-            }
-            long double size = fabsl(a) * sqrtl(code2) + fabsl(b) * sqrtl((long double)dim);
-            if (!(rest >= sqrtl(residual) + 0x1p-18L * size))
-                fail_msg("seed %u, dim %zu, row %zu: rest %Lg, residual %Lg", SEED, dim, i, rest, sqrtl(residual));
-            assert_true(rest <= 1.001L * sqrtl(residual) + 0x1p-17L * size);
-            if (dim >= 64 && i % 8 == 0)
-                assert_true(rest < 0.15L * sqrtl(xx)); /* and the code is worth something */
-        }
+        ht_codes_make(rows, stride, dim, HT_CODE_ROWS, ROWS, codes);
+        ht_codes_make(rows, stride, dim, 0, HT_CODE_ROWS, codes);
+        for (size_t i = 0; i < ROWS; i++)
+            for (int which = 0; which < 2; which++)
+                check_row(codes, rows + i * (dim + 1), dim, i, which);
         ht_release(codes);
         ht_release(rows);
     }
@@ -92,17 +103,17 @@ static void same_bytes_at_every_level(void **state) {
     (void)state;
     ht_fp_state fp = ht_fp_enter();
     for (size_t d = 0; d < DIMS; d++) {
-        size_t dim = dims[d], bytes = ht_codes_bytes(16, dim);
-        float *rows = ht_calloc(16, dim * sizeof(float));
+        size_t dim = dims[d], bytes = ht_codes_bytes(HT_CODE_ROWS, dim);
+        float *rows = ht_calloc(HT_CODE_ROWS, dim * sizeof(float));
         char *first = ht_alloc_aligned(bytes), *other = ht_alloc_aligned(bytes);
-        for (size_t i = 0; i < 16; i++)
+        for (size_t i = 0; i < HT_CODE_ROWS; i++)
             fill(rows + i * dim, i, dim);
         int supported;
         for (size_t i = 0; ht_kernels_level(i, &supported); i++) {
             if (!ht_kernels_force(ht_kernels_level(i, &supported)->name))
                 continue;
             memset(other, 0x55, bytes);
-            ht_codes_make(rows, dim * sizeof(float), dim, 0, 16, i == 0 ? first : other);
+            ht_codes_make(rows, dim * sizeof(float), dim, 0, HT_CODE_ROWS, i == 0 ? first : other);
             if (i > 0)
                 assert_memory_equal(first, other, bytes);
         }
@@ -116,16 +127,19 @@ static void same_bytes_at_every_level(void **state) {
 
 static void out_of_range(void **state) {
     (void)state;
-    enum { DIM = 24 };
+    enum { DIM = 70 };
     static const float odd[] = {0, 0x1p-61f, 0x1p+61f, 0x1p-149f, 3.4e38f, NAN, INFINITY, -INFINITY};
-    float rows[16 * DIM] = {0};
-    for (size_t i = 0; i < 16; i++)
+    float rows[HT_CODE_ROWS * DIM] = {0};
+    for (size_t i = 0; i < HT_CODE_ROWS; i++)
         rows[i * DIM + i] = odd[i % 8];
-    char *codes = ht_alloc_aligned(ht_codes_bytes(16, DIM));
-    ht_codes_make(rows, DIM * sizeof(float), DIM, 0, 16, codes);
-    const float *rest = (const float *)(const void *)codes + 2 * HT_CODE_ROWS;
-    for (size_t i = 0; i < 16; i++)
-        assert_true(i % 8 == 0 ? rest[i] == 0 : isinf(rest[i]));
+    char *codes = ht_alloc_aligned(ht_codes_bytes(HT_CODE_ROWS, DIM));
+    ht_codes_make(rows, DIM * sizeof(float), DIM, 0, HT_CODE_ROWS, codes);
+    for (size_t half = 0; half < 2; half++) {
+        const float *rest = (const float *)(const void *)(codes + half * ht_codes_bytes(HT_CODE_ROWS, DIM) / 2);
+        rest += (size_t)2 * HT_CODE_ROWS;
+        for (size_t i = 0; i < HT_CODE_ROWS; i++)
+            assert_true(i % 8 == 0 ? rest[i] == 0 : isinf(rest[i]));
+    }
     ht_release(codes);
 }
 
@@ -144,7 +158,7 @@ static void queries(void **state) {
             qq += (long double)q[j] * q[j];
         assert_true(ht_code_query_make(q, dim, (double)qq, room, &out, &error));
         int32_t sum = 0;
-        for (size_t j = 0; j < out.words * 8; j++) {
+        for (size_t j = 0; j < out.words * HT_CODE_WORD; j++) {
             if (j >= dim) {
                 assert_int_equal(room[j], 0);
                 continue;
@@ -153,7 +167,7 @@ static void queries(void **state) {
             left2 += left * left;
             sum += room[j];
         }
-        assert_int_equal(out.bias, 8 * sum);
+        assert_int_equal(out.total, sum);
         assert_true(error >= sqrtl(left2) / sqrtl(qq) && error <= 1.001L * sqrtl(left2) / sqrtl(qq) + 1e-30L);
         assert_true(out.by_rest >= sqrtl(qq) * (1 + error));
         assert_true(fabsl(out.sum - (long double)out.scale * sum) <= fabsl(out.sum) * 0x1p-24L);

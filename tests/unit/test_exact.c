@@ -292,9 +292,9 @@ static void wrong_bound_of_codes_is_caught(void **state) {
     for (int metric = HITHER_COSINE; metric <= HITHER_L2; metric++) {
         hither_error err;
         example e;
-        make(&e, CLUSTERED, (hither_metric)metric, 50, 4000, 2, 10, true);
+        make(&e, CLUSTERED, (hither_metric)metric, 50, 4096, 2, 10, true);
         e.part[0].norms = e.norms[0];
-        add_codes(&e, 0, 4000);
+        add_codes(&e, 0, 4096);
         assert_true(agrees(&e, 1, true));
         ht_vectors v = {
             .dtype = HITHER_F32, .metric = e.metric, .dim = (uint32_t)e.dim, .parts = e.part, .part_count = 1};
@@ -302,8 +302,8 @@ static void wrong_bound_of_codes_is_caught(void **state) {
         size_t counts[2];
         ht_exact_stats stats = {0};
         ASSERT_OK(ht_exact_search(&v, e.query, e.query_stride, 2, NULL, NULL, 10, 1, hits, counts, &stats, &err));
-        assert_int_equal(stats.rows_scanned, 8000);
-        assert_true(stats.rows_rescored < 4000);
+        assert_int_equal(stats.rows_scanned, 8192);
+        assert_true(stats.rows_rescored < 4096);
 #ifdef HT_ASSERTIONS
         ht_bound_test_scale = 0;
         assert_false(agrees(&e, 1, false));

@@ -1,0 +1,325 @@
+/*
+ * exact_codes.c: what codes rule out of a unit of rows. One query, or a few: the coarse halves first, then both halves
+ * of the rows these keep, while coarse halves rule out most; a unit they fail on is read whole, and so are more and
+ * more of those behind it. Several queries: a group of rows at a time against all of them, so that each code is read
+ * once for many. What must stay true is in docs/decisions/0007-codes.md. Called by the workers of exact.c, each for
+ * itself.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "index/exact_inside.h"
+
+enum {
+    PROBE_GROUPS = 2,  /* of a unit, for whether coarse halves are worth it there */
+    AHEAD_ROWS = 2,    /* rows to be scored are asked for this early */
+    MOST_SKIPPED = 63, /* units, after coarse halves failed */
+    MANY_QUERIES = 4,  /* from here on reading a code once for all of them is worth more than reading half of it */
+    REFINED_GROUP = HT_GROUP_ROWS / HT_CODE_REFINED
+};
+
+/* Scores the k rows of the unit with the highest bounds, and takes them out of `words`: a threshold near the final one
+ * from the start is worth ten times the rows scored later. Any choice of rows would be right. */
+static hither_status warm_up(ht_worker *w, ht_query_state *state, const ht_part *part, size_t begin, uint64_t *words) {
+    ht_topk best;
+    ht_topk_init(&best, w->warm, w->s->k);
+    for (size_t g = 0; g < HT_UNIT_GROUPS; g++) {
+        for (uint64_t left = words[g]; left != 0; left &= left - 1) {
+            size_t i = g * HT_GROUP_ROWS + (size_t)__builtin_ctzll(left);
+            double upper = (double)w->uppers[i], norm = (double)part->norms[begin + i], promise = upper;
+            if (w->s->vectors->metric == HITHER_COSINE)
+                promise = norm > 0 ? upper / norm : 0;
+            else if (w->s->vectors->metric == HITHER_L2)
+                promise = 2 * upper - norm * norm;
+            if (!isnan(promise))
+                ht_topk_push(&best, (ht_hit){-promise, i});
+        }
+    }
+    for (size_t i = 0; i < best.count; i++) {
+        size_t row = (size_t)best.hits[i].slot;
+        HT_TRY(ht_exact_score(w, state, part, begin + row));
+        words[row / HT_GROUP_ROWS] &= ~((uint64_t)1 << row % HT_GROUP_ROWS);
+    }
+    return HITHER_OK;
+}
+
+static void ask_for(const ht_worker *w, const ht_candidate *c) {
+    const char *x = (const char *)ht_row_at(c->part, c->row);
+    for (size_t at = 0; at < w->s->row_bytes; at += 64)
+        __builtin_prefetch(x + at, 0, 3);
+}
+
+/* Scores the candidates that the rule, which gets stricter meanwhile, still keeps. */
+static hither_status score_candidates(ht_worker *w, size_t j, const ht_candidate *candidates, size_t count) {
+    ht_query_state *state = &w->state[j];
+    for (size_t i = 0; i < count && i < AHEAD_ROWS; i++)
+        ask_for(w, &candidates[i]);
+    for (size_t i = 0; i < count; i++) {
+        const ht_candidate *c = &candidates[i];
+        if (i + AHEAD_ROWS < count)
+            ask_for(w, &candidates[i + AHEAD_ROWS]);
+        ht_exact_refresh_rule(w, &state->code_bound, j);
+        if (w->s->kernels->keep_f32(&c->upper, &c->norm, 1, &state->rule))
+            HT_TRY(ht_exact_score(w, state, c->part, c->row));
+    }
+    return HITHER_OK;
+}
+
+/* Drops the waiting rows that have been ruled out since; scores the others if `now`, or if too many are left. */
+static hither_status settle(ht_worker *w, size_t j, bool now) {
+    ht_query_state *state = &w->state[j];
+    ht_candidate *waiting = w->waiting + j * HT_WAITING_ROWS;
+    size_t left = 0;
+    ht_exact_refresh_rule(w, &state->code_bound, j);
+    for (size_t i = 0; i < state->waiting; i++)
+        if (w->s->kernels->keep_f32(&waiting[i].upper, &waiting[i].norm, 1, &state->rule))
+            waiting[left++] = waiting[i];
+    state->waiting = left;
+    if (!now && left <= HT_WAITING_ROWS / 2)
+        return HITHER_OK;
+    state->waiting = 0;
+    return score_candidates(w, j, waiting, left);
+}
+
+/* Rows that codes kept, on their way: `now` are those to be scored at once. */
+typedef struct kept_rows {
+    const ht_part *part;
+    size_t begin; /* row of the unit that uppers[0] is of */
+    ht_rule promising;
+    size_t count;
+    ht_candidate now[HT_UNIT_ROWS];
+} kept_rows;
+
+/* promising: with a bound that is off by as little as `usual_rest` the row would make the threshold stricter. Which row
+ * goes where changes no answer. */
+static void start_keeping(kept_rows *k, const ht_query_state *state, const ht_code_query *code, const ht_part *part,
+                          size_t begin, float usual_rest) {
+    k->part = part;
+    k->begin = begin;
+    k->promising = state->rule;
+    k->promising.limit += code->by_rest * usual_rest;
+    k->count = 0;
+}
+
+/* Of the group's rows in `word`, takes those that probably make the threshold stricter and lets the others that the
+ * rule keeps wait: by the end most of them are ruled out. */
+static hither_status keep_group(ht_worker *w, size_t j, kept_rows *k, size_t at, const float *uppers, uint64_t word) {
+    const ht_kernels *kernels = w->s->kernels;
+    ht_query_state *state = &w->state[j];
+    const float *norms = k->part->norms + k->begin + at;
+    uint64_t left = word & kernels->keep_f32(uppers, norms, HT_GROUP_ROWS, &state->rule);
+    if (left == 0)
+        return HITHER_OK;
+    uint64_t best = kernels->keep_f32(uppers, norms, HT_GROUP_ROWS, &k->promising);
+    for (; left != 0; left &= left - 1) {
+        size_t i = (size_t)__builtin_ctzll(left);
+        ht_candidate c = {k->part, k->begin + at + i, uppers[i], norms[i]};
+        if (best >> i & 1) {
+            k->now[k->count++] = c;
+            continue;
+        }
+        if (state->waiting == HT_WAITING_ROWS)
+            HT_TRY(settle(w, j, false));
+        w->waiting[j * HT_WAITING_ROWS + state->waiting++] = c;
+    }
+    return HITHER_OK;
+}
+
+/* ---- one query, one unit */
+
+typedef struct unit {
+    const ht_part *part;
+    size_t begin;
+    const char *blocks; /* the unit's first */
+    size_t block_bytes;
+} unit;
+
+static unit unit_of(const ht_part *part, size_t begin, size_t words) {
+    size_t block_bytes = ht_code_block_bytes(words);
+    return (unit){part, begin, (const char *)part->codes + begin / HT_CODE_ROWS * block_bytes, block_bytes};
+}
+
+/* Bounds from the coarse halves, or from both, of those groups of which something is wanted. */
+static void scan_groups(ht_worker *w, const ht_code_query *code, const unit *u, const uint64_t *words, size_t from,
+                        size_t to, bool coarse) {
+    const ht_kernels *kernels = w->s->kernels;
+    for (size_t g = from, run; g < to; g += run) {
+        for (run = 1; words[g] != 0 && g + run < to && words[g + run] != 0;)
+            run++;
+        if (words[g] == 0)
+            continue;
+        size_t at = g * HT_GROUP_ROWS;
+        const char *blocks = u->blocks + g * u->block_bytes;
+        if (coarse)
+            kernels->code_coarse(code, blocks, run, w->sums + at, w->uppers + at);
+        else
+            kernels->code_upper(code, 1, blocks, run, w->uppers + at, HT_UNIT_ROWS);
+    }
+}
+
+/* Asks for the fine half of some rows. */
+static void ask_for_fine(const unit *u, size_t words, size_t rows_at) {
+    const char *half = u->blocks + rows_at / HT_CODE_ROWS * u->block_bytes + ht_code_half_bytes(words);
+    size_t first = rows_at % HT_CODE_ROWS;
+    for (size_t line = 0; line < words + 3; line++)
+        __builtin_prefetch(half + line * HT_CODE_ROWS * sizeof(float) + first * sizeof(float), 0, 3);
+}
+
+/* Sets of HT_CODE_REFINED rows of a unit, by their first row in it. */
+typedef struct refine_sets {
+    uint16_t at[HT_UNIT_GROUPS * REFINED_GROUP];
+    size_t count, of; /* of so many */
+} refine_sets;
+
+/* Rules rows out by their coarse halves: what is left of words[from ... to) goes to left, and which sets that is in. */
+static void rule_out(ht_worker *w, size_t j, const ht_code_query *code, const unit *u, const uint64_t *words,
+                     uint64_t *left, size_t from, size_t to, refine_sets *sets) {
+    scan_groups(w, code, u, words, from, to, true);
+    for (size_t g = from; g < to; g++) {
+        size_t at = g * HT_GROUP_ROWS;
+        left[g] = 0;
+        if (words[g] == 0)
+            continue;
+        const float *norms = u->part->norms + u->begin + at;
+        left[g] = words[g] & w->s->kernels->keep_f32(w->uppers + at, norms, HT_GROUP_ROWS, &w->state[j].rule);
+        sets->of += REFINED_GROUP;
+        for (size_t i = 0; left[g] != 0 && i < REFINED_GROUP; i++)
+            if (left[g] >> i * HT_CODE_REFINED & 0xffff)
+                sets->at[sets->count++] = (uint16_t)(at + i * HT_CODE_REFINED);
+    }
+}
+
+/* Rules rows out by their coarse halves and gives those that are left bounds from both. false: that would be too many,
+ * and nothing has come of it. */
+static bool scan_coarse(ht_worker *w, size_t j, const ht_code_query *code, const unit *u, uint64_t *words) {
+    refine_sets sets = {.count = 0};
+    uint64_t left[HT_UNIT_GROUPS];
+    rule_out(w, j, code, u, words, left, 0, PROBE_GROUPS, &sets);
+    if (2 * sets.count > sets.of)
+        return false;
+    rule_out(w, j, code, u, words, left, PROBE_GROUPS, HT_UNIT_GROUPS, &sets);
+    if (sets.count > 0)
+        ask_for_fine(u, code->words, sets.at[0]);
+    for (size_t i = 0; i < sets.count; i++) {
+        size_t at = sets.at[i];
+        if (i + 1 < sets.count)
+            ask_for_fine(u, code->words, sets.at[i + 1]);
+        const char *block = u->blocks + at / HT_CODE_ROWS * u->block_bytes;
+        w->s->kernels->code_refine(code, block, at % HT_CODE_ROWS, w->sums + at, w->uppers + at);
+    }
+    memcpy(words, left, sizeof left);
+    return true;
+}
+
+static hither_status scan_unit(ht_worker *w, size_t c, const unit *u, const uint64_t *words) {
+    const ht_code_query *code = &w->codes[c];
+    size_t j = w->code_of[c];
+    ht_query_state *state = &w->state[j];
+    uint64_t left[HT_UNIT_GROUPS];
+    memcpy(left, words, sizeof left);
+    for (size_t g = 0; g < HT_UNIT_GROUPS; g++)
+        w->scanned += words[g] != 0 ? HT_GROUP_ROWS : 0;
+    state->limit = NAN;
+    ht_exact_refresh_rule(w, &state->code_bound, j);
+    bool first = isinf(state->limit), bounded = false;
+    if (!first && state->skip == 0) {
+        bounded = scan_coarse(w, j, code, u, left);
+        state->skip_next = bounded ? 0 : ht_min_size(2 * state->skip_next + 1, MOST_SKIPPED);
+        state->skip = state->skip_next;
+    } else if (!first) {
+        state->skip--;
+    }
+    if (!bounded)
+        scan_groups(w, code, u, left, 0, HT_UNIT_GROUPS, false);
+    if (first && !w->s->within && w->s->k <= HT_WARM_HITS) {
+        HT_TRY(warm_up(w, state, u->part, u->begin, left));
+        ht_exact_refresh_rule(w, &state->code_bound, j);
+    }
+    kept_rows k;
+    const float *rests = (const float *)(const void *)(u->blocks + u->block_bytes / 2) + 2 * HT_CODE_ROWS;
+    start_keeping(&k, state, code, u->part, u->begin, *rests);
+    for (size_t g = 0; g < HT_UNIT_GROUPS; g++)
+        if (left[g] != 0)
+            HT_TRY(keep_group(w, j, &k, g * HT_GROUP_ROWS, w->uppers + g * HT_GROUP_ROWS, left[g]));
+    return score_candidates(w, j, k.now, k.count);
+}
+
+/* ---- several queries */
+
+/* One group of rows, all queries that are ready for codes. Their rules are fresh. */
+static hither_status scan_group(ht_worker *w, const unit *u, size_t group, uint64_t word) {
+    size_t at = group * HT_GROUP_ROWS;
+    const char *block = u->blocks + group * u->block_bytes;
+    const float *rests = (const float *)(const void *)(block + u->block_bytes / 2) + 2 * HT_CODE_ROWS;
+    const float *norms = u->part->norms + u->begin + at;
+    w->s->kernels->code_upper(w->codes, w->coded, block, 1, w->estimates, HT_GROUP_ROWS);
+    w->scanned += HT_GROUP_ROWS * w->coded;
+    for (size_t c = 0; c < w->coded; c++) {
+        size_t j = w->code_of[c];
+        const float *uppers = w->estimates + c * HT_GROUP_ROWS;
+        uint64_t left = word & w->s->kernels->keep_f32(uppers, norms, HT_GROUP_ROWS, &w->state[j].rule);
+        if (left == 0)
+            continue;
+        kept_rows k;
+        start_keeping(&k, &w->state[j], &w->codes[c], u->part, u->begin, *rests);
+        HT_TRY(keep_group(w, j, &k, at, uppers, left));
+        HT_TRY(score_candidates(w, j, k.now, k.count));
+    }
+    return HITHER_OK;
+}
+
+/* Whether every query has a threshold; their rules are fresh then. */
+static bool all_bounded(ht_worker *w) {
+    for (size_t c = 0; c < w->coded; c++) {
+        size_t j = w->code_of[c];
+        w->state[j].limit = NAN;
+        ht_exact_refresh_rule(w, &w->state[j].code_bound, j);
+        if (isinf(w->state[j].limit))
+            return false;
+    }
+    return true;
+}
+
+hither_status ht_exact_scan_codes(ht_worker *w, const ht_part *part, size_t begin, const uint64_t *words) {
+    unit u = unit_of(part, begin, w->codes->words);
+    if (w->coded >= MANY_QUERIES && all_bounded(w)) {
+        for (size_t g = 0; g < HT_UNIT_GROUPS; g++)
+            if (words[g] != 0)
+                HT_TRY(scan_group(w, &u, g, words[g]));
+        return HITHER_OK;
+    }
+    for (size_t c = 0; c < w->coded; c++)
+        HT_TRY(scan_unit(w, c, &u, words));
+    return HITHER_OK;
+}
+
+hither_status ht_exact_settle(ht_worker *w) {
+    for (size_t j = 0; j < w->queries; j++) {
+        w->state[j].limit = NAN; /* the last rule may have been for f32 */
+        if (w->state[j].waiting > 0)
+            HT_TRY(settle(w, j, true));
+    }
+    return HITHER_OK;
+}
+
+void ht_exact_prepare_codes(ht_worker *w, size_t j) {
+    ht_query_state *state = &w->state[j];
+    const ht_vectors *v = w->s->vectors;
+    ht_code_query *code = &w->codes[w->coded];
+    int8_t *room = w->code_room + j * ht_code_query_room(v->dim);
+    double error;
+    if (!ht_code_query_make(state->query, v->dim, state->qq, room, code, &error))
+        return;
+    if (v->dtype == HITHER_F64) { /* what rounding it to f32 took */
+        error += 0x1p-22;
+        code->by_rest *= 1 + 0x1p-20f;
+    }
+    state->code_bound = ht_bound_make_codes(v->metric, v->dim, error);
+#ifdef HT_ASSERTIONS
+    code->by_rest *= (float)ht_bound_test_scale;
+#endif
+    state->coded = true;
+    state->skip = state->skip_next = 0;
+    w->code_of[w->coded++] = j;
+}

@@ -1,0 +1,129 @@
+/*
+ * exact_inside.h: what the files of exact search share: one search, its workers, and a worker's state for each query of
+ * its block. exact.c shares out the work and estimates in f32, exact_codes.c estimates from codes, exact_memory.c lays
+ * a search out in memory. Nobody else includes it.
+ */
+#ifndef HT_INDEX_EXACT_INSIDE_H
+#define HT_INDEX_EXACT_INSIDE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "index/bound.h"
+#include "index/codes.h"
+#include "index/exact.h"
+#include "index/stored.h"
+
+enum {
+    HT_GROUP_ROWS = 64,
+    HT_UNIT_ROWS = 1024,
+    HT_UNIT_GROUPS = HT_UNIT_ROWS / HT_GROUP_ROWS,
+    HT_WARM_HITS = 256, /* the largest k for which a first threshold comes from the most promising rows of a unit */
+    HT_WAITING_ROWS = 512,
+    HT_BLOCK_QUERIES = 64
+};
+
+/* One search: read-only while workers run, but for the atomics. */
+typedef struct ht_search {
+    const ht_vectors *vectors;
+    const void *queries;
+    size_t query_stride, query_count, block_queries;
+    const ht_mask *live, *allow;
+    const ht_kernels *kernels;
+    size_t k;           /* no more than there are rows; 0 in a search of all within a radius */
+    size_t *first_unit; /* of each part, and one past the last */
+    size_t rows, units;
+    size_t row_bytes;
+    double bytes; /* that one query reads of all rows */
+    bool coded;   /* some part has codes that help */
+    bool within;
+    float radius;
+    double radius_limit; /* no D above it is within the radius */
+    ht_hit *hits;        /* k a query: nothing reaches the caller before all went well */
+    size_t *counts;
+    ht_found *found; /* of a search within a radius */
+    unsigned threads;
+    size_t blocks, block; /* of queries; the one being worked on when workers share a block */
+    bool by_blocks;       /* workers take whole blocks of queries instead of units of rows */
+    _Atomic size_t next;  /* unit, or block */
+    _Atomic int failed;
+    _Atomic double limits[HT_BLOCK_QUERIES]; /* a threshold some worker reached, for each query of a shared block */
+    struct ht_worker *workers;
+} ht_search;
+
+/* A row that codes could not rule out. */
+typedef struct ht_candidate {
+    const ht_part *part;
+    size_t row;
+    float upper, norm;
+} ht_candidate;
+
+typedef struct ht_query_state {
+    const float *query; /* in f32 */
+    const void *given;
+    double qq;
+    bool wild;    /* rounding to f32 may have changed it beyond all bounds: every row is scored */
+    bool coded;   /* it can be estimated from codes */
+    double limit; /* the threshold `rule` was made for */
+    ht_rule rule;
+    ht_topk top;
+    ht_found found;
+    ht_bound code_bound;
+    size_t waiting;     /* rows */
+    unsigned skip;      /* units to be read whole before the coarse halves are tried again */
+    unsigned skip_next; /* how many that will be when they fail again */
+} ht_query_state;
+
+typedef struct ht_worker {
+    ht_search *s;
+    size_t queries;        /* in the block */
+    size_t coded;          /* how many of them are ready for codes */
+    ht_code_query *codes;  /* those, side by side */
+    size_t *code_of;       /* which query of the block each is */
+    ht_hit *room;          /* for the heaps of a shared block; worker 0 has its heaps in search.hits */
+    int8_t *code_room;     /* for the queries of a block against codes; NULL: there are none */
+    ht_candidate *waiting; /* HT_WAITING_ROWS a query */
+    float *tile;           /* rows as f32, for types that are not; so for the queries of a block of f64 */
+    size_t tile_rows;
+    float *rounded;
+    void *scratch; /* for D */
+    uint64_t scanned, rescored;
+    bool took_part;
+    hither_status status;
+    hither_error error;
+    ht_query_state state[HT_BLOCK_QUERIES];
+    float norms[HT_GROUP_ROWS];
+    float estimates[HT_BLOCK_QUERIES * HT_GROUP_ROWS];
+    float uppers[HT_UNIT_ROWS];
+    int32_t sums[HT_UNIT_ROWS];
+    ht_hit warm[HT_WARM_HITS];
+} ht_worker;
+
+static inline const void *ht_row_at(const ht_part *part, size_t i) {
+    return (const char *)part->rows + i * part->stride;
+}
+
+static inline ht_layout ht_layout_of(const ht_vectors *v, const ht_part *part) {
+    return (ht_layout){v->dtype, part && part->bare, v->dim};
+}
+
+/* Makes the rule of query j anew if its threshold has moved. */
+void ht_exact_refresh_rule(ht_worker *w, const ht_bound *bound, size_t j);
+/* Scores the row by D for a query and keeps it if it is among the best. */
+hither_status ht_exact_score(ht_worker *w, ht_query_state *state, const ht_part *part, size_t row);
+
+/* Makes query j of the worker's block ready for codes, if that is possible. */
+void ht_exact_prepare_codes(ht_worker *w, size_t j);
+/* Searches the rows in `words` of the unit that begins at row `begin`, all of them in coded groups, for all queries
+ * that are ready for codes. Rows may be left waiting, which ht_exact_settle ends. */
+hither_status ht_exact_scan_codes(ht_worker *w, const ht_part *part, size_t begin, const uint64_t *words);
+hither_status ht_exact_settle(ht_worker *w);
+
+/* Counts rows, bytes and units. */
+void ht_exact_count(ht_search *s);
+/* Lays out everything the planned search needs in the scratch, which grows where it must. */
+hither_status ht_exact_lay_out(ht_search *s, ht_exact_scratch *scratch, hither_error *err);
+/* Appends to the list. */
+hither_status ht_found_add(ht_found *found, ht_hit hit, hither_error *err);
+
+#endif

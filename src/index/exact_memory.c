@@ -1,0 +1,150 @@
+/*
+ * exact_memory.c: how much memory a search needs, and where in one block of it each thing lies. What must stay true:
+ * the block is laid out twice, first to measure it and then for good, by the same code. Any thread.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "index/exact_inside.h"
+
+enum { TILE_BYTES = 24 << 10, ALIGNMENT = 64 };
+
+/* A block being laid out; base NULL: only measured. */
+typedef struct layout {
+    char *base;
+    size_t used;
+    bool overflow;
+} layout;
+
+static void *place(layout *l, size_t count, size_t size) {
+    size_t bytes, end;
+    if (!ht_mul_size(count, size, &bytes) || !ht_add_size(bytes, ALIGNMENT - 1, &bytes) ||
+        !ht_add_size(l->used, bytes / ALIGNMENT * ALIGNMENT, &end)) {
+        l->overflow = true;
+        return NULL;
+    }
+    void *there = l->base ? l->base + l->used : NULL;
+    l->used = end;
+    return there;
+}
+
+static bool part_has_codes(const ht_vectors *v, const ht_part *part) {
+    return part->codes && part->norms && v->metric != HITHER_L1;
+}
+
+static size_t units_of(const ht_part *part) { return (part->count + HT_UNIT_ROWS - 1) / HT_UNIT_ROWS; }
+
+void ht_exact_count(ht_search *s) {
+    const ht_vectors *v = s->vectors;
+    for (size_t p = 0; p < v->part_count; p++) {
+        const ht_part *part = &v->parts[p];
+        HT_ASSERT(part->first_slot % 64 == 0);
+        size_t coded = part_has_codes(v, part) ? part->coded_rows : 0;
+        s->coded |= coded > 0;
+        s->rows += part->count;
+        s->bytes += (double)coded * v->dim / 2 + (double)(part->count - coded) * (double)s->row_bytes;
+        s->units += units_of(part);
+    }
+}
+
+/* A tile stays in the first cache for one query, in the second for several. */
+static void place_tile(layout *l, const ht_search *s, ht_worker *w, size_t *tile_rows) {
+    ht_layout rows = ht_layout_of(s->vectors, NULL);
+    size_t row = rows.dim * sizeof(float), scratch = ht_stored_scratch(&rows);
+    bool tiled = rows.dtype != HITHER_F32 && rows.dtype != HITHER_B1;
+    *tile_rows = ht_min_size(HT_GROUP_ROWS, 4 + (s->block_queries == 1 ? TILE_BYTES : 8 * TILE_BYTES) / row);
+    float *tile = tiled ? place(l, *tile_rows, row) : NULL;
+    void *room = tiled && scratch ? place(l, 1, scratch) : NULL;
+    float *rounded = rows.dtype == HITHER_F64 ? place(l, s->block_queries, row) : NULL;
+    if (!w)
+        return;
+    w->tile = tile;
+    w->scratch = room;
+    w->rounded = rounded;
+    w->tile_rows = *tile_rows;
+}
+
+static void place_worker(layout *l, const ht_search *s, ht_worker *w, bool shares) {
+    size_t tile_rows, queries = s->block_queries;
+    place_tile(l, s, w, &tile_rows);
+    bool coded = s->coded;
+    int8_t *code_room = coded ? place(l, queries, ht_code_query_room(s->vectors->dim)) : NULL;
+    ht_code_query *codes = coded ? place(l, queries, sizeof *codes) : NULL;
+    size_t *code_of = coded ? place(l, queries, sizeof *code_of) : NULL;
+    ht_candidate *waiting = coded ? place(l, queries, HT_WAITING_ROWS * sizeof *waiting) : NULL;
+    ht_hit *room = NULL;
+    if (shares) {
+        size_t hits;
+        l->overflow |= !ht_mul_size(queries, s->k, &hits);
+        room = l->overflow ? NULL : place(l, hits, sizeof *room);
+    }
+    if (!w)
+        return;
+    w->code_room = code_room;
+    w->codes = codes;
+    w->code_of = code_of;
+    w->waiting = waiting;
+    w->room = room;
+}
+
+static void lay_out(layout *l, ht_search *s) {
+    const ht_vectors *v = s->vectors;
+    size_t hits;
+    l->overflow |= !ht_mul_size(s->query_count, s->k, &hits);
+    if (l->overflow)
+        return;
+    s->first_unit = place(l, v->part_count + 1, sizeof *s->first_unit);
+    s->hits = place(l, hits, sizeof *s->hits);
+    s->counts = place(l, s->query_count, sizeof *s->counts);
+    s->workers = place(l, s->threads, sizeof *s->workers);
+    for (unsigned i = 0; i < s->threads; i++) {
+        ht_worker *w = l->base ? &s->workers[i] : NULL;
+        if (w) { /* what it computes in needs no first value */
+            memset(w, 0, offsetof(ht_worker, state));
+            w->s = s;
+            for (size_t j = 0; j < HT_BLOCK_QUERIES; j++)
+                w->state[j].found = (ht_found){0};
+        }
+        place_worker(l, s, w, i > 0 && !s->by_blocks);
+    }
+    if (!l->base)
+        return;
+    s->first_unit[0] = 0;
+    for (size_t p = 0; p < v->part_count; p++)
+        s->first_unit[p + 1] = s->first_unit[p] + units_of(&v->parts[p]);
+}
+
+hither_status ht_exact_lay_out(ht_search *s, ht_exact_scratch *scratch, hither_error *err) {
+    layout measured = {0};
+    lay_out(&measured, s);
+    if (measured.overflow)
+        return ht_fail_nomem(err, SIZE_MAX, "hits");
+    if (scratch->bytes < measured.used) {
+        ht_exact_scratch_clear(scratch);
+        scratch->memory = ht_alloc_aligned(measured.used);
+        if (!scratch->memory)
+            return ht_fail_nomem(err, measured.used, "a search");
+        scratch->bytes = measured.used;
+    }
+    layout real = {.base = scratch->memory};
+    lay_out(&real, s);
+    return HITHER_OK;
+}
+
+void ht_exact_scratch_clear(ht_exact_scratch *scratch) {
+    ht_release(scratch->memory);
+    *scratch = (ht_exact_scratch){0};
+}
+
+hither_status ht_found_add(ht_found *found, ht_hit hit, hither_error *err) {
+    if (found->count == found->room) {
+        size_t room = found->room ? 2 * found->room : 64, bytes;
+        ht_hit *hits = ht_mul_size(room, sizeof *hits, &bytes) ? ht_resize(found->hits, bytes) : NULL;
+        if (!hits)
+            return ht_fail_nomem(err, room, "rows within a radius");
+        found->hits = hits;
+        found->room = room;
+    }
+    found->hits[found->count++] = hit;
+    return HITHER_OK;
+}
