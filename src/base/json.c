@@ -253,7 +253,7 @@ hither_status ht_json_parse(const char *text, size_t bytes, size_t max_bytes, co
     scanner s = {.text = text, .bytes = bytes};
     if (!scan_text(&s))
         return fail_at(err, s.status, where, text, s.at, s.problem);
-    json_error_t error;
+    json_error_t error = {.line = 0}; /* jansson leaves the code unset when its first allocation fails */
     json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!value)
         return explain(&error, where, text, bytes, err);
