@@ -492,25 +492,66 @@ def cursor_next(cursor: Handle, limit: int) -> Records:
     return _one(cursor, lib.hither_cursor_next, limit)
 
 
-def window_new(capacity: int, embedder: Handle | None) -> Handle:
+def window_new(capacity: int, embedder: Handle | None, dim: int, age_ms: int, centroid: bool) -> Handle:
     options = ffi.new("hither_window_options *")
     options.size = ffi.sizeof("hither_window_options")
     options.capacity = capacity
     options.embedder = embedder._cdata if embedder else ffi.NULL
+    options.dim = dim
+    options.age_ms = age_ms
+    options.no_centroid = not centroid
     out = ffi.new("hither_window **")
     _call(lib.hither_window_new, options, out)
     return _made(out, lib.hither_window_close, "window")
 
 
-def window_push(window: Handle, column: Texts) -> NDArray[Any]:
-    """One SCORE a text."""
+def window_push(
+    window: Handle, column: Texts | None, vectors: FloatMatrix | None, times: NDArray[np.int64] | None
+) -> NDArray[Any]:
+    """One SCORE a record."""
     held: list[Any] = []
-    strings = ffi.new("hither_strings *")
-    _set_strings(strings, column, held)
-    scores = np.zeros(column.count, SCORE)
+    rows = ffi.new("hither_window_rows *")
+    rows.size = ffi.sizeof("hither_window_rows")
+    count = 0
+    if column is not None:
+        _set_strings(rows.texts, column, held)
+        count = column.count
+    if vectors is not None:
+        _set_matrix(rows.vectors, vectors, held)
+        count = len(vectors)
+    if times is not None:
+        rows.times_ms = ffi.from_buffer("int64_t[]", times)
+        held.append(rows.times_ms)
+    scores = np.zeros(count, SCORE)
     out = ffi.cast("hither_score *", ffi.from_buffer(scores))
-    _on(window, lib.hither_window_push, strings, out)
+    _on(window, lib.hither_window_push_rows, rows, out)
     return scores
+
+
+def window_search(window: Handle, vectors: FloatMatrix | None, texts: Texts | None, k: int) -> list[Records]:
+    held: list[Any] = []
+    query = ffi.new("hither_query *")
+    query.size = ffi.sizeof("hither_query")
+    if vectors is not None:
+        _set_matrix(query.vectors, vectors, held)
+    if texts is not None:
+        _set_strings(query.texts, texts, held)
+    result = _result(window, lib.hither_window_search, query, k)
+    return [_records(result, group) for group in range(lib.hither_result_groups(result))]
+
+
+def window_centroid(window: Handle, dim: int) -> NDArray[np.float32]:
+    mean = np.empty(dim, np.float32)
+    _on(window, lib.hither_window_centroid, ffi.from_buffer("float[]", mean), dim)
+    return mean
+
+
+def window_outliers(window: Handle, n: int, below: float) -> Records:
+    return _one(window, lib.hither_window_outliers, n, below)
+
+
+def window_info(window: Handle) -> Records:
+    return _one(window, lib.hither_window_info)
 
 
 def window_get(window: Handle, records: Sequence[int] | NDArray[np.uint64]) -> Records:

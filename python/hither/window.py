@@ -5,13 +5,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NoReturn
+from datetime import timedelta
+from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arrays import Text, texts as text_column
+from .arrays import Text, matrix, text_column as document_column, texts as text_column
 from .embed import Embedder
 from .errors import DimensionError, InvalidError
 from .hits import Hits
@@ -58,19 +59,24 @@ class Scores:
 
 
 class Window:
-    """The newest `capacity` texts of a stream, in memory only. Any number of threads may push.
+    """The newest `capacity` records of a stream, in memory only. Any number of threads may push and search.
 
-    The variable parts of a text (numbers, addresses, times) are masked before it is compared, so that ten thousand
-    lines which differ in a number are one form. It finds what is new and rare, which is not the same as what is bad.
+    Records are texts, or vectors. The variable parts of a text (numbers, addresses, times) are masked before it is
+    compared, so that ten thousand lines which differ in a number are one form; equal vectors are one form too. It finds
+    what is new and rare, which is not the same as what is bad.
 
     Parameters
     ----------
     dim : int, optional
-        Dimensions of the vectors; if given it must be the embedder's.
+        Dimensions of the vectors. Without an embedder, the window then takes vectors only.
     capacity : int
         Records kept.
+    age : float or timedelta, optional
+        Records older than this many seconds leave too.
     embedder : Embedder, optional
-        The built-in one if left out.
+        The built-in one if both this and `dim` are left out.
+    track_centroid : bool
+        False: scores have no centroid (it is NaN), and pushing costs less.
 
     Examples
     --------
@@ -80,22 +86,39 @@ class Window:
     >>> scores = window.push(lines)
     >>> int(scores.novelty[50:].argmax())
     50
-    >>> window.get(scores.record[-1:])[0].document
+    >>> window.search("disk failed", k=1)[0].document
     'disk failure on sda'
+    >>> window.outliers(1).documents
+    ['disk failure on sda']
     """
 
-    __slots__ = ("__weakref__", "_capacity", "_embedder", "_handle")
+    __slots__ = ("__weakref__", "_capacity", "_dim", "_embedder", "_handle")
 
-    def __init__(self, dim: int | None = None, *, capacity: int = 16384, embedder: Embedder | None = None) -> None:
-        self._embedder = embedder if embedder is not None else Embedder()
-        if not isinstance(self._embedder, Embedder):
+    def __init__(
+        self,
+        dim: int | None = None,
+        *,
+        capacity: int = 16384,
+        age: float | timedelta | None = None,
+        embedder: Embedder | None = None,
+        track_centroid: bool = True,
+    ) -> None:
+        if embedder is None and dim is None:
+            embedder = Embedder()
+        if embedder is not None and not isinstance(embedder, Embedder):
             raise InvalidError(f"embedder is a {type(embedder).__name__}, not a hither.Embedder")
-        if dim is not None and dim != self._embedder.dim:
-            raise DimensionError(f"dim is {dim}, but the embedder makes {self._embedder.dim} dimensions")
+        if dim is not None and not 1 <= operator.index(dim) <= _core.UINT32_MAX:
+            raise DimensionError(f"dim is {dim}; a vector has at least 1 dimension")
+        self._embedder = embedder
         self._capacity = operator.index(capacity)
         if not 1 <= self._capacity <= _core.UINT32_MAX:
             raise InvalidError(f"capacity is {capacity}; a window keeps 1 to {_core.UINT32_MAX} records")
-        self._handle = _core.window_new(self._capacity, self._embedder._handle)
+        age_ms = 0 if age is None else _milliseconds(age)
+        if age is not None and age_ms < 1:
+            raise InvalidError(f"age is {age}; a window keeps records for at least 0.001 seconds")
+        handle = embedder._handle if embedder is not None else None
+        self._handle = _core.window_new(self._capacity, handle, dim or 0, age_ms, bool(track_centroid))
+        self._dim = int(embedder.dim if embedder is not None else operator.index(dim or 0))
 
     @property
     def capacity(self) -> int:
@@ -105,17 +128,51 @@ class Window:
     @property
     def dim(self) -> int:
         """Dimensions of its vectors."""
-        return self._embedder.dim
+        return self._dim
 
-    def push(self, texts: Text | Iterable[Text]) -> Scores:
-        """Score each text against the window before it, then take it in.
+    @property
+    def centroid(self) -> NDArray[np.float32]:
+        """The mean of the records' vectors, each scaled to length 1 before; zeros when it is empty. Shape (dim,)."""
+        return _core.window_centroid(self._handle, self._dim)
+
+    def push(
+        self,
+        rows: Text | Iterable[Text] | ArrayLike,
+        documents: Text | Iterable[Text | None] | None = None,
+        *,
+        times: Iterable[float] | None = None,
+    ) -> Scores:
+        """Score each record against the window before it, then take it in.
 
         Parameters
         ----------
-        texts : str or iterable of str or bytes
-            In the order they came. What is not UTF-8 is taken as U+FFFD: a log must go on.
+        rows : str, iterable of str or bytes, or array of shape (n, dim) or (dim,)
+            In the order they came. Of texts, what is not UTF-8 is taken as U+FFFD: a log must go on.
+        documents : iterable of str, optional
+            Texts to keep beside vectors.
+        times : iterable of float, optional
+            When each came, in seconds, for a window with an age; else the machine's clock is used.
         """
-        found = _core.window_push(self._handle, text_column([texts] if isinstance(texts, (str, bytes)) else texts))
+        given: Any = rows
+        if isinstance(rows, (str, bytes)):
+            given = [rows]
+        elif not isinstance(rows, np.ndarray):
+            given = list(given)
+        vectors, column = None, None
+        if _is_texts(given) and not (self._embedder is None and not len(given)):
+            column = text_column(given)
+            if documents is not None:
+                raise InvalidError("documents go beside vectors; these are texts already")
+        elif len(given):
+            vectors = matrix(given if np.ndim(given) != 1 else [given])
+            column = document_column(documents, len(vectors), "documents")
+        count = len(vectors) if vectors is not None else column.count if column is not None else 0
+        moments = None
+        if times is not None:
+            moments = np.array([_milliseconds(time) for time in times], np.int64)
+            if len(moments) != count:
+                raise InvalidError(f"{len(moments)} times for {count} records")
+        found = _core.window_push(self._handle, column, vectors, moments)
         return Scores(
             found["novelty"].copy(),
             found["rarity"].copy(),
@@ -126,6 +183,48 @@ class Window:
             found["nearest"].astype(np.int64),  # the largest uint64, "none", wraps to -1
         )
 
+    def search(self, query: Text | ArrayLike, k: int = 10) -> Hits:
+        """The k nearest records of the window, exactly, by cosine distance; equally near ones in order of coming.
+
+        Parameters
+        ----------
+        query : str, or array of shape (dim,)
+            A text is masked as the records are.
+        k : int
+            How many; fewer if the window holds fewer.
+
+        Returns
+        -------
+        Hits
+            The numbers of the records as ids, and their texts as documents.
+        """
+        count = operator.index(k)
+        if not 1 <= count <= _core.UINT32_MAX:
+            raise InvalidError(f"k is {k}; ask for at least 1 record")
+        if isinstance(query, (str, bytes)):
+            groups = _core.window_search(self._handle, None, text_column([query]), count)
+        else:
+            rows = np.asarray(query)
+            if rows.ndim != 1:
+                raise DimensionError(f"a query is a text or one vector of shape (dim,), not of shape {rows.shape}")
+            groups = _core.window_search(self._handle, matrix(rows[None]), None, count)
+        return Hits(groups[0], metric="cosine")
+
+    def outliers(self, n: int | None = None, *, threshold: float | None = None) -> Hits:
+        """The records least like the centroid, farthest first.
+
+        Parameters
+        ----------
+        n : int, optional
+            How many at most; all if left out.
+        threshold : float, optional
+            Only records whose cosine similarity to the centroid is below this.
+        """
+        most = _core.MAX_K if n is None else operator.index(n)
+        if not 1 <= most <= _core.UINT32_MAX:
+            raise InvalidError(f"n is {n}; ask for at least 1 record")
+        return Hits(_core.window_outliers(self._handle, most, 2.0 if threshold is None else threshold), metric="cosine")
+
     def get(self, records: Iterable[int]) -> Hits:
         """The texts of records by number, as documents with the numbers as ids; those that left are left out."""
         numbers = np.array([operator.index(number) for number in records], np.int64)
@@ -133,8 +232,34 @@ class Window:
             numbers = numbers[numbers >= 0]  # -1 is "no such record"
         return Hits(_core.window_get(self._handle, numbers.view(np.uint64)))
 
+    def info(self) -> dict[str, Any]:
+        """Facts: capacity, dim, records (in it), forms (distinct ones among them), pushed (records ever)."""
+        return dict(Hits(_core.window_info(self._handle))[0].metadata)
+
+    def __len__(self) -> int:
+        """Records in the window."""
+        return int(self.info()["records"])
+
+    def __bool__(self) -> bool:
+        """True, empty or not: a window is a thing, not an answer."""
+        return True
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Window lives in the memory of its process and cannot be pickled; make one in the other")
 
     def __repr__(self) -> str:
         return f"<hither.Window of {self._capacity} records>"
+
+
+def _is_texts(rows: Any) -> bool:
+    if isinstance(rows, np.ndarray):
+        return rows.dtype.kind in "USO" and rows.ndim == 1
+    return not rows or isinstance(rows[0], (str, bytes))
+
+
+def _milliseconds(seconds: float | timedelta) -> int:
+    if isinstance(seconds, timedelta):
+        seconds = seconds.total_seconds()
+    if not -9e15 < seconds < 9e15:
+        raise InvalidError(f"{seconds} seconds is no time")
+    return round(seconds * 1000)

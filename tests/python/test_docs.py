@@ -35,6 +35,19 @@ def test_readme_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert names["labels"].shape == (2, 10)
 
 
+def test_pages_for_those_who_come_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for page in sorted((ROOT / "docs" / "migrate").glob("*.md")):
+        blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+        assert blocks, page
+        names: dict[str, object] = {}
+        for block in blocks:
+            exec(block, names)
+        if page.stem == "imesde":
+            assert "DB Query took 500ms" in [hit.document for hit in names["results"]]  # type: ignore[attr-defined]
+            assert len(names["scores"]) == 3  # type: ignore[arg-type]
+
+
 def test_everything_public_has_a_docstring() -> None:
     for name in [*hither.__all__, "__version__"]:
         thing = getattr(hither, name)
