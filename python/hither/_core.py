@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._ffi import ffi, lib
-from .arrays import FloatMatrix, Strings, Texts
+from .arrays import FloatMatrix, Stored, Strings, Texts
 from .errors import BY_STATUS, CorruptError, Error, InvalidError
 
 METRICS: dict[str, int] = {
@@ -204,6 +204,12 @@ def _set_matrix(target: Any, rows: FloatMatrix, held: list[Any]) -> None:
     target.dtype = lib.HITHER_F32 if rows.dtype == np.float32 else lib.HITHER_F64
 
 
+def _set_stored(target: Any, given: Stored, held: list[Any]) -> None:
+    _set_matrix(target, given.rows, held)
+    target.dim = given.dim
+    target.dtype = DTYPES[given.dtype]
+
+
 # ---- results out
 
 
@@ -282,8 +288,8 @@ def simd() -> str:
 
 
 def knn(
-    base: FloatMatrix,
-    queries: FloatMatrix,
+    base: Stored,
+    queries: Stored,
     k: int,
     metric: int,
     threads: int,
@@ -291,8 +297,8 @@ def knn(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     held: list[Any] = []
     left, right = ffi.new("hither_matrix *"), ffi.new("hither_matrix *")
-    _set_matrix(left, base, held)
-    _set_matrix(right, queries, held)
+    _set_stored(left, base, held)
+    _set_stored(right, queries, held)
     options = ffi.new("hither_knn_options *")
     options.size = ffi.sizeof("hither_knn_options")
     options.metric = metric
@@ -303,7 +309,7 @@ def knn(
         options.allow = words
         options.allow_bits = allow[1]
         held.append(words)
-    labels = np.empty((len(queries), min(k, lib.HITHER_MAX_K)), np.int64)
+    labels = np.empty((len(queries.rows), min(k, lib.HITHER_MAX_K)), np.int64)
     distances = np.empty(labels.shape, np.float32)
     out = ffi.from_buffer("int64_t[]", labels), ffi.from_buffer("float[]", distances)
     _call(lib.hither_knn, left, right, k, options, *out)
@@ -606,12 +612,14 @@ def index_new(dim: int, dtype: int, metric: int, kind: int) -> Any:
     return _made_index(out)
 
 
-def index_wrap(rows: NDArray[Any], dtype: int, metric: int) -> Any:
+def index_wrap(given: Stored, metric: int) -> Any:
+    rows = given.rows
     matrix = ffi.new("hither_matrix *")
     matrix.data = ffi.cast("void *", rows.__array_interface__["data"][0])
-    matrix.rows, matrix.dim = rows.shape
+    matrix.rows = len(rows)
+    matrix.dim = given.dim
     matrix.stride = rows.strides[0] if len(rows) > 1 else 0
-    matrix.dtype = dtype
+    matrix.dtype = DTYPES[given.dtype]
     out = ffi.new("hither_index **")
     _call(lib.hither_index_wrap, matrix, metric, out)
     return ffi.gc(out[0], functools.partial(_close_borrowed, rows))
@@ -623,11 +631,11 @@ def index_open(path: bytes) -> Any:
     return _made_index(out)
 
 
-def index_add(cdata: Any, rows: FloatMatrix, labels: NDArray[np.int64] | None) -> int:
+def index_add(cdata: Any, rows: Stored, labels: NDArray[np.int64] | None) -> int:
     """The first label given out, where `labels` is None."""
     held: list[Any] = []
     matrix = ffi.new("hither_matrix *")
-    _set_matrix(matrix, rows, held)
+    _set_stored(matrix, rows, held)
     first = ffi.new("int64_t *")
     given = ffi.NULL if labels is None else ffi.from_buffer("int64_t[]", labels)
     _on_index(cdata, lib.hither_index_add, matrix, given, first)
@@ -688,7 +696,7 @@ def _index_options(metric: int, threads: int, allow: tuple[NDArray[np.uint64], i
 
 def index_search(
     cdata: Any,
-    queries: FloatMatrix,
+    queries: Stored,
     k: int,
     metric: int,
     threads: int,
@@ -696,9 +704,9 @@ def index_search(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     held: list[Any] = []
     matrix = ffi.new("hither_matrix *")
-    _set_matrix(matrix, queries, held)
+    _set_stored(matrix, queries, held)
     options = _index_options(metric, threads, allow, held)
-    labels = np.empty((len(queries), min(k, lib.HITHER_MAX_K)), np.int64)
+    labels = np.empty((len(queries.rows), min(k, lib.HITHER_MAX_K)), np.int64)
     distances = np.empty(labels.shape, np.float32)
     out = ffi.from_buffer("int64_t[]", labels), ffi.from_buffer("float[]", distances)
     _on_index(cdata, lib.hither_index_search, matrix, k, options, *out)
@@ -707,7 +715,7 @@ def index_search(
 
 def index_explain(
     cdata: Any,
-    queries: FloatMatrix,
+    queries: Stored,
     k: int,
     metric: int,
     threads: int,
@@ -716,7 +724,7 @@ def index_explain(
     """The plan of a search, as JSON."""
     held: list[Any] = []
     matrix = ffi.new("hither_matrix *")
-    _set_matrix(matrix, queries, held)
+    _set_stored(matrix, queries, held)
     options = _index_options(metric, threads, allow, held)
     out = ffi.new("hither_result **")
     _on_index(cdata, lib.hither_index_explain, matrix, k, options, out)

@@ -178,7 +178,10 @@ def array(values: ArrayLike, what: str) -> NDArray[Any]:
 
 def matrix(values: ArrayLike, what: str = "vectors") -> FloatMatrix:
     """Rows of numbers: shape (n, dim), float32 or float64, each row contiguous. Copies only what cannot be read."""
-    rows = array(values, what)
+    return _contiguous_rows(array(values, what), what)
+
+
+def _contiguous_rows(rows: NDArray[Any], what: str) -> NDArray[Any]:
     if rows.ndim != 2:
         if rows.size == 0 and rows.ndim == 1:
             return np.empty((0, 0), np.float32)
@@ -188,6 +191,54 @@ def matrix(values: ArrayLike, what: str = "vectors") -> FloatMatrix:
     if rows.shape[0] > 1 and (rows.strides[0] < row_bytes or rows.strides[0] % rows.itemsize):
         readable = False
     return rows if readable else np.ascontiguousarray(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Rows of any type the library stores, each row contiguous: of `dtype`, and of `dim` numbers (bits of b1) each."""
+
+    rows: NDArray[Any]
+    dtype: str
+    dim: int
+
+
+_STORED_AS = {"f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": np.uint16, "i8": np.int8, "b1": np.uint8}
+_OWN = {np.dtype(_STORED_AS[name]): name for name in ("f32", "f64", "f16", "i8")}
+
+
+def own_dtype(rows: NDArray[Any], dtype: str | None) -> str | None:
+    """The library's name for what an array holds, if it can be read as it is. numpy has no bf16 and no bits: those are
+    uint16 and packed uint8, and only where `dtype` says so."""
+    if dtype in ("bf16", "b1") and rows.dtype == _STORED_AS[dtype]:
+        return dtype
+    return _OWN.get(rows.dtype) if rows.flags.aligned or rows.itemsize < 4 else None
+
+
+def stored(values: ArrayLike, what: str, dtype: str | None, dim: int | None = None) -> tuple[Stored, bool]:
+    """Rows for an index of `dtype` (None: of any that numpy has), and whether they came as one vector.
+
+    What is of that dtype goes as it is; bools become bits for b1; all else becomes float32 or float64 rows.
+    """
+    given = values if isinstance(values, np.ndarray) else array(values, what)
+    if dtype == "b1" and given.dtype == bool and given.ndim in (1, 2) and given.size:
+        dim = given.shape[-1] if dim is None else dim
+        if given.shape[-1] != dim:
+            raise DimensionError(f"{what} have {given.shape[-1]} bits, the rows have {dim}")
+        given = np.packbits(given, axis=-1)
+    name = own_dtype(given, dtype)
+    if name is None or (dtype is not None and name not in ("f32", "f64", dtype)):
+        given = array(given, what)
+        name = _OWN[given.dtype]
+    single = given.ndim == 1 and given.size > 0
+    if single:
+        given = given.reshape(1, -1)
+    rows = _contiguous_rows(given, what)
+    width = rows.shape[1]
+    if name == "b1":
+        if dim is not None and width != (dim + 7) // 8:
+            raise DimensionError(f"{what} have {width} bytes of bits, {dim} bits are {(dim + 7) // 8}")
+        width = width * 8 if dim is None else dim
+    return Stored(rows, name, width), single
 
 
 def vector_column(values: ArrayLike | None, count: int) -> FloatMatrix | None:

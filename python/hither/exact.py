@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arrays import allow_words, array, matrix
+from .arrays import Stored, allow_words, stored
 from .errors import DimensionError, InvalidError
 
 
@@ -16,8 +16,9 @@ def knn(
     base: ArrayLike,
     queries: ArrayLike,
     k: int = 10,
-    metric: str = "cosine",
+    metric: str | None = None,
     *,
+    dtype: str | None = None,
     allow: ArrayLike | None = None,
     threads: int | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -26,13 +27,19 @@ def knn(
     Parameters
     ----------
     base : array_like, shape (rows, dim)
-        Best float32 with contiguous rows (any row stride), which is read where it lies; other numbers are copied and
-        rounded to float32 first.
+        An array of float32, float64, float16 or int8 with contiguous rows (any row stride) is read where it lies, and
+        searched exactly for the numbers it holds; other numbers are copied and become float64.
     queries : array_like, shape (n, dim) or (dim,)
     k : int
         How many neighbours; where `base` has fewer, the rest is label -1 at distance +inf.
-    metric : {"cosine", "dot", "l2", "l1"}
-        Smaller is nearer: 1 - similarity (1 for a zero vector), -<q, x>, squared Euclidean, sum of differences.
+        Numbers; rounded to float32 once, unless `base` is float64. For bits: as `base`, or numbers, of which those
+        above 0 are 1.
+    metric : {"cosine", "dot", "l2", "l1", "hamming"}
+        Smaller is nearer: 1 - similarity (1 for a zero vector), -<q, x>, squared Euclidean, sum of differences. Bits
+        take "hamming", the number that differ, and only they. None: "cosine", or "hamming" for bits.
+    dtype : {"bf16", "b1"}, optional
+        For what numpy has no type for: "bf16" reads a base of uint16 as the upper halves of float32, "b1" one of uint8
+        as bits packed by `np.packbits`, or one of bool. metric="hamming" implies "b1".
     allow : array_like, optional
         The rows that may be answers: one bool a row (rows past its end may not), or row numbers.
     threads : int, optional
@@ -52,17 +59,22 @@ def knn(
     >>> labels.tolist(), distances.tolist()
     ([2, 0], [1.0, 2.0])
     """
-    rows = matrix(array(base, "base"), "base")
-    if rows.dtype != np.float32:
-        with np.errstate(over="ignore"):  # what overflows is found, by row, as an infinity
-            rows = rows.astype(np.float32)
-    asked = array(queries, "queries")
-    single = asked.ndim == 1
-    asked = matrix(asked.reshape(1, -1) if single else asked, "queries")
-    if len(asked) and asked.shape[1] != rows.shape[1]:
-        raise DimensionError(f"queries have {asked.shape[1]} dimensions, base has {rows.shape[1]}")
-    words = None if allow is None else allow_words(allow, len(rows))
-    labels, distances = _core.knn(rows, asked, check_k(k), metric_number(metric), check_threads(threads), words)
+    if dtype not in (None, "bf16", "b1"):
+        raise InvalidError(f'dtype is {dtype!r}; it is for "bf16" and "b1", numpy\'s own types speak for themselves')
+    rows = stored(base, "base", "b1" if metric == "hamming" else dtype)[0]
+    if dtype is not None and rows.dtype != dtype:
+        wanted = "uint16" if dtype == "bf16" else "packed uint8, or bool"
+        raise InvalidError(f"base is {rows.rows.dtype}; {dtype} is {wanted}")
+    bits = rows.dim if rows.dtype == "b1" else None
+    if bits and isinstance(queries, np.ndarray) and queries.dtype == bool and queries.ndim and len(queries):
+        bits = queries.shape[-1] if (queries.shape[-1] + 7) // 8 * 8 == bits else bits  # packing filled the last byte
+    asked, single = stored(queries, "queries", "b1" if bits else "f32", bits)
+    if len(asked.rows) and asked.dim != rows.dim and not (bits and asked.dtype == "b1"):
+        raise DimensionError(f"queries have {asked.dim} dimensions, base has {rows.dim}")
+    asked = Stored(asked.rows, asked.dtype, rows.dim)
+    words = None if allow is None else allow_words(allow, len(rows.rows))
+    number = 0 if metric is None else metric_number(metric)
+    labels, distances = _core.knn(rows, asked, check_k(k), number, check_threads(threads), words)
     return (labels[0], distances[0]) if single else (labels, distances)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arrays import FloatMatrix, Ids, Texts, allow_words, array, ids as id_column, matrix
+from .arrays import Ids, Stored, Texts, allow_words, ids as id_column, own_dtype, stored
 from .errors import DimensionError, InvalidError, TooLargeError
 from .exact import check_k, check_threads, metric_number
 
@@ -23,7 +23,6 @@ _ALLOW_BITS_MAX = 2**33  # a GiB of bits
 
 # The names other engines use for the width of a number.
 _SYNONYMS = {"f8": "i8"}
-_DTYPE_OF = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64", np.dtype(np.float16): "f16"}
 
 
 class Index:
@@ -49,10 +48,11 @@ class Index:
         Dimensions of a row, 1 to 65,535.
     kind : {"auto", "exact"}
         How it searches; "auto" is "exact" today.
-    metric : {"cosine", "dot", "l2", "l1"}
-        Of searches that do not name another.
-    dtype : str
-        How a number is stored: "f32". "f8", "f16", "f32" and "f64" of other engines are understood ("f8" is "i8").
+    metric : {"cosine", "dot", "l2", "l1", "hamming"}
+        Of searches that do not name another. None: "cosine", or "hamming" for bits, which take no other.
+    dtype : {"f32", "f64", "f16", "bf16", "i8", "b1"}
+        How a number is stored. "i8" is one byte a dimension with a scale a row ("f8" of other engines), "b1" one bit:
+        whether the number is above 0. Searches are exact for what is stored.
 
     Examples
     --------
@@ -67,8 +67,9 @@ class Index:
 
     __slots__ = ("__weakref__", "_calls", "_cdata", "_dim", "_dtype", "_kind", "_metric", "_shape")
 
-    def __init__(self, dim: int, kind: str = "auto", metric: str = "cosine", dtype: str = "f32") -> None:
-        self._take(_core.index_new(_dim(dim), _dtype_number(dtype), metric_number(metric), _kind_number(kind)))
+    def __init__(self, dim: int, kind: str = "auto", metric: str | None = None, dtype: str = "f32") -> None:
+        number = 0 if metric is None else metric_number(metric)
+        self._take(_core.index_new(_dim(dim), _dtype_number(dtype), number, _kind_number(kind)))
 
     def _take(self, cdata: Any) -> None:
         self._cdata = cdata  # None once closed; a call in the library has a reference of its own
@@ -87,16 +88,19 @@ class Index:
         return made
 
     @classmethod
-    def wrap(cls, array: NDArray[Any], metric: str = "cosine") -> Index:
+    def wrap(cls, array: NDArray[Any], metric: str | None = None, dtype: str | None = None) -> Index:
         """An index over an array that stays yours; it is referenced, not copied, until the index is closed.
 
         Parameters
         ----------
-        array : ndarray of float32, shape (rows, dim)
+        array : ndarray of float32, float64, float16 or int8, shape (rows, dim)
             In C order, with any stride between rows; it must not change while the index is in use. An array in Fortran
             order, or with gaps between the numbers of a row, is copied once into C order, and the copy is what is kept.
-        metric : str
+        metric : str, optional
             As for `Index`.
+        dtype : {"bf16", "b1"}, optional
+            For what numpy has no type for: "bf16" wraps uint16, the upper halves of float32; "b1" wraps uint8, bits as
+            `np.packbits` packs them, eight dimensions a byte.
 
         Returns
         -------
@@ -111,13 +115,15 @@ class Index:
         >>> labels.tolist(), distances.tolist()
         ([0], [0.0])
         """
-        if not isinstance(array, np.ndarray) or array.dtype not in _DTYPE_OF:
+        name = own_dtype(array, dtype) if isinstance(array, np.ndarray) else None
+        if name is None or dtype not in (None, name):
             what = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
             raise InvalidError(f"a {what} cannot be wrapped, an ndarray of float32 can; Index(dim).add copies others")
         if array.ndim != 2:
             raise DimensionError(f"the array has shape {array.shape}; give two dimensions, one row a vector")
-        number = _core.DTYPES[_DTYPE_OF[array.dtype]]
-        return cls._of(_core.index_wrap(_rows_apart(array), number, metric_number(metric)))
+        dim = array.shape[1] * (8 if name == "b1" else 1)
+        number = 0 if metric is None else metric_number(metric)
+        return cls._of(_core.index_wrap(Stored(_rows_apart(array), name, dim), number))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Index:
@@ -143,7 +149,8 @@ class Index:
         Parameters
         ----------
         vectors : array_like, shape (n, dim) or (dim,)
-            Finite numbers; other types than float32 are rounded to it.
+            Finite numbers. Of the index's own type they are stored as they are (float16; int8 for "i8", with scale 1;
+            uint16 for "bf16"; packed uint8 or bool for "b1"), all others are rounded to it.
         labels : array_like of int, optional
             Labels of the rows, 0 or more and not in use; left out, they count on from the largest so far.
 
@@ -154,10 +161,11 @@ class Index:
         """
         rows = self._rows(vectors, "vectors")[0]
         given = None if labels is None else _labels(labels)
-        if given is not None and len(given) != len(rows):
-            raise InvalidError(f"{len(rows)} vectors but {len(given)} labels: give one for each")
+        count = len(rows.rows)
+        if given is not None and len(given) != count:
+            raise InvalidError(f"{count} vectors but {len(given)} labels: give one for each")
         first = _core.index_add(self._open(), rows, given)
-        return np.arange(first, first + len(rows), dtype=np.int64) if given is None else given.copy()
+        return np.arange(first, first + count, dtype=np.int64) if given is None else given.copy()
 
     def remove(self, labels: Ids) -> int:
         """Remove rows by label; unknown labels are passed over. Returns how many there were.
@@ -218,7 +226,7 @@ class Index:
                 return _core.index_search_one(cdata, call, queries, k)
             finally:
                 calls.append(call)
-        rows, single = self._rows(queries, "queries")
+        rows, single = self._rows(queries, "queries", True)
         asked = self._asked(k, allow, metric, threads)
         labels, distances = _core.index_search(self._open(), rows, *asked)
         return (labels[0], distances[0]) if single else (labels, distances)
@@ -241,7 +249,7 @@ class Index:
         >>> plan["kind"], plan["rows"], plan["rows_scanned"]
         ('exact', 4, 4)
         """
-        rows, _ = self._rows(queries, "queries")
+        rows, _ = self._rows(queries, "queries", True)
         plan: dict[str, Any] = json.loads(
             _core.index_explain(self._open(), rows, *self._asked(k, allow, metric, threads))
         )
@@ -290,15 +298,14 @@ class Index:
             raise InvalidError("this index is closed")
         return cdata
 
-    def _rows(self, values: ArrayLike, what: str) -> tuple[FloatMatrix, bool]:
+    def _rows(self, values: ArrayLike, what: str, queries: bool = False) -> tuple[Stored, bool]:
         """Rows of the index's dimension, and whether they came as one vector."""
-        given = array(values, what)
-        single = given.ndim == 1 and given.size > 0
-        rows = matrix(given.reshape(1, -1) if single else given, what)
-        if rows.shape[1] != self._dim:
-            if len(rows):
-                raise DimensionError(f"{what} have {rows.shape[1]} dimensions, the index has {self._dim}")
-            rows = np.empty((0, self._dim), np.float32)
+        dtype = self._dtype if not queries or self._dtype == "b1" else "f32"
+        rows, single = stored(values, what, dtype, self._dim if dtype == "b1" else None)
+        if rows.dim != self._dim:
+            if len(rows.rows):
+                raise DimensionError(f"{what} have {rows.dim} dimensions, the index has {self._dim}")
+            rows = Stored(np.empty((0, self._dim), np.float32), "f32", self._dim)
         return rows, single
 
     def _asked(

@@ -14,7 +14,7 @@
 #include "kernels/kernels.h"
 #include "kernels/reference.h"
 
-/* The search found a row whose distance is none: which, and why. */
+/* The search found a row whose distance is none: which, and why, by its first such value. */
 static hither_status name_not_finite(const hither_matrix *base, const ht_mask *allow, hither_error *err) {
     const ht_layout layout = {base->dtype, true, base->dim};
     for (size_t i = 0; i < base->rows; i++) {
@@ -27,7 +27,7 @@ static hither_status name_not_finite(const hither_matrix *base, const ht_mask *a
                            isnan(ht_ref_element(base->dtype, row, column)) ? "NaN" : "infinity");
     }
     if (base->dtype == HITHER_F64)
-        return ht_fail(err, HITHER_NOT_FINITE, "base: a row is so large that its distance is beyond f64");
+        return HITHER_NOT_FINITE; /* its values are numbers, but too large: the search has said so */
     return ht_fail(err, HITHER_NOT_FINITE, "base changed during the search: it held a value that is not finite");
 }
 

@@ -397,8 +397,8 @@ static hither_status check(const ht_vectors *v, hither_error *err) {
     if (v->dtype < HITHER_F32 || v->dtype > HITHER_B1)
         return ht_fail(err, HITHER_UNSUPPORTED, "exact search: rows of dtype %d", (int)v->dtype);
     if (v->metric < HITHER_COSINE || v->metric > HITHER_HAMMING || bits != (v->metric == HITHER_HAMMING))
-        return ht_fail(err, HITHER_UNSUPPORTED, "exact search: metric %d has no meaning for %s rows", (int)v->metric,
-                       ht_dtype_name(v->dtype));
+        return ht_fail(err, HITHER_UNSUPPORTED, "%s has no meaning for %s rows; hamming is for b1, and only it",
+                       ht_metric_name(v->metric), ht_dtype_name(v->dtype));
     return HITHER_OK;
 }
 
