@@ -39,6 +39,7 @@ typedef enum ht_opt {
     HT_OPT_VECTOR,
     HT_OPT_VECTORS,
     HT_OPT_WARMUP,
+    HT_OPT_WHERE,
     HT_OPT_WINDOW,
     HT_OPT_COUNT
 } ht_opt;

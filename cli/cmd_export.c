@@ -293,13 +293,14 @@ static hither_status export_rows(exporter *x, enum format format, hither_error *
     const uint32_t include =
         HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS | (x->vectors ? HITHER_INCLUDE_VECTORS : 0);
     hither_collection *c = x->opened.collection;
+    const char *where = ht_args_text(x->args, HT_OPT_WHERE, NULL);
     if (format == JSONL) {
-        HT_TRY(hither_collection_scan(c, include, &x->second, err));
+        HT_TRY(hither_collection_scan(c, where, include, &x->second, err));
         return walk(x, x->second, jsonl_row, err);
     }
     const uint32_t needed = format == CSV ? HITHER_INCLUDE_METADATA : HITHER_INCLUDE_NOTHING;
-    HT_TRY(hither_collection_scan(c, needed, &x->first, err));
-    HT_TRY(hither_collection_scan(c, format == CSV ? include : HITHER_INCLUDE_VECTORS, &x->second, err));
+    HT_TRY(hither_collection_scan(c, where, needed, &x->first, err));
+    HT_TRY(hither_collection_scan(c, where, format == CSV ? include : HITHER_INCLUDE_VECTORS, &x->second, err));
     HT_TRY(walk(x, x->first, format == CSV ? collect_names : count_row, err));
     if (format == CSV) {
         HT_TRY(ht_column_check(&x->names, err));

@@ -77,7 +77,7 @@ static void say_done(importer *im) {
     ht_buf_init(&line, 1000);
     ht_show_count(&line, im->target.written);
     ht_buf_printf(&line, " row%s in %.1f s", im->target.written == 1 ? "" : "s", seconds() - im->began);
-    if (im->target.written && hither_collection_count(im->target.opened.collection, &after, &err) == HITHER_OK) {
+    if (im->target.written && hither_collection_count(im->target.opened.collection, NULL, &after, &err) == HITHER_OK) {
         uint64_t fresh = after > before ? after - before : 0;
         ht_buf_puts(&line, ": ");
         ht_show_count(&line, fresh);

@@ -13,6 +13,8 @@ static uint32_t include_of(const ht_args *args) {
            (ht_args_has(args, HT_OPT_VECTORS) ? HITHER_INCLUDE_VECTORS : 0);
 }
 
+static const char *where_of(const ht_args *args) { return ht_args_text(args, HT_OPT_WHERE, NULL); }
+
 static bool same_id(const hither_ids *ids, size_t i, const ht_facts *facts, const char *typed) {
     ht_id_list one;
     ht_id_list_init(&one, ids->ints != NULL);
@@ -79,7 +81,7 @@ int ht_run_get(const ht_args *args) {
     hither_ids ids = ht_id_list_view(&list);
     status = ht_id_list_check(&list, &err);
     if (status == HITHER_OK && ids.count)
-        status = hither_collection_get(opened.collection, &ids, include_of(args), &result, &err);
+        status = hither_collection_get(opened.collection, &ids, NULL, include_of(args), &result, &err);
     if (status == HITHER_OK) {
         ht_rows rows = ht_rows_of(result, 0);
         print_rows(args, &rows);
@@ -97,6 +99,11 @@ int ht_run_get(const ht_args *args) {
 int ht_run_delete(const ht_args *args) {
     hither_error err;
     ht_opened opened;
+    bool by_ids = args->count > 2;
+    if (!by_ids && !where_of(args)) {
+        ht_say("delete: what to delete is wanted: ids, or --where JSON");
+        return HT_EXIT_USAGE;
+    }
     hither_status status = ht_open_both(args->operands[0], args->operands[1], HT_OPEN_WRITE, &opened, &err);
     if (status != HITHER_OK)
         return ht_report(status, &err);
@@ -107,15 +114,18 @@ int ht_run_delete(const ht_args *args) {
         ht_id_list_type(&list, &opened.facts, args->operands[i]);
     hither_ids ids = ht_id_list_view(&list);
     status = ht_id_list_check(&list, &err);
-    if (status == HITHER_OK && ids.count)
-        status = hither_collection_delete(opened.collection, &ids, &deleted, &err);
+    if (status == HITHER_OK && (ids.count || !by_ids))
+        status = hither_collection_delete(opened.collection, by_ids ? &ids : NULL, where_of(args), &deleted, &err);
     ht_id_list_clear(&list);
     ht_close_both(&opened);
     if (status != HITHER_OK)
         return ht_report(status, &err);
     ht_buf line;
     ht_buf_init(&line, 1000);
-    ht_buf_printf(&line, "deleted %zu of %zu\n", deleted, args->count - 2);
+    if (by_ids)
+        ht_buf_printf(&line, "deleted %zu of %zu\n", deleted, args->count - 2);
+    else
+        ht_buf_printf(&line, "deleted %zu\n", deleted);
     ht_out_buf(&line);
     ht_buf_clear(&line);
     return HT_EXIT_OK;
@@ -127,7 +137,7 @@ int ht_run_count(const ht_args *args) {
     uint64_t count = 0;
     hither_status status = ht_open_both(args->operands[0], args->operands[1], HT_OPEN_READ, &opened, &err);
     if (status == HITHER_OK) {
-        status = hither_collection_count(opened.collection, &count, &err);
+        status = hither_collection_count(opened.collection, where_of(args), &count, &err);
         ht_close_both(&opened);
     }
     if (status != HITHER_OK)
@@ -172,7 +182,7 @@ int ht_run_scan(const ht_args *args) {
     hither_status status = ht_open_both(args->operands[0], args->operands[1], HT_OPEN_READ, &opened, &err);
     if (status != HITHER_OK)
         return ht_report(status, &err);
-    status = hither_collection_scan(opened.collection, include_of(args), &cursor, &err);
+    status = hither_collection_scan(opened.collection, where_of(args), include_of(args), &cursor, &err);
     while (status == HITHER_OK && left > 0) {
         hither_result *result = NULL;
         status = hither_cursor_next(cursor, left < SCAN_BLOCK ? (size_t)left : SCAN_BLOCK, &result, &err);

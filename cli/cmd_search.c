@@ -181,10 +181,11 @@ static bool print_hits(const searcher *s, const hither_result *result, size_t fi
 static hither_status search(const searcher *s, const hither_query *query, size_t first, size_t queries, bool *more,
                             hither_error *err) {
     hither_result *result;
-    HT_TRY(hither_collection_search(s->opened.collection, query, s->k, NULL, &result, err));
+    hither_search_options options = {.size = sizeof options, .where = ht_args_text(s->args, HT_OPT_WHERE, NULL)};
+    HT_TRY(hither_collection_search(s->opened.collection, query, s->k, &options, &result, err));
     *more = print_hits(s, result, first, queries);
     if (*more && ht_out_terminal()->tty && !hither_result_count(result, 0))
-        ht_say("\"%s\" is empty", s->args->operands[1]);
+        ht_say(options.where ? "no row of \"%s\" matches" : "\"%s\" is empty", s->args->operands[1]);
     hither_result_free(result);
     return HITHER_OK;
 }

@@ -15,6 +15,9 @@
 #define OPTION_VECTORS(text)                                                                                           \
     { HT_OPT_VECTORS, "vectors", 0, HT_KIND_FLAG, NULL, text, 0, 0 }
 
+#define OPTION_WHERE(text)                                                                                             \
+    { HT_OPT_WHERE, "where", 0, HT_KIND_TEXT, "JSON", text, 0, 0 }
+
 static const ht_option no_options[] = {END_OF_OPTIONS};
 
 static const ht_option create_options[] = {
@@ -51,14 +54,20 @@ static const ht_option search_options[] = {
     {HT_OPT_VECTOR, "vector", 0, HT_KIND_TEXT, "FILE",
      "search by the vectors in FILE: an .npy array, or a JSON array of numbers a line; - is standard input", 0, 0},
     {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "ID", "search by the vector of the row with this id", 0, 0},
+    OPTION_WHERE("find only rows that match this filter"),
     OPTION_JSON("print one JSON object a hit"),
     END_OF_OPTIONS};
 
 static const ht_option get_options[] = {OPTION_VECTORS("print the vectors too"),
                                         OPTION_JSON("print one JSON object a row"), END_OF_OPTIONS};
 
+static const ht_option delete_options[] = {OPTION_WHERE("delete only rows that match this filter"), END_OF_OPTIONS};
+
+static const ht_option count_options[] = {OPTION_WHERE("count only rows that match this filter"), END_OF_OPTIONS};
+
 static const ht_option scan_options[] = {
     {HT_OPT_LIMIT, "limit", 'n', HT_KIND_NUMBER, "N", "stop after N rows", 0, UINT64_MAX},
+    OPTION_WHERE("print only rows that match this filter"),
     OPTION_VECTORS("print the vectors too"),
     OPTION_JSON("print one JSON object a row"),
     END_OF_OPTIONS};
@@ -68,6 +77,7 @@ static const ht_option export_options[] = {
      "write to FILE, whole or not at all (default: standard output)", 0, 0},
     {HT_OPT_FORMAT, "format", 'f', HT_KIND_CHOICE, "jsonl|csv|npy", "format (default: by FILE's extension, else jsonl)",
      0, 0},
+    OPTION_WHERE("write only rows that match this filter"),
     OPTION_VECTORS("jsonl and csv: write the vectors too"),
     {HT_OPT_IDS, "ids", 0, HT_KIND_TEXT, "IDFILE", "npy: write the ids to IDFILE, one a line", 0, 0},
     {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "FIELD", "name of the id's field (default \"id\")", 0, 0},
@@ -134,17 +144,22 @@ const ht_command ht_commands[] = {
      "id, or the number of the vector counted from 0; distance is smaller for nearer rows under every metric.",
      "hither search notes.hither notes \"a bird of prey\" -k 5\n"
      "hither search notes.hither notes --id 17 --json\n"
+     "hither search notes.hither notes hawk --where '{\"year\": {\"$lt\": 2000}}'\n"
      "hither search notes.hither images --vector queries.npy",
      search_options, ht_run_search},
     {"get", "DB NAME ID...", 3, SIZE_MAX, "print rows by id",
      "Prints the rows with these ids, in the order asked. Ids that are not there are named on standard error, and the "
      "exit status is 1. An id that begins with a dash stands after --.",
      "hither get notes.hither notes 17 18\nhither get notes.hither glosses hawk --json", get_options, ht_run_get},
-    {"delete", "DB NAME ID...", 3, SIZE_MAX, "delete rows by id",
-     "Deletes the rows with these ids, in one transaction, and says how many there were. Unknown ids are passed over.",
-     "hither delete notes.hither notes 17 18", no_options, ht_run_delete},
-    {"count", "DB NAME", 2, 2, "print the number of rows", "Prints the number of rows of collection NAME.", NULL,
-     no_options, ht_run_count},
+    {"delete", "DB NAME [ID...]", 2, SIZE_MAX, "delete rows by id or by filter",
+     "Deletes the rows with these ids, in one transaction, and says how many there were. Unknown ids are passed over. "
+     "With --where, only rows that match are deleted: those among the ids, or, without ids, all of them.",
+     "hither delete notes.hither notes 17 18\n"
+     "hither delete notes.hither notes --where '{\"lang\": \"de\"}'",
+     delete_options, ht_run_delete},
+    {"count", "DB NAME", 2, 2, "print the number of rows",
+     "Prints the number of rows of collection NAME, or of those that match a filter.",
+     "hither count notes.hither notes --where '{\"stars\": {\"$gte\": 3}}'", count_options, ht_run_count},
     {"scan", "DB NAME", 2, 2, "print rows in order of writing",
      "Prints the rows of collection NAME in the order they were written.", "hither scan notes.hither notes --limit 3",
      scan_options, ht_run_scan},
@@ -226,6 +241,13 @@ const char ht_about[] =
     "One process at a time may write to a database; any number may read beside it.";
 
 const ht_man_section ht_man_sections[] = {
+    {"FILTERS",
+     "--where takes a JSON object of conditions on a row's metadata: {\"lang\": \"en\"} wants that value, "
+     "{\"stars\": {\"$gte\": 3, \"$lt\": 5}} a range; a dot in a key reaches into objects, an array matches if one of "
+     "its elements does. There are $eq $ne $gt $gte $lt $lte $in $nin $exists $contains $not_contains, and around "
+     "conditions $and $or $not. {\"$document\": {\"$contains\": \"owl\"}} looks at the document. Numbers compare "
+     "exactly, "
+     "strings by their bytes. $ne, $nin and $not_contains also match rows without the field."},
     {"EXIT STATUS",
      "0: done. 1: an error, named on standard error with its status in parentheses, e.g. (NOT_FOUND). 2: "
      "the command line is wrong. 3: verify found damage. 130: interrupted; what import had reported as "

@@ -44,12 +44,16 @@ extern "C" {
 #define HITHER_VERSION_NUMBER 1000
 
 /* The largest values accepted. Each is tested at, below and above. */
-#define HITHER_MAX_DIM        65535u      /* dimensions of a vector */
-#define HITHER_MAX_K          65536u      /* results of one query */
-#define HITHER_MAX_ID_BYTES   1024u       /* bytes of a string id */
-#define HITHER_MAX_NAME_BYTES 255u        /* bytes of a collection's name */
-#define HITHER_MAX_TEXT_BYTES (16u << 20) /* bytes of one metadata object, or of one document */
-#define HITHER_MAX_JSON_DEPTH 64u         /* nesting of a metadata object */
+#define HITHER_MAX_DIM          65535u      /* dimensions of a vector */
+#define HITHER_MAX_K            65536u      /* results of one query */
+#define HITHER_MAX_ID_BYTES     1024u       /* bytes of a string id */
+#define HITHER_MAX_NAME_BYTES   255u        /* bytes of a collection's name */
+#define HITHER_MAX_TEXT_BYTES   (16u << 20) /* bytes of one metadata object, or of one document */
+#define HITHER_MAX_JSON_DEPTH   64u         /* nesting of a metadata object */
+#define HITHER_MAX_WHERE_BYTES  (1u << 20)  /* bytes of a filter */
+#define HITHER_MAX_WHERE_DEPTH  32u         /* $and, $or, $not and the like inside one another */
+#define HITHER_MAX_WHERE_NODES  1024u       /* conditions of a filter */
+#define HITHER_MAX_WHERE_VALUES 65536u      /* values of a filter, those of all its $in together */
 
 /* ---------------------------------------------------------------- status and errors */
 
@@ -415,23 +419,35 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_collection_put(hither_collecti
                                                                  const hither_batch *batch, size_t *written,
                                                                  hither_error *err);
 
-/* Deletes rows by id as one transaction; unknown ids are passed over. *deleted may be NULL. Any thread. Since 0.1. */
+/* A filter, called `where` below, is a JSON object of conditions on a row's metadata and document, NUL-terminated:
+ *
+ *   {"lang": "en", "stars": {"$gte": 3}, "$or": [{"tags": {"$in": ["a", "b"]}}, {"$document": {"$contains": "x"}}]}
+ *
+ * docs/filters.md says what each condition means. NULL is no filter: all rows. What is stored never causes an error; a
+ * filter that makes no sense is INVALID, and the message names the place in it. Further errors: SYNTAX, ENCODING,
+ * TOO_LARGE (HITHER_MAX_WHERE_...), CORRUPT, NOMEM. */
+
+/* Deletes rows as one transaction: those with these ids that match `where`; ids NULL: all that match. Unknown ids are
+ * passed over. INVALID where both are NULL. *deleted may be NULL. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_delete(hither_collection *c, const hither_ids *ids,
-                                                                    size_t *deleted, hither_error *err);
+                                                                    const char *where, size_t *deleted,
+                                                                    hither_error *err);
 
-HITHER_API HITHER_MUST_CHECK hither_status hither_collection_count(hither_collection *c, uint64_t *out,
-                                                                   hither_error *err);
+/* The number of rows that match. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_count(hither_collection *c, const char *where,
+                                                                   uint64_t *out, hither_error *err);
 
-/* The rows with these ids, in the order asked; unknown ids are left out, so compare the result's ids. include: 0 means
- * metadata and documents. Any thread. Since 0.1. */
+/* The rows with these ids that match, in the order asked; others are left out, so compare the result's ids. include: 0
+ * means metadata and documents. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_get(hither_collection *c, const hither_ids *ids,
-                                                                 uint32_t include, hither_result **out,
-                                                                 hither_error *err);
+                                                                 const char *where, uint32_t include,
+                                                                 hither_result **out, hither_error *err);
 
 typedef struct hither_search_options {
     size_t size;
-    uint32_t include; /* default metadata and documents */
-    uint32_t threads; /* 0: one for a single query, all cores for more */
+    uint32_t include;  /* default metadata and documents */
+    uint32_t threads;  /* 0: one for a single query, all cores for more */
+    const char *where; /* default NULL: all rows */
 } hither_search_options;
 
 /* One of the three: vectors (f32 or f64 rows), texts (embedded by the collection's embedder), or ids of rows whose
@@ -443,8 +459,8 @@ typedef struct hither_query {
     hither_ids ids;
 } hither_query;
 
-/* The k nearest rows to each query, nearest first, ties in order of writing; exactly min(k, rows) of them. One group a
- * query. Sees every write that had returned before the call. Never waits for a writer.
+/* The k nearest rows to each query, nearest first, ties in order of writing; exactly min(k, rows that match `where`) of
+ * them. One group a query. Sees every write that had returned before the call. Never waits for a writer.
  * Errors: INVALID (k = 0; no query, or several kinds), TOO_LARGE, DIMENSION, NOT_FINITE,
  * ENCODING, MODEL (texts without an embedder), NOT_FOUND (an id), CORRUPT, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_search(hither_collection *c, const hither_query *query,
@@ -455,9 +471,11 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_collection_search(hither_colle
 
 typedef struct hither_cursor hither_cursor;
 
-/* A cursor over the rows as they are now, in order of writing; later writes do not touch it. include as in get. */
-HITHER_API HITHER_MUST_CHECK hither_status hither_collection_scan(hither_collection *c, uint32_t include,
-                                                                  hither_cursor **out, hither_error *err);
+/* A cursor over the rows that match as they are now, in order of writing; later writes do not touch it. include as in
+ * get. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_scan(hither_collection *c, const char *where,
+                                                                  uint32_t include, hither_cursor **out,
+                                                                  hither_error *err);
 /* Up to `limit` (> 0) further rows; a result of 0 rows is the end. One thread at a time. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_cursor_next(hither_cursor *cursor, size_t limit, hither_result **out,
                                                               hither_error *err);

@@ -437,26 +437,32 @@ def collection_put(
     return int(written[0])
 
 
-def collection_delete(c: Handle, ids: NDArray[np.int64] | Texts) -> int:
+def _where(where: bytes | None) -> Any:
+    return ffi.NULL if where is None else ffi.new("char[]", where)
+
+
+def collection_delete(c: Handle, ids: NDArray[np.int64] | Texts | None, where: bytes | None) -> int:
     held: list[Any] = []
-    column = ffi.new("hither_ids *")
-    _set_ids(column, ids, held)
+    column = ffi.NULL
+    if ids is not None:
+        column = ffi.new("hither_ids *")
+        _set_ids(column, ids, held)
     deleted = ffi.new("size_t *")
-    _on(c, lib.hither_collection_delete, column, deleted)
+    _on(c, lib.hither_collection_delete, column, _where(where), deleted)
     return int(deleted[0])
 
 
-def collection_count(c: Handle) -> int:
+def collection_count(c: Handle, where: bytes | None) -> int:
     out = ffi.new("uint64_t *")
-    _on(c, lib.hither_collection_count, out)
+    _on(c, lib.hither_collection_count, _where(where), out)
     return int(out[0])
 
 
-def collection_get(c: Handle, ids: NDArray[np.int64] | Texts, include: int) -> Records:
+def collection_get(c: Handle, ids: NDArray[np.int64] | Texts, where: bytes | None, include: int) -> Records:
     held: list[Any] = []
     column = ffi.new("hither_ids *")
     _set_ids(column, ids, held)
-    return _one(c, lib.hither_collection_get, column, include)
+    return _one(c, lib.hither_collection_get, column, _where(where), include)
 
 
 def collection_search(
@@ -464,6 +470,7 @@ def collection_search(
     k: int,
     include: int,
     threads: int,
+    where: bytes | None,
     *,
     vectors: FloatMatrix | None = None,
     texts: Texts | None = None,
@@ -483,14 +490,16 @@ def collection_search(
     options.size = _SEARCH_OPTIONS_SIZE
     options.include = include
     options.threads = threads
+    held.append(_where(where))
+    options.where = held[-1]
     result = _result(c, lib.hither_collection_search, query, k, options)
     plan = ffi.string(lib.hither_result_plan(result)).decode()
     return [_records(result, group) for group in range(lib.hither_result_groups(result))], plan
 
 
-def collection_scan(c: Handle, include: int) -> Handle:
+def collection_scan(c: Handle, where: bytes | None, include: int) -> Handle:
     out = ffi.new("hither_cursor **")
-    _on(c, lib.hither_collection_scan, include, out)
+    _on(c, lib.hither_collection_scan, _where(where), include, out)
     return _made(out, lib.hither_cursor_close, "scan")
 
 

@@ -21,6 +21,7 @@ Id: TypeAlias = int | str
 Ids: TypeAlias = Id | Sequence[Id] | NDArray[Any] | Iterable[Id]
 Text: TypeAlias = str | bytes
 Metadata: TypeAlias = Mapping[str, Any] | str
+Where: TypeAlias = Mapping[str, Any] | str
 FloatMatrix: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 
@@ -108,6 +109,31 @@ def metadata_column(items: Metadata | Iterable[Metadata | None] | None, count: i
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidError(f"metadata {row} cannot be written as JSON: {error}") from None
     return _same_length(texts(encoded, "metadata"), count, "metadata")
+
+
+def where_text(where: Where | None, where_document: Where | None) -> bytes | None:
+    """A filter, and one on documents, as the one JSON text the library reads; None where neither is given."""
+    parts = [
+        _filter_json(part, name)
+        for part, name in ((where, "where"), (where_document, "where_document"))
+        if part is not None
+    ]
+    if where_document is not None:
+        parts[-1] = b'{"$document":' + parts[-1] + b"}"
+    return b'{"$and":[' + b",".join(parts) + b"]}" if len(parts) > 1 else parts[0] if parts else None
+
+
+def _filter_json(part: Where, name: str) -> bytes:
+    if not isinstance(part, (str, Mapping)):
+        raise InvalidError(f"{name} is a {type(part).__name__}; give a dict, or a JSON object as a string")
+    try:
+        text = part if isinstance(part, str) else json.dumps(dict(part), allow_nan=False, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidError(f"{name} cannot be written as JSON: {error}") from None
+    encoded = text.encode("utf-8", "surrogatepass")
+    if b"\0" in encoded:
+        raise InvalidError(f"{name} has a NUL character, which JSON does not allow")
+    return encoded
 
 
 def _plain(value: object) -> object:

@@ -18,6 +18,7 @@ from .arrays import (
     Metadata,
     Text,
     Texts,
+    Where,
     array,
     count_of,
     ids as id_column,
@@ -26,6 +27,7 @@ from .arrays import (
     text_column,
     texts,
     vector_column,
+    where_text,
 )
 from .errors import DimensionError, InvalidError, NotFoundError, TooLargeError
 from .exact import check_k, check_threads
@@ -36,7 +38,7 @@ DEFAULT_INCLUDE = ("metadata", "document")
 
 
 class Scan(Iterator[Hit]):
-    """All rows of a collection as they were when the scan began, in order of writing. Use it in one thread."""
+    """Rows of a collection as they were when the scan began, in order of writing. Use it in one thread."""
 
     __slots__ = ("__weakref__", "_batch", "_handle", "_hits", "_row")
 
@@ -134,9 +136,26 @@ class Collection:
         """The name of the embedder it was made with, or None."""
         return self._embedder
 
-    def count(self) -> int:
-        """How many rows there are."""
-        return _core.collection_count(self._handle)
+    def count(self, *, where: Where | None = None, where_document: Where | None = None) -> int:
+        """How many rows there are, or match a filter.
+
+        Parameters
+        ----------
+        where : dict or JSON string, optional
+            Conditions on the metadata; the guide's page on filters has all of them.
+        where_document : dict or JSON string, optional
+            Conditions on the document: `$contains`, `$not_contains`, `$and`, `$or`, `$not`.
+
+        Examples
+        --------
+        >>> import hither
+        >>> with hither.connect(":memory:") as db:
+        ...     c = db.collection("points", dim=1)
+        ...     _ = c.add([1, 2, 3], [[0.0], [1.0], [2.0]], metadata=[{"n": 1}, {"n": 2.5}, {"tags": ["a", "b"]}])
+        ...     c.count(where={"n": {"$gt": 1}}), c.count(where={"tags": "b"}), c.count(where={"n": {"$ne": 1}})
+        (1, 1, 2)
+        """
+        return _core.collection_count(self._handle, where_text(where, where_document))
 
     def __len__(self) -> int:
         return self.count()
@@ -234,37 +253,56 @@ class Collection:
             return 0
         return _core.collection_put(self._handle, mode, column, rows, objects, bodies)
 
-    def delete(self, ids: Ids) -> int:
-        """Delete rows by id, all or none; unknown ids are passed over.
+    def delete(
+        self, ids: Ids | None = None, *, where: Where | None = None, where_document: Where | None = None
+    ) -> int:
+        """Delete rows by id, by filter (see `count`), or those with these ids that match; all of them or none.
+
+        Unknown ids are passed over.
 
         Returns
         -------
         int
             Rows deleted.
         """
+        conditions = where_text(where, where_document)
+        if ids is None:
+            if conditions is None:
+                raise InvalidError("neither ids nor where say what to delete")
+            return _core.collection_delete(self._handle, None, conditions)
         column = id_column(ids)
         if not count_of(column):
             return 0
-        return _core.collection_delete(self._handle, column)
+        return _core.collection_delete(self._handle, column, conditions)
 
     # ---- reading
 
-    def get(self, ids: Ids, include: Include = DEFAULT_INCLUDE) -> Hits:
-        """The rows with these ids, in the order asked; unknown ids are left out.
+    def get(
+        self,
+        ids: Ids,
+        include: Include = DEFAULT_INCLUDE,
+        *,
+        where: Where | None = None,
+        where_document: Where | None = None,
+    ) -> Hits:
+        """The rows with these ids, in the order asked; unknown ids, and rows that do not match, are left out.
 
         Parameters
         ----------
         ids : int, str, or a sequence of them
+        where, where_document : dict or JSON string, optional
+            See `count`.
         include : str or iterable of {"vector", "metadata", "document"}
         """
         flags = include_flags(include)
+        conditions = where_text(where, where_document)
         column = id_column(ids)
         if not count_of(column):
             column = np.empty(0, np.int64)
             records = _core.Records(0, [], None, None, None, None)
             self._handle.check()
         else:
-            records = _core.collection_get(self._handle, column, flags)
+            records = _core.collection_get(self._handle, column, conditions, flags)
         return Hits(records, empty_dim=self._empty_dim(flags))
 
     def __getitem__(self, id: Id) -> Hit:
@@ -285,7 +323,15 @@ class Collection:
     def __iter__(self) -> NoReturn:
         raise TypeError("a Collection is not iterable by itself; use scan(), which says what it reads")
 
-    def search(self, query: ArrayLike | str, k: int = 10, *, include: Include = DEFAULT_INCLUDE) -> Hits:
+    def search(
+        self,
+        query: ArrayLike | str,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        where_document: Where | None = None,
+        include: Include = DEFAULT_INCLUDE,
+    ) -> Hits:
         """The k rows nearest to one vector or text, nearest first, ties in order of writing.
 
         Parameters
@@ -293,27 +339,32 @@ class Collection:
         query : array_like, shape (dim,), or str
             A text is embedded by the collection's embedder.
         k : int
-            The answer has min(k, rows) hits.
+            The answer has min(k, rows that match) hits.
+        where, where_document : dict or JSON string, optional
+            Which rows may be hits; see `count`.
         include : str or iterable of {"vector", "metadata", "document"}
 
         Returns
         -------
         Hits
         """
+        conditions = where_text(where, where_document)
         if isinstance(query, (str, bytes)):
-            return self._search(k, include, 0, texts=texts([query], "query"))[0]
+            return self._search(k, include, 0, conditions, texts=texts([query], "query"))[0]
         vector = array(query, "query")
         if vector.ndim == 1:
             vector = vector.reshape(1, -1)
         if vector.ndim != 2 or len(vector) != 1:
             raise DimensionError(f"query has shape {vector.shape}; search takes one vector, search_many several")
-        return self._search(k, include, 0, vectors=matrix(vector, "query"))[0]
+        return self._search(k, include, 0, conditions, vectors=matrix(vector, "query"))[0]
 
     def search_many(
         self,
         queries: ArrayLike | Sequence[str],
         k: int = 10,
         *,
+        where: Where | None = None,
+        where_document: Where | None = None,
         include: Include = DEFAULT_INCLUDE,
         threads: int | None = None,
     ) -> list[Hits]:
@@ -322,37 +373,49 @@ class Collection:
         Parameters
         ----------
         queries : array_like, shape (n, dim), or sequence of str
+        where, where_document : dict or JSON string, optional
+            For all queries; see `count`.
         threads : int, optional
             None: all cores.
         """
         if isinstance(queries, (str, bytes)):
             raise InvalidError("search_many takes a list of texts or a two-dimensional array; search takes one text")
         limit = check_threads(threads)
+        conditions = where_text(where, where_document)
         if isinstance(queries, Sequence) and len(queries) and isinstance(queries[0], (str, bytes)):
-            return self._search(k, include, limit, texts=texts(cast("Sequence[str]", queries), "query"))
+            return self._search(k, include, limit, conditions, texts=texts(cast("Sequence[str]", queries), "query"))
         rows = matrix(cast("ArrayLike", queries), "queries")
         if not len(rows):
             check_k(k)
             include_flags(include)
             self._handle.check()
             return []
-        return self._search(k, include, limit, vectors=rows)
+        return self._search(k, include, limit, conditions, vectors=rows)
 
-    def similar(self, id: Id, k: int = 10, *, include: Include = DEFAULT_INCLUDE) -> Hits:
-        """The k rows nearest to the row with this id, which is one of them.
+    def similar(
+        self,
+        id: Id,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        where_document: Where | None = None,
+        include: Include = DEFAULT_INCLUDE,
+    ) -> Hits:
+        """The k rows nearest to the row with this id, which is one of them where it matches the filter.
 
         Raises
         ------
         NotFoundError
             The id is unknown.
         """
-        return self._search(k, include, 0, ids=id_column([id]))[0]
+        return self._search(k, include, 0, where_text(where, where_document), ids=id_column([id]))[0]
 
     def _search(
         self,
         k: int,
         include: Include,
         threads: int,
+        where: bytes | None,
         *,
         vectors: FloatMatrix | None = None,
         texts: Texts | None = None,
@@ -360,18 +423,27 @@ class Collection:
     ) -> list[Hits]:
         flags = include_flags(include)
         groups, plan = _core.collection_search(
-            self._handle, check_k(k), flags, threads, vectors=vectors, texts=texts, ids=ids
+            self._handle, check_k(k), flags, threads, where, vectors=vectors, texts=texts, ids=ids
         )
         dim = self._empty_dim(flags)
         return [Hits(records, metric=self._metric, plan=plan, empty_dim=dim) for records in groups]
 
-    def scan(self, batch: int = 1024, *, include: Include = DEFAULT_INCLUDE) -> Scan:
-        """Iterate over all rows as they are now, in order of writing; later writes do not touch the scan.
+    def scan(
+        self,
+        batch: int = 1024,
+        *,
+        where: Where | None = None,
+        where_document: Where | None = None,
+        include: Include = DEFAULT_INCLUDE,
+    ) -> Scan:
+        """Iterate over the rows as they are now, in order of writing; later writes do not touch the scan.
 
         Parameters
         ----------
         batch : int
             Rows fetched at a time.
+        where, where_document : dict or JSON string, optional
+            Which rows; see `count`.
         include : str or iterable of {"vector", "metadata", "document"}
 
         Examples
@@ -386,7 +458,7 @@ class Collection:
         limit = operator.index(batch)
         if limit < 1:
             raise InvalidError(f"batch is {limit}; fetch at least 1 row at a time")
-        handle = _core.collection_scan(self._handle, include_flags(include))
+        handle = _core.collection_scan(self._handle, where_text(where, where_document), include_flags(include))
         self._adopt(handle)
         return Scan(handle, limit)
 

@@ -86,9 +86,24 @@ hither_status hither_collection_info(hither_collection *c, hither_result **out, 
     return ht_collection_info(c->inner, out, err);
 }
 
-hither_status hither_collection_count(hither_collection *c, uint64_t *out, hither_error *err) {
+/* ---- filters */
+
+/* The floating-point mode matters from here on: operands are numbers. where NULL: no filter. */
+static hither_status parse_where(const char *where, ht_filter **out, hither_error *err) {
+    *out = NULL;
+    return where ? ht_filter_parse(where, strlen(where), out, err) : HITHER_OK;
+}
+
+hither_status hither_collection_count(hither_collection *c, const char *where, uint64_t *out, hither_error *err) {
+    ht_filter *filter;
     HT_TRY(check_call(c, out, err));
-    return ht_collection_count(c->inner, out, err);
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = parse_where(where, &filter, err);
+    if (status == HITHER_OK)
+        status = ht_collection_count(c->inner, filter, out, err);
+    ht_filter_free(filter);
+    ht_fp_leave(fp);
+    return status;
 }
 
 /* ---- texts to vectors */
@@ -174,11 +189,21 @@ hither_status hither_collection_put(hither_collection *c, hither_mode mode, cons
     return status;
 }
 
-hither_status hither_collection_delete(hither_collection *c, const hither_ids *ids, size_t *deleted,
+hither_status hither_collection_delete(hither_collection *c, const hither_ids *ids, const char *where, size_t *deleted,
                                        hither_error *err) {
-    HT_TRY(check_call(c, ids, err));
-    HT_TRY(ht_ids_check(ids, err));
-    return ht_collection_delete(c->inner, ids, deleted, err);
+    ht_filter *filter;
+    HT_TRY(check_call(c, c, err));
+    if (!ids && !where)
+        return ht_fail(err, HITHER_INVALID, "neither ids nor a filter say what to delete");
+    if (ids)
+        HT_TRY(ht_ids_check(ids, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = parse_where(where, &filter, err);
+    if (status == HITHER_OK)
+        status = ht_collection_delete(c->inner, ids, filter, deleted, err);
+    ht_filter_free(filter);
+    ht_fp_leave(fp);
+    return status;
 }
 
 /* ---- get and search */
@@ -192,13 +217,17 @@ static hither_status check_include(uint32_t include, hither_error *err) {
     return HITHER_OK;
 }
 
-hither_status hither_collection_get(hither_collection *c, const hither_ids *ids, uint32_t include, hither_result **out,
-                                    hither_error *err) {
+hither_status hither_collection_get(hither_collection *c, const hither_ids *ids, const char *where, uint32_t include,
+                                    hither_result **out, hither_error *err) {
+    ht_filter *filter;
     HT_TRY(check_call(c, ids && out ? out : NULL, err));
     HT_TRY(ht_ids_check(ids, err));
     HT_TRY(check_include(include, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = ht_collection_get(c->inner, ids, include, out, err);
+    hither_status status = parse_where(where, &filter, err);
+    if (status == HITHER_OK)
+        status = ht_collection_get(c->inner, ids, filter, include, out, err);
+    ht_filter_free(filter);
     ht_fp_leave(fp);
     return status;
 }
@@ -223,14 +252,16 @@ static hither_status check_query(const hither_query *q, hither_error *err) {
 static hither_status search(hither_collection *c, const hither_query *q, uint32_t k, const hither_search_options *o,
                             hither_result **out, hither_error *err) {
     ht_floats vectors = {0};
-    hither_status status = HITHER_OK;
-    if (q->vectors.rows)
+    ht_filter *filter;
+    hither_status status = parse_where(o->where, &filter, err);
+    if (status == HITHER_OK && q->vectors.rows)
         status = ht_floats_read(&q->vectors, "queries", &vectors, err);
-    else if (q->texts.count)
+    else if (status == HITHER_OK && q->texts.count)
         status = embed(c, &q->texts, &vectors, err);
     if (status == HITHER_OK)
-        status = ht_collection_search(c->inner, q->ids.count ? NULL : &vectors.view, &q->ids, k, o->include, o->threads,
-                                      out, err);
+        status = ht_collection_search(c->inner, q->ids.count ? NULL : &vectors.view, &q->ids, k, filter, o->include,
+                                      o->threads, out, err);
+    ht_filter_free(filter);
     ht_floats_clear(&vectors);
     return status;
 }
@@ -253,12 +284,20 @@ hither_status hither_collection_search(hither_collection *c, const hither_query 
 
 /* ---- scan (the cursor's own functions are in cursor.c) */
 
-hither_status hither_collection_scan(hither_collection *c, uint32_t include, hither_cursor **out, hither_error *err) {
+hither_status hither_collection_scan(hither_collection *c, const char *where, uint32_t include, hither_cursor **out,
+                                     hither_error *err) {
     ht_cursor *cursor;
+    ht_filter *filter;
     HT_TRY(check_call(c, out, err));
     *out = NULL;
     HT_TRY(check_include(include, err));
-    HT_TRY(ht_collection_scan(c->inner, include, &cursor, err));
-    *out = (hither_cursor *)cursor;
-    return HITHER_OK;
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = parse_where(where, &filter, err);
+    if (status == HITHER_OK)
+        status = ht_collection_scan(c->inner, filter, include, &cursor, err);
+    if (status == HITHER_OK)
+        *out = (hither_cursor *)cursor;
+    ht_filter_free(filter);
+    ht_fp_leave(fp);
+    return status;
 }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/state.h"
+#include "engine/plan.h"
 
 /* ---- counts */
 
@@ -17,8 +17,10 @@ ht_collection *ht_collection_ref(ht_collection *c) {
 void ht_collection_unref(ht_collection *c) {
     if (!c || atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel) != 1)
         return;
-    if (c->db->generation == ht_fork_generation())
+    if (c->db->generation == ht_fork_generation()) {
         ht_snapshot_free(atomic_load_explicit(&c->home.current, memory_order_relaxed));
+        ht_columns_clear(&c->columns);
+    }
     ht_release(c);
 }
 
@@ -186,6 +188,11 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
     ht_collection *c = ht_calloc(1, sizeof *c);
     if (!c)
         return ht_fail_nomem(err, sizeof *c, "a collection");
+    hither_status status = ht_columns_init(&c->columns, err);
+    if (status != HITHER_OK) {
+        ht_release(c);
+        return status;
+    }
     atomic_init(&c->references, 1);
     atomic_init(&c->home.current, NULL);
     atomic_init(&c->dropped, false);
@@ -195,7 +202,7 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
     c->dim = row->dim;
     c->metric = row->metric;
     memcpy(c->embedder, row->embedder, sizeof c->embedder);
-    hither_status status = ht_collection_load(c, err);
+    status = ht_collection_load(c, err);
     if (status == HITHER_OK)
         *out = c;
     else
@@ -376,13 +383,25 @@ hither_status ht_collection_info(ht_collection *c, hither_result **out, hither_e
     return status;
 }
 
-hither_status ht_collection_count(ht_collection *c, uint64_t *out, hither_error *err) {
+hither_status ht_collection_count(ht_collection *c, const ht_filter *filter, uint64_t *out, hither_error *err) {
     HT_TRY(ht_collection_enter(c, err));
     ht_scratch *scratch;
     HT_TRY(ht_scratch_take(&c->db->scratches, &scratch, err));
-    *out = ht_snapshot_pin(&c->home, scratch)->live_count;
+    const ht_snapshot *s = ht_snapshot_pin(&c->home, scratch);
+    hither_status status = HITHER_OK;
+    if (filter) {
+        ht_reader *reader = NULL;
+        ht_selection selection = {0};
+        status = ht_select(c, s, filter, &reader, &selection, err);
+        ht_reader_end(reader);
+        if (status == HITHER_OK)
+            *out = selection.count;
+        ht_selection_clear(&selection);
+    } else {
+        *out = s->live_count;
+    }
     ht_scratch_give(scratch);
-    return HITHER_OK;
+    return status;
 }
 
 /* ---- ids in messages and checks */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "engine/plan.h"
 #include "kernels/kernels.h"
 
 #define STAGING_BYTES ((size_t)1 << 20)
@@ -164,15 +165,43 @@ hither_status ht_share_put(ht_share *t, const ht_write *w, hither_error *err) {
     return HITHER_OK;
 }
 
-hither_status ht_share_delete(ht_share *t, const hither_ids *ids, size_t *deleted, hither_error *err) {
-    size_t before = t->dead_count;
+/* The rows with these ids, of those the filter selected if there is one. */
+static hither_status kill_ids(ht_share *t, const hither_ids *ids, const ht_selection *selected, hither_error *err) {
     HT_TRY(grow_dead(t, ids->count, err));
     for (size_t i = 0; i < ids->count; i++) {
         uint64_t slot;
         HT_TRY(ht_txn_find(t->c->db->store, t->c->cid, ids, i, &slot, err));
-        if (slot != HT_NO_SLOT)
+        if (slot != HT_NO_SLOT && (!selected || ht_selection_next(selected, slot) == slot))
             HT_TRY(kill(t, slot, err));
     }
+    return HITHER_OK;
+}
+
+static hither_status kill_selected(ht_share *t, const ht_selection *selected, hither_error *err) {
+    HT_TRY(grow_dead(t, (size_t)selected->count, err));
+    uint64_t slot = ht_selection_next(selected, 0);
+    for (; slot < selected->limit; slot = ht_selection_next(selected, slot + 1))
+        HT_TRY(kill(t, slot, err));
+    return HITHER_OK;
+}
+
+/* The selection is of the snapshot in force, which the transaction has not changed yet. */
+static hither_status kill_matches(ht_share *t, const hither_ids *ids, const ht_filter *filter, hither_error *err) {
+    ht_reader *reader = NULL;
+    ht_selection selected = {0};
+    HT_ASSERT(!ht_share_changed(t));
+    hither_status status = ht_select(t->c, t->now, filter, &reader, &selected, err);
+    ht_reader_end(reader);
+    if (status == HITHER_OK)
+        status = ids ? kill_ids(t, ids, &selected, err) : kill_selected(t, &selected, err);
+    ht_selection_clear(&selected);
+    return status;
+}
+
+hither_status ht_share_delete(ht_share *t, const hither_ids *ids, const ht_filter *filter, size_t *deleted,
+                              hither_error *err) {
+    size_t before = t->dead_count;
+    HT_TRY(filter ? kill_matches(t, ids, filter, err) : kill_ids(t, ids, NULL, err));
     *deleted = t->dead_count - before;
     return HITHER_OK;
 }

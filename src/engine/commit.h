@@ -33,8 +33,10 @@ void ht_share_free(ht_share *share);
  * of it there: the transaction must be rolled back. */
 ht_standing ht_share_standing(const ht_share *share);
 HT_NODISCARD hither_status ht_share_put(ht_share *share, const ht_write *write, hither_error *err);
-/* The same for deleting; *deleted counts the rows that were there. */
-HT_NODISCARD hither_status ht_share_delete(ht_share *share, const hither_ids *ids, size_t *deleted, hither_error *err);
+/* The same for deleting; *deleted counts the rows that were there. With a filter, only rows that match it, and all of
+ * them where ids is NULL; nothing may have been put into the share or deleted before. */
+HT_NODISCARD hither_status ht_share_delete(ht_share *share, const hither_ids *ids, const ht_filter *filter,
+                                           size_t *deleted, hither_error *err);
 
 /* Whether there is anything to commit. */
 bool ht_share_changed(const ht_share *share);

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/result.h"
+#include "engine/filter.h"
 
 typedef struct ht_db ht_db;
 typedef struct ht_collection ht_collection;
@@ -57,16 +58,19 @@ const char *ht_collection_embedder(const ht_collection *c); /* "" for none */
  * rows are applied one after another. */
 HT_NODISCARD hither_status ht_collection_put(ht_collection *c, hither_mode mode, const hither_batch *batch,
                                              const uint8_t *has_vector, size_t *written, hither_error *err);
-HT_NODISCARD hither_status ht_collection_delete(ht_collection *c, const hither_ids *ids, size_t *deleted,
-                                                hither_error *err);
-HT_NODISCARD hither_status ht_collection_count(ht_collection *c, uint64_t *out, hither_error *err);
-HT_NODISCARD hither_status ht_collection_get(ht_collection *c, const hither_ids *ids, uint32_t include,
-                                             hither_result **out, hither_error *err);
+/* Filters are borrowed for the call; NULL: all rows. ids NULL: whatever their ids; then there is a filter. */
+HT_NODISCARD hither_status ht_collection_delete(ht_collection *c, const hither_ids *ids, const ht_filter *filter,
+                                                size_t *deleted, hither_error *err);
+HT_NODISCARD hither_status ht_collection_count(ht_collection *c, const ht_filter *filter, uint64_t *out,
+                                               hither_error *err);
+HT_NODISCARD hither_status ht_collection_get(ht_collection *c, const hither_ids *ids, const ht_filter *filter,
+                                             uint32_t include, hither_result **out, hither_error *err);
 /* queries are f32; or NULL, and ids names rows whose vectors are the queries. */
 HT_NODISCARD hither_status ht_collection_search(ht_collection *c, const hither_matrix *queries, const hither_ids *ids,
-                                                uint32_t k, uint32_t include, uint32_t threads, hither_result **out,
-                                                hither_error *err);
-HT_NODISCARD hither_status ht_collection_scan(ht_collection *c, uint32_t include, ht_cursor **out, hither_error *err);
+                                                uint32_t k, const ht_filter *filter, uint32_t include, uint32_t threads,
+                                                hither_result **out, hither_error *err);
+HT_NODISCARD hither_status ht_collection_scan(ht_collection *c, const ht_filter *filter, uint32_t include,
+                                              ht_cursor **out, hither_error *err);
 HT_NODISCARD hither_status ht_cursor_next(ht_cursor *cursor, size_t limit, hither_result **out, hither_error *err);
 void ht_cursor_close(ht_cursor *cursor);
 

@@ -51,12 +51,13 @@ static hither_status take(ht_share *share, request *r, hither_error *err) {
     ht_standing standing = ht_share_standing(share);
     r->taken = true;
     r->status = r->write ? ht_write_resolve(r->write, &standing, &r->error)
-                         : ht_id_kind_check(share->row.id_kind, r->ids, &r->error);
+                : r->ids ? ht_id_kind_check(share->row.id_kind, r->ids, &r->error)
+                         : HITHER_OK;
     if (is_refusal(r->status))
         return HITHER_OK;
     if (r->status == HITHER_OK)
         r->status = r->write ? ht_share_put(share, r->write, &r->error)
-                             : ht_share_delete(share, r->ids, &r->deleted, &r->error);
+                             : ht_share_delete(share, r->ids, r->filter, &r->deleted, &r->error);
     if (r->status != HITHER_OK && err)
         *err = r->error;
     return r->status;
@@ -164,11 +165,12 @@ static void run_group(ht_store *store, request *group) {
 
 /* ---- the queue */
 
-/* The batches that wait, as far as they fit a group; under the queue's lock. */
+/* The batches that wait, as far as they fit a group; under the queue's lock. A delete by filter is one by itself: it
+ * looks at what is committed. */
 static request *take_waiting(ht_queue *queue) {
     request *group = queue->first, *last = group;
     size_t bytes = group->bytes;
-    while (last->next && bytes + last->next->bytes <= GROUP_BYTES) {
+    while (!group->filter && last->next && !last->next->filter && bytes + last->next->bytes <= GROUP_BYTES) {
         last = last->next;
         bytes += last->bytes;
     }
@@ -232,10 +234,11 @@ hither_status ht_collection_put(ht_collection *c, hither_mode mode, const hither
     return status;
 }
 
-hither_status ht_collection_delete(ht_collection *c, const hither_ids *ids, size_t *deleted, hither_error *err) {
-    request r = {.c = c, .ids = ids};
+hither_status ht_collection_delete(ht_collection *c, const hither_ids *ids, const ht_filter *filter, size_t *deleted,
+                                   hither_error *err) {
+    request r = {.c = c, .ids = ids, .filter = filter};
     HT_TRY(ht_collection_check_write(c, err));
-    if (ids->count)
+    if (!ids || ids->count)
         HT_TRY(submit(&r, err));
     if (deleted)
         *deleted = r.deleted;

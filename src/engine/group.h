@@ -19,8 +19,9 @@ struct ht_write;
 typedef struct ht_request {
     struct ht_request *next;
     struct ht_collection *c;
-    struct ht_write *write; /* NULL: a delete */
-    const hither_ids *ids;  /* of the rows to delete */
+    struct ht_write *write;         /* NULL: a delete */
+    const hither_ids *ids;          /* of the rows to delete; NULL: all that match the filter */
+    const struct ht_filter *filter; /* NULL: none; with one, this request is a group by itself */
     size_t deleted;
     size_t bytes; /* of vectors */
     hither_status status;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/state.h"
+#include "engine/plan.h"
 
 /* Hits held at once; a batch of more queries is answered in parts. */
 #define HITS_AT_ONCE ((size_t)1 << 20)
@@ -17,6 +17,7 @@
 struct ht_cursor {
     ht_collection *c;
     ht_snapshot *snapshot; /* held by count */
+    ht_selection selected; /* of the snapshot; words NULL: all */
     uint64_t slot;         /* where to go on */
     uint32_t include;
 };
@@ -68,14 +69,19 @@ static hither_status view_open_for_ids(view *v, ht_collection *c, uint32_t inclu
     }
 }
 
-/* Appends the row at a slot, its parts as the view includes them. */
-static hither_status add_row(view *v, uint64_t slot, hither_result *out, hither_error *err) {
+/* Appends the row at a slot, its parts as the view includes them, if it matches the filter. */
+static hither_status add_row(view *v, uint64_t slot, const ht_filter *filter, hither_result *out, hither_error *err) {
     ht_row row;
     hither_status status = ht_reader_row(v->reader, slot, &row, err);
     if (status == HITHER_NOT_FOUND)
         return ht_fail(err, HITHER_CORRUPT, "the catalog has no row for slot %llu; run `hither verify`",
                        (unsigned long long)slot);
     HT_TRY(status);
+    bool matches = true;
+    if (filter)
+        HT_TRY(ht_row_matches(filter, &row, &matches, err));
+    if (!matches)
+        return HITHER_OK;
     if (row.id_kind == HT_ID_INT)
         ht_result_add_int(out, row.int_id);
     else
@@ -108,26 +114,27 @@ static hither_status find(view *v, const hither_ids *ids, size_t i, uint64_t *sl
     return ht_reader_find(v->reader, ids, i, v->snapshot->seq, v->snapshot->slot_limit, slot, err);
 }
 
-static hither_status get_rows(view *v, const hither_ids *ids, hither_result *result, hither_error *err) {
+static hither_status get_rows(view *v, const hither_ids *ids, const ht_filter *filter, hither_result *result,
+                              hither_error *err) {
     HT_TRY(ht_id_kind_check(v->snapshot->id_kind, ids, err));
     for (size_t i = 0; i < ids->count; i++) {
         uint64_t slot;
         HT_TRY(find(v, ids, i, &slot, err));
         if (slot != UINT64_MAX)
-            HT_TRY(add_row(v, slot, result, err));
+            HT_TRY(add_row(v, slot, filter, result, err));
     }
     return HITHER_OK;
 }
 
-hither_status ht_collection_get(ht_collection *c, const hither_ids *ids, uint32_t include, hither_result **out,
-                                hither_error *err) {
+hither_status ht_collection_get(ht_collection *c, const hither_ids *ids, const ht_filter *filter, uint32_t include,
+                                hither_result **out, hither_error *err) {
     view v;
     hither_result *result = NULL;
     hither_status status = view_open_for_ids(&v, c, include, err);
     if (status == HITHER_OK)
         status = ht_result_new(v.include, c->dim, false, &result, err);
     if (status == HITHER_OK)
-        status = get_rows(&v, ids, result, err);
+        status = get_rows(&v, ids, filter, result, err);
     view_close(&v);
     return hand_over(status, result, out, err);
 }
@@ -171,15 +178,32 @@ static hither_status add_groups(view *v, size_t first, size_t count, size_t k, h
             HT_TRY(need_reader(v, err));
         for (size_t i = 0; i < v->scratch->counts[j]; i++) {
             const ht_hit *hit = &v->scratch->hits[j * k + i];
-            HT_TRY(add_row(v, hit->slot, result, err));
+            HT_TRY(add_row(v, hit->slot, NULL, result, err));
             ht_result_distance(result, (float)hit->distance);
         }
     }
     return HITHER_OK;
 }
 
+static void say_plan(hither_result *result, const ht_exact_stats *stats, const ht_selection *selected) {
+    char plan[320];
+    int length =
+        snprintf(plan, sizeof plan, "{\"kind\":\"exact\",\"rows_scanned\":%llu,\"rows_rescored\":%llu,\"threads\":%u",
+                 (unsigned long long)stats->rows_scanned, (unsigned long long)stats->rows_rescored,
+                 stats->threads ? stats->threads : 1);
+    if (selected)
+        length += snprintf(plan + length, sizeof plan - (size_t)length,
+                           ",\"filter\":{\"plan\":\"%s\",\"rows_matched\":%llu,\"rows_checked\":%llu,"
+                           "\"rows_parsed\":%llu}",
+                           selected->plan, (unsigned long long)selected->count, (unsigned long long)selected->checked,
+                           (unsigned long long)selected->parsed);
+    (void)snprintf(plan + length, sizeof plan - (size_t)length, "}");
+    ht_result_plan(result, plan);
+}
+
+/* selected NULL: every row. */
 static hither_status search_all(view *v, const hither_matrix *queries, size_t k, unsigned threads,
-                                hither_result *result, hither_error *err) {
+                                const ht_selection *selected, hither_result *result, hither_error *err) {
     const ht_snapshot *s = v->snapshot;
     ht_vectors vectors = {.dtype = HITHER_F32,
                           .metric = v->c->metric,
@@ -190,7 +214,9 @@ static hither_status search_all(view *v, const hither_matrix *queries, size_t k,
                           .touch_ctx = v->snapshot};
     ht_mask live = ht_snapshot_mask(s);
     ht_exact_stats stats = {0};
-    k = s->live_count < k ? (size_t)s->live_count : k;
+    ht_mask allow = selected ? ht_selection_mask(selected) : live;
+    uint64_t rows = selected ? selected->count : s->live_count;
+    k = rows < k ? (size_t)rows : k;
     if (!threads && queries->rows == 1)
         threads = 1;
     size_t at_once = ht_min_size(queries->rows, k ? 1 + (HITS_AT_ONCE - 1) / k : queries->rows);
@@ -199,18 +225,13 @@ static hither_status search_all(view *v, const hither_matrix *queries, size_t k,
         size_t n = ht_min_size(at_once, queries->rows - first);
         const float *q = (const float *)(const void *)((const char *)queries->data + first * queries->stride);
         if (k)
-            HT_TRY(ht_exact_search(&vectors, q, queries->stride, n, &live, NULL, k, threads, v->scratch->hits,
-                                   v->scratch->counts, &stats, err));
+            HT_TRY(ht_exact_search(&vectors, q, queries->stride, n, &live, selected ? &allow : NULL, k, threads,
+                                   v->scratch->hits, v->scratch->counts, &stats, err));
         else
             memset(v->scratch->counts, 0, n * sizeof *v->scratch->counts);
         HT_TRY(add_groups(v, first, n, k, result, err));
     }
-    char plan[160];
-    (void)snprintf(plan, sizeof plan,
-                   "{\"kind\":\"exact\",\"rows_scanned\":%llu,\"rows_rescored\":%llu,\"threads\":%u}",
-                   (unsigned long long)stats.rows_scanned, (unsigned long long)stats.rows_rescored,
-                   stats.threads ? stats.threads : 1);
-    ht_result_plan(result, plan);
+    say_plan(result, &stats, selected);
     return HITHER_OK;
 }
 
@@ -222,8 +243,10 @@ static hither_status check_queries(const view *v, const hither_matrix *queries, 
 }
 
 hither_status ht_collection_search(ht_collection *c, const hither_matrix *queries, const hither_ids *ids, uint32_t k,
-                                   uint32_t include, uint32_t threads, hither_result **out, hither_error *err) {
+                                   const ht_filter *filter, uint32_t include, uint32_t threads, hither_result **out,
+                                   hither_error *err) {
     view v;
+    ht_selection selected = {0};
     hither_result *result = NULL;
     float *gathered = NULL;
     hither_matrix rows = {.dim = c->dim, .stride = c->dim * sizeof(float), .dtype = HITHER_F32};
@@ -240,8 +263,11 @@ hither_status ht_collection_search(ht_collection *c, const hither_matrix *querie
     }
     if (status == HITHER_OK)
         status = ht_result_new(v.include, c->dim, true, &result, err);
+    if (status == HITHER_OK && filter)
+        status = ht_select(c, v.snapshot, filter, &v.reader, &selected, err);
     if (status == HITHER_OK)
-        status = search_all(&v, &rows, k, threads, result, err);
+        status = search_all(&v, &rows, k, threads, filter ? &selected : NULL, result, err);
+    ht_selection_clear(&selected);
     ht_release(gathered);
     view_close(&v);
     return hand_over(status, result, out, err);
@@ -249,16 +275,21 @@ hither_status ht_collection_search(ht_collection *c, const hither_matrix *querie
 
 /* ---- scan */
 
-hither_status ht_collection_scan(ht_collection *c, uint32_t include, ht_cursor **out, hither_error *err) {
+hither_status ht_collection_scan(ht_collection *c, const ht_filter *filter, uint32_t include, ht_cursor **out,
+                                 hither_error *err) {
     view v;
+    ht_selection selected = {0};
     ht_cursor *cursor = ht_calloc(1, sizeof *cursor);
     if (!cursor)
         return ht_fail_nomem(err, sizeof *cursor, "a cursor");
     hither_status status = view_open(&v, c, include, err);
+    if (status == HITHER_OK && filter)
+        status = ht_select(c, v.snapshot, filter, &v.reader, &selected, err);
     if (status == HITHER_OK) {
         ht_snapshot_hold(v.snapshot);
         ht_db_acquire(c->db);
-        *cursor = (ht_cursor){.c = ht_collection_ref(c), .snapshot = v.snapshot, .include = v.include};
+        *cursor =
+            (ht_cursor){.c = ht_collection_ref(c), .snapshot = v.snapshot, .selected = selected, .include = v.include};
         *out = cursor;
     } else {
         ht_release(cursor);
@@ -267,15 +298,21 @@ hither_status ht_collection_scan(ht_collection *c, uint32_t include, ht_cursor *
     return status;
 }
 
+/* The first row of the cursor at or after a slot. */
+static uint64_t cursor_slot(const ht_cursor *cursor, uint64_t slot) {
+    return cursor->selected.words ? ht_selection_next(&cursor->selected, slot)
+                                  : ht_snapshot_next(cursor->snapshot, slot);
+}
+
 static hither_status next_rows(ht_cursor *cursor, size_t limit, hither_result *result, hither_error *err) {
     view v = {.c = cursor->c, .snapshot = cursor->snapshot, .include = cursor->include};
-    uint64_t slot = ht_snapshot_next(v.snapshot, cursor->slot);
+    uint64_t slot = cursor_slot(cursor, cursor->slot);
     hither_status status = HITHER_OK;
     if (slot < v.snapshot->slot_limit)
         status = need_reader(&v, err);
     for (size_t n = 0; n < limit && slot < v.snapshot->slot_limit && status == HITHER_OK; n++) {
-        status = add_row(&v, slot, result, err);
-        slot = ht_snapshot_next(v.snapshot, slot + 1);
+        status = add_row(&v, slot, NULL, result, err);
+        slot = cursor_slot(cursor, slot + 1);
     }
     ht_reader_end(v.reader);
     if (status == HITHER_OK)
@@ -311,6 +348,7 @@ void ht_cursor_close(ht_cursor *cursor) {
         pthread_mutex_unlock(&db->writer);
     }
     ht_collection_unref(cursor->c);
+    ht_selection_clear(&cursor->selected);
     ht_release(cursor);
     ht_db_close(db);
 }

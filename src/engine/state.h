@@ -6,6 +6,7 @@
  *     embedder;
  *   - under the writer lock: the graveyard, ht_collection.row, publishing;
  *   - under the table lock: the list of collections;
+ *   - any thread, by column.h's rules: the columns;
  *   - atomic, any thread: counts, home, dropped, seen_version, the scratch pool.
  * A read-only handle has no writer; there the writer lock serialises advancing to other processes' commits.
  */
@@ -16,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/values.h"
+#include "engine/column.h"
 #include "engine/engine.h"
 #include "engine/fork.h"
 #include "engine/group.h"
@@ -45,6 +47,7 @@ struct ht_collection {
     hither_metric metric;
     char embedder[64];
     ht_home home;
+    ht_columns columns; /* of metadata, for filters */
     _Atomic bool dropped;
     _Atomic uint64_t seen_version; /* of a read-only handle: the store's data version this snapshot is at least as new
                                       as */

@@ -42,6 +42,7 @@ typedef enum ht_sql {
     SQL_ROW_ADD,
     SQL_ROW_KILL,
     SQL_ROW_ALL,
+    SQL_ROW_METADATA,
     SQL_COUNT
 } ht_sql;
 

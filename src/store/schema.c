@@ -64,6 +64,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ROW_DEAD] = "SELECT slot, dead_seq FROM rows_%lld INDEXED BY rows_%lld_dead WHERE dead_seq > ?1",
     [SQL_ROW_ADD] = "INSERT INTO rows_%lld(slot, id, metadata, document) VALUES(?1, ?2, ?3, ?4)",
     [SQL_ROW_KILL] = "UPDATE rows_%lld SET dead_seq = ?2 WHERE slot = ?1 AND dead_seq IS NULL",
+    [SQL_ROW_METADATA] = "SELECT slot, metadata FROM rows_%lld WHERE slot >= ?1 AND slot < ?2 ORDER BY slot",
     [SQL_ROW_ALL] = "SELECT slot, id, metadata, document, dead_seq FROM rows_%lld ORDER BY slot",
 };
 

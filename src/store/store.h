@@ -178,6 +178,11 @@ HT_NODISCARD hither_status ht_txn_row(ht_store *store, const ht_collection_row *
 HT_NODISCARD hither_status ht_reader_dead(ht_reader *reader, uint64_t after,
                                           hither_status (*each)(void *arg, uint64_t slot, uint64_t dead_seq), void *arg,
                                           hither_error *err);
+/* Calls each(arg, slot, metadata) for every row with begin <= slot < end, dead or alive, by rising slot; the text is
+ * good for the length of the call. */
+HT_NODISCARD hither_status ht_reader_metadata(ht_reader *reader, uint64_t begin, uint64_t end,
+                                              hither_status (*each)(void *arg, uint64_t slot, ht_text metadata),
+                                              void *arg, hither_error *err);
 /* The collection's row as this transaction sees it. */
 HT_NODISCARD hither_status ht_reader_collection(ht_reader *reader, ht_collection_row *out, hither_error *err);
 

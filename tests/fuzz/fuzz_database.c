@@ -139,15 +139,17 @@ static void use_collection(ht_collection *c, bool sound) {
     int64_t wanted[] = {1, 3, 99};
     hither_ids ids = {.ints = wanted, .count = 3};
     if (ht_collection_dim(c) == DIM) {
-        hither_status status = ht_collection_search(c, &queries, NULL, 3, HITHER_INCLUDE_DOCUMENTS, 1, &result, &err);
+        hither_status status =
+            ht_collection_search(c, &queries, NULL, 3, NULL, HITHER_INCLUDE_DOCUMENTS, 1, &result, &err);
         FUZZ_HOLDS(!sound || status == HITHER_OK);
         hither_result_free(result);
     }
     result = NULL;
-    hither_status got = ht_collection_get(c, &ids, HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA, &result, &err);
+    hither_status got =
+        ht_collection_get(c, &ids, NULL, HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA, &result, &err);
     FUZZ_HOLDS(!sound || got == HITHER_OK || got == HITHER_INVALID);
     hither_result_free(result);
-    hither_status scanned = ht_collection_scan(c, HITHER_INCLUDE_VECTORS, &cursor, &err);
+    hither_status scanned = ht_collection_scan(c, NULL, HITHER_INCLUDE_VECTORS, &cursor, &err);
     for (size_t rows = 1; scanned == HITHER_OK && rows;) {
         result = NULL;
         scanned = ht_cursor_next(cursor, 4, &result, &err);

@@ -50,7 +50,7 @@ void reopen(place *p) {
 
 uint64_t count_of(hither_collection *c) {
     uint64_t n = 12345;
-    ASSERT_OK(hither_collection_count(c, &n, &err));
+    ASSERT_OK(hither_collection_count(c, NULL, &n, &err));
     return n;
 }
 
@@ -93,7 +93,7 @@ void assert_row(hither_collection *c, int64_t id, const float *vector, const cha
     hither_result *r;
     hither_ids ids = test_int_ids(&id, 1);
     ASSERT_OK(hither_collection_get(
-        c, &ids, HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS, &r, &err));
+        c, &ids, NULL, HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS, &r, &err));
     assert_int_equal(hither_result_count(r, 0), 1);
     assert_int_equal(hither_result_ids(r, 0).ints[0], id);
     hither_matrix m = hither_result_vectors(r, 0);

@@ -200,7 +200,7 @@ static hither_status do_in_collection(ht_db *db, const act *a, hither_error *err
     HT_TRY(ht_collection_open(db, collection_names[a->collection], &spec, &c, err));
     hither_status status = HITHER_OK;
     if (a->kind == ACT_DELETE)
-        status = ht_collection_delete(c, &(hither_ids){.ints = a->ids, .count = a->count}, NULL, err);
+        status = ht_collection_delete(c, &(hither_ids){.ints = a->ids, .count = a->count}, NULL, NULL, err);
     else if (a->kind != ACT_CREATE)
         status = do_put(c, a, err);
     ht_collection_close(c);
@@ -251,9 +251,9 @@ static hither_status dump_collection(ht_db *db, const char *name, ht_buf *out, h
     uint32_t dim = ht_collection_dim(c);
     ht_buf_printf(out, "%s: dim %" PRIu32 "\n", name, dim);
     const uint32_t all = HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS;
-    hither_status status = ht_collection_count(c, &count, err);
+    hither_status status = ht_collection_count(c, NULL, &count, err);
     if (status == HITHER_OK)
-        status = ht_collection_scan(c, all, &cursor, err);
+        status = ht_collection_scan(c, NULL, all, &cursor, err);
     for (bool more = true; status == HITHER_OK && more;) {
         hither_result *r = NULL;
         status = ht_cursor_next(cursor, 40, &r, err);

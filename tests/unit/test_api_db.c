@@ -21,7 +21,7 @@ static void insert_get_reopen(void **state) {
     hither_result *r;
     const int64_t asked[] = {30, 99, 10, 30};
     hither_ids ids = test_int_ids(asked, 4);
-    ASSERT_OK(hither_collection_get(p->c, &ids, 0, &r, &err));
+    ASSERT_OK(hither_collection_get(p->c, &ids, NULL, 0, &r, &err));
     assert_int_equal(hither_result_count(r, 0), 3);
     const int64_t wanted[] = {30, 10, 30};
     assert_memory_equal(hither_result_ids(r, 0).ints, wanted, sizeof wanted);
@@ -29,7 +29,7 @@ static void insert_get_reopen(void **state) {
     assert_null(hither_result_vectors(r, 0).data);
     assert_null(hither_result_distances(r, 0));
     hither_result_free(r);
-    ASSERT_OK(hither_collection_get(p->c, &ids, HITHER_INCLUDE_NOTHING, &r, &err));
+    ASSERT_OK(hither_collection_get(p->c, &ids, NULL, HITHER_INCLUDE_NOTHING, &r, &err));
     assert_int_equal(hither_result_count(r, 0), 3);
     assert_int_equal(hither_result_metadata(r, 0).count, 0);
     hither_result_free(r);
@@ -109,9 +109,9 @@ static void deleting(void **state) {
     const int64_t gone[] = {30, 31, 10, 30};
     hither_ids ids = test_int_ids(gone, 4);
     size_t deleted = 0;
-    ASSERT_OK(hither_collection_delete(p->c, &ids, &deleted, &err));
+    ASSERT_OK(hither_collection_delete(p->c, &ids, NULL, &deleted, &err));
     assert_int_equal(deleted, 2);
-    ASSERT_OK(hither_collection_delete(p->c, &ids, &deleted, &err));
+    ASSERT_OK(hither_collection_delete(p->c, &ids, NULL, &deleted, &err));
     assert_int_equal(deleted, 0);
     reopen(p);
     assert_int_equal(count_of(p->c), 1);
@@ -235,7 +235,7 @@ static void text_ids(void **state) {
     test_column column;
     hither_ids ids = {.strings = test_strings(&column, 4, good), .count = 4};
     hither_result *r;
-    ASSERT_OK(hither_collection_get(p->c, &ids, HITHER_INCLUDE_NOTHING, &r, &err));
+    ASSERT_OK(hither_collection_get(p->c, &ids, NULL, HITHER_INCLUDE_NOTHING, &r, &err));
     assert_int_equal(hither_result_count(r, 0), 4);
     for (size_t i = 0; i < 4; i++)
         assert_text(hither_result_ids(r, 0).strings, i, good[i]);
@@ -244,8 +244,8 @@ static void text_ids(void **state) {
     /* The other kind is refused everywhere. */
     ASSERT_FAILS(put_ints(p->c, HITHER_INSERT, three_ids, 1, three_vectors, NULL, NULL, NULL), HITHER_INVALID);
     hither_ids ints = test_int_ids(three_ids, 1);
-    ASSERT_FAILS(hither_collection_get(p->c, &ints, 0, &r, &err), HITHER_INVALID);
-    ASSERT_FAILS(hither_collection_delete(p->c, &ints, NULL, &err), HITHER_INVALID);
+    ASSERT_FAILS(hither_collection_get(p->c, &ints, NULL, 0, &r, &err), HITHER_INVALID);
+    ASSERT_FAILS(hither_collection_delete(p->c, &ints, NULL, NULL, &err), HITHER_INVALID);
     assert_int_equal(count_of(p->c), 4);
 }
 
@@ -274,7 +274,7 @@ static void texts_at_their_limits(void **state) {
     ASSERT_OK(hither_collection_put(p->c, HITHER_INSERT, &b, NULL, &err));
     reopen(p);
     hither_result *r;
-    ASSERT_OK(hither_collection_get(p->c, &b.ids, 0, &r, &err));
+    ASSERT_OK(hither_collection_get(p->c, &b.ids, NULL, 0, &r, &err));
     hither_strings documents = hither_result_documents(r, 0);
     ht_text back = ht_strings_at(&documents, 0);
     assert_int_equal(back.bytes, HITHER_MAX_TEXT_BYTES);
@@ -452,9 +452,9 @@ static void scan_sees_one_version(void **state) {
     reopen(p);
     hither_cursor *cursor;
     hither_result *r;
-    ASSERT_OK(hither_collection_scan(p->c, HITHER_INCLUDE_VECTORS, &cursor, &err));
+    ASSERT_OK(hither_collection_scan(p->c, NULL, HITHER_INCLUDE_VECTORS, &cursor, &err));
     hither_ids half = test_int_ids(ids, ROWS / 2);
-    ASSERT_OK(hither_collection_delete(p->c, &half, NULL, &err));
+    ASSERT_OK(hither_collection_delete(p->c, &half, NULL, NULL, &err));
     ASSERT_OK(put_ints(p->c, HITHER_UPSERT, ids + ROWS - 2, 1, vectors, NULL, NULL, NULL));
     ASSERT_FAILS(hither_cursor_next(cursor, 0, &r, &err), HITHER_INVALID);
     size_t seen = 0;
@@ -473,7 +473,7 @@ static void scan_sees_one_version(void **state) {
     assert_int_equal(seen, ROWS);
     hither_cursor_close(cursor);
     /* An updated row moved to the end; the handles may be closed in any order. */
-    ASSERT_OK(hither_collection_scan(p->c, HITHER_INCLUDE_NOTHING, &cursor, &err));
+    ASSERT_OK(hither_collection_scan(p->c, NULL, HITHER_INCLUDE_NOTHING, &cursor, &err));
     hither_collection_close(p->c);
     hither_db_close(p->db);
     ASSERT_OK(hither_cursor_next(cursor, 1000, &r, &err));

@@ -86,10 +86,10 @@ static void drop_and_rename(void **state) {
     ASSERT_OK(hither_collection_info(p->c, &r, &err));
     assert_text(hither_result_ids(r, 0).strings, 0, "letters");
     hither_result_free(r);
-    ASSERT_OK(hither_collection_scan(p->c, 0, &cursor, &err));
+    ASSERT_OK(hither_collection_scan(p->c, NULL, 0, &cursor, &err));
     ASSERT_FAILS(hither_db_drop(p->db, "notes", &err), HITHER_NOT_FOUND);
     ASSERT_OK(hither_db_drop(p->db, "letters", &err));
-    ASSERT_FAILS(hither_collection_count(p->c, &n, &err), HITHER_NOT_FOUND);
+    ASSERT_FAILS(hither_collection_count(p->c, NULL, &n, &err), HITHER_NOT_FOUND);
     ASSERT_FAILS(put_ints(p->c, HITHER_UPSERT, three_ids, 3, three_vectors, NULL, NULL, NULL), HITHER_NOT_FOUND);
     ASSERT_FAILS(hither_cursor_next(cursor, 1, &r, &err), HITHER_NOT_FOUND);
     hither_cursor_close(cursor);
@@ -173,19 +173,19 @@ static void readers_follow(void **state) {
     assert_three(c);
     ASSERT_FAILS(put_ints(c, HITHER_UPSERT, three_ids, 1, three_vectors, NULL, NULL, NULL), HITHER_READONLY);
     hither_ids ids = test_int_ids(three_ids, 1);
-    ASSERT_FAILS(hither_collection_delete(c, &ids, NULL, &err), HITHER_READONLY);
+    ASSERT_FAILS(hither_collection_delete(c, &ids, NULL, NULL, &err), HITHER_READONLY);
     ASSERT_FAILS(hither_db_drop(db, "notes", &err), HITHER_READONLY);
     ASSERT_FAILS(hither_db_rename(db, "notes", "x", &err), HITHER_READONLY);
     ASSERT_FAILS(hither_collection_open(db, "x", HITHER_OPTIONS(hither_collection_options, .dim = 3), &none, &err),
                  HITHER_READONLY);
     hither_cursor *cursor;
-    ASSERT_OK(hither_collection_scan(c, 0, &cursor, &err));
+    ASSERT_OK(hither_collection_scan(c, NULL, 0, &cursor, &err));
     for (int64_t i = 0; i < 20; i++) {
         const float vector[] = {(float)i, 1, 2};
         ASSERT_OK(put_ints(p->c, HITHER_UPSERT, &(int64_t){i}, 1, vector, NULL, NULL, NULL));
         assert_row(c, i, vector, NULL, NULL);
     }
-    ASSERT_OK(hither_collection_delete(p->c, &ids, NULL, &err));
+    ASSERT_OK(hither_collection_delete(p->c, &ids, NULL, NULL, &err));
     assert_int_equal(count_of(c), count_of(p->c));
     hither_result *r;
     ASSERT_OK(hither_cursor_next(cursor, 100, &r, &err));
@@ -194,7 +194,7 @@ static void readers_follow(void **state) {
     hither_cursor_close(cursor);
     ASSERT_OK(hither_db_drop(p->db, "notes", &err));
     uint64_t n;
-    ASSERT_FAILS(hither_collection_count(c, &n, &err), HITHER_NOT_FOUND);
+    ASSERT_FAILS(hither_collection_count(c, NULL, &n, &err), HITHER_NOT_FOUND);
     hither_collection_close(c);
     hither_db_close(db);
 }
@@ -208,10 +208,10 @@ static int in_child(place *p, hither_cursor *cursor) {
     hither_ids ids = test_int_ids(three_ids, 1);
     hither_query query = {.size = sizeof query, .vectors = test_matrix(three_vectors, 1, DIM)};
     int wrong = 0;
-    wrong += hither_collection_count(p->c, &n, &err) != HITHER_FORKED;
-    wrong += hither_collection_get(p->c, &ids, 0, &r, &err) != HITHER_FORKED;
+    wrong += hither_collection_count(p->c, NULL, &n, &err) != HITHER_FORKED;
+    wrong += hither_collection_get(p->c, &ids, NULL, 0, &r, &err) != HITHER_FORKED;
     wrong += hither_collection_search(p->c, &query, 1, NULL, &r, &err) != HITHER_FORKED;
-    wrong += hither_collection_delete(p->c, &ids, NULL, &err) != HITHER_FORKED;
+    wrong += hither_collection_delete(p->c, &ids, NULL, NULL, &err) != HITHER_FORKED;
     wrong += put_ints(p->c, HITHER_UPSERT, three_ids, 1, three_vectors, NULL, NULL, NULL) != HITHER_FORKED;
     wrong += hither_collection_info(p->c, &r, &err) != HITHER_FORKED;
     wrong += hither_cursor_next(cursor, 1, &r, &err) != HITHER_FORKED;
@@ -231,7 +231,7 @@ static void a_child_is_refused(void **state) {
     place *p = *state;
     put_three(p->c);
     hither_cursor *cursor;
-    ASSERT_OK(hither_collection_scan(p->c, 0, &cursor, &err));
+    ASSERT_OK(hither_collection_scan(p->c, NULL, 0, &cursor, &err));
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)

@@ -66,7 +66,7 @@ static float value_of(world *w) {
     for (size_t i = 0; i < ROWS; i++)
         ids[i] = (int64_t)i;
     hither_ids asked = test_int_ids(ids, ROWS);
-    assert_int_equal(ht_collection_get(w->c, &asked, HITHER_INCLUDE_VECTORS, &r, &err), HITHER_OK);
+    assert_int_equal(ht_collection_get(w->c, &asked, NULL, HITHER_INCLUDE_VECTORS, &r, &err), HITHER_OK);
     const float *x = hither_result_vectors(r, 0).data;
     size_t count = hither_result_count(r, 0);
     float value = count ? *x : 0;

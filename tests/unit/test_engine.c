@@ -126,8 +126,8 @@ static void bytes_are_checked_on_first_touch(void **state) {
         assert_non_null(strstr(err.message, "slot 20 "));
     }
     hither_ids broken = test_int_ids(ids + 20, 1), fine = test_int_ids(ids + 19, 1);
-    ASSERT_FAILS(hither_collection_get(b.c, &broken, HITHER_INCLUDE_VECTORS, &r, &err), HITHER_CORRUPT);
-    ASSERT_OK(hither_collection_get(b.c, &fine, HITHER_INCLUDE_VECTORS, &r, &err));
+    ASSERT_FAILS(hither_collection_get(b.c, &broken, NULL, HITHER_INCLUDE_VECTORS, &r, &err), HITHER_CORRUPT);
+    ASSERT_OK(hither_collection_get(b.c, &fine, NULL, HITHER_INCLUDE_VECTORS, &r, &err));
     hither_result_free(r);
     ASSERT_FAILS(hither_db_verify(b.db, &r, &err), HITHER_CORRUPT);
     assert_int_equal(hither_result_count(r, 0), 1);
@@ -163,7 +163,7 @@ static void writing_trusts_only_what_was_written(void **state) {
     ASSERT_OK(put_rows(b.c, HITHER_INSERT, ids + 2, rows + 2 * DIM, 1, DIM));
     ASSERT_FAILS(search_one(b.c, rows, DIM, 3, &r), HITHER_CORRUPT);
     hither_ids last = test_int_ids(ids + 2, 1);
-    ASSERT_OK(hither_collection_get(b.c, &last, HITHER_INCLUDE_VECTORS, &r, &err)); /* a good row is still read */
+    ASSERT_OK(hither_collection_get(b.c, &last, NULL, HITHER_INCLUDE_VECTORS, &r, &err)); /* a good row is still read */
     assert_memory_equal(hither_result_vectors(r, 0).data, rows + 2 * DIM, DIM * sizeof(float));
     hither_result_free(r);
     close_base(&b);
@@ -277,7 +277,7 @@ static hither_status step(hither_collection *c, uint64_t v) {
     if (v == 5) {
         const int64_t one = 1;
         hither_ids ids = test_int_ids(&one, 1);
-        return hither_collection_delete(c, &ids, NULL, &err);
+        return hither_collection_delete(c, &ids, NULL, NULL, &err);
     }
     int64_t ids[] = {0, 1, 2, 3, 100 + (int64_t)v};
     float rows[5 * DIM];
@@ -294,7 +294,7 @@ static int state_of(hither_collection *c) {
     hither_result *r;
     bool there[200] = {false};
     float version[4] = {0};
-    ASSERT_OK(hither_collection_scan(c, HITHER_INCLUDE_VECTORS, &cursor, &err));
+    ASSERT_OK(hither_collection_scan(c, NULL, HITHER_INCLUDE_VECTORS, &cursor, &err));
     ASSERT_OK(hither_cursor_next(cursor, 1000, &r, &err));
     hither_cursor_close(cursor);
     const float *x = hither_result_vectors(r, 0).data;
@@ -497,14 +497,14 @@ static void nothing_is_kept_that_is_not_needed(void **state) {
     for (uint64_t v = 1; v <= 6; v++)
         ASSERT_OK(step(b.c, v));
     ASSERT_OK(step(b.c, 7));
-    ASSERT_OK(hither_collection_count(b.c, &n, &err));
+    ASSERT_OK(hither_collection_count(b.c, NULL, &n, &err));
     alloc_fault_arm(0, false);
     for (int i = 0; i < 10; i++)
-        ASSERT_OK(hither_collection_count(b.c, &n, &err)); /* pinning allocates nothing */
+        ASSERT_OK(hither_collection_count(b.c, NULL, &n, &err)); /* pinning allocates nothing */
     assert_int_equal(alloc_fault_requests(), 0);
     int64_t before = alloc_fault_live();
     for (int i = 0; i < 3; i++) {
-        ASSERT_OK(hither_collection_scan(b.c, 0, &cursors[i], &err));
+        ASSERT_OK(hither_collection_scan(b.c, NULL, 0, &cursors[i], &err));
         ASSERT_OK(step(b.c, 7)); /* each cursor holds a version of its own */
     }
     assert_true(alloc_fault_live() > before);

@@ -69,7 +69,7 @@ static void *act_run(void *arg) {
         asked = (hither_ids){.strings = test_strings(&ids, a->count, texts), .count = a->count};
     }
     if (a->kind == DELETE) {
-        a->status = ht_collection_delete(a->c, &asked, &a->affected, &a->error);
+        a->status = ht_collection_delete(a->c, &asked, NULL, &a->affected, &a->error);
         return NULL;
     }
     hither_batch b = {.size = sizeof b, .ids = asked};
@@ -123,7 +123,7 @@ static float value_of(ht_collection *c, int64_t id, char text[128]) {
     hither_result *r;
     hither_ids asked = test_int_ids(&id, 1);
     float value = 0;
-    assert_int_equal(ht_collection_get(c, &asked, HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA, &r, &err),
+    assert_int_equal(ht_collection_get(c, &asked, NULL, HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA, &r, &err),
                      HITHER_OK);
     if (hither_result_count(r, 0)) {
         hither_strings metadata = hither_result_metadata(r, 0);

@@ -263,7 +263,7 @@ static void check_scan(model *m) {
     hither_cursor *cursor;
     hither_result *r;
     size_t seen = 0, n;
-    CHECK(m, hither_collection_scan(m->c, EVERYTHING, &cursor, &err) == HITHER_OK);
+    CHECK(m, hither_collection_scan(m->c, NULL, EVERYTHING, &cursor, &err) == HITHER_OK);
     do {
         CHECK(m, hither_cursor_next(cursor, 1 + pick(m, 70), &r, &err) == HITHER_OK);
         n = hither_result_count(r, 0);
@@ -314,7 +314,7 @@ static void check_get(model *m) {
     for (size_t i = 0; i < b.count; i++)
         b.ids[i] = (unsigned)pick(m, IDS);
     hither_ids ids = ids_of(m, &b);
-    CHECK(m, hither_collection_get(m->c, &ids, EVERYTHING, &r, &err) == HITHER_OK);
+    CHECK(m, hither_collection_get(m->c, &ids, NULL, EVERYTHING, &r, &err) == HITHER_OK);
     size_t seen = 0;
     for (size_t i = 0; i < b.count; i++) {
         size_t at = twin_find(m, b.ids[i]);
@@ -344,7 +344,7 @@ static void erase(model *m) {
     for (size_t i = 0; i < b.count; i++)
         b.ids[i] = (unsigned)pick(m, IDS);
     hither_ids ids = ids_of(m, &b);
-    CHECK(m, hither_collection_delete(m->c, &ids, &deleted, &err) == HITHER_OK);
+    CHECK(m, hither_collection_delete(m->c, &ids, NULL, &deleted, &err) == HITHER_OK);
     for (size_t i = 0; i < b.count; i++)
         gone += twin_remove(m, b.ids[i]);
     CHECK(m, deleted == gone);
@@ -366,7 +366,7 @@ static void step(model *m) {
     else if (what < 90)
         check_get(m);
     else if (what < 97) {
-        CHECK(m, hither_collection_count(m->c, &n, &err) == HITHER_OK);
+        CHECK(m, hither_collection_count(m->c, NULL, &n, &err) == HITHER_OK);
         CHECK(m, n == m->count);
     } else if (what < 99 || m->count == 0)
         check_scan(m);

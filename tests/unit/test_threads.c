@@ -106,7 +106,7 @@ static void read_by_get(shared *s, uint64_t random) {
     least_versions(s, least);
     for (size_t i = 0; i < GROUPS; i++)
         least[i] = i == g || i == (g + 1) % GROUPS ? least[i] : 0;
-    if (hither_collection_get(s->c, &asked, HITHER_INCLUDE_VECTORS, &r, &e) != HITHER_OK) {
+    if (hither_collection_get(s->c, &asked, NULL, HITHER_INCLUDE_VECTORS, &r, &e) != HITHER_OK) {
         complain(s, "get", &e);
         return;
     }
@@ -120,7 +120,7 @@ static void read_by_scan(shared *s) {
     hither_cursor *cursor;
     hither_result *r;
     least_versions(s, least);
-    if (hither_collection_scan(s->c, HITHER_INCLUDE_VECTORS, &cursor, &e) != HITHER_OK) {
+    if (hither_collection_scan(s->c, NULL, HITHER_INCLUDE_VECTORS, &cursor, &e) != HITHER_OK) {
         complain(s, "scan", &e);
         return;
     }
@@ -146,7 +146,7 @@ static void *reader(void *arg) {
             read_by_get(s, random);
         else if (what < 7)
             read_by_scan(s);
-        else if (hither_collection_count(s->c, &n, &e) != HITHER_OK || n % GROUP)
+        else if (hither_collection_count(s->c, NULL, &n, &e) != HITHER_OK || n % GROUP)
             complain(s, "count", &e);
     }
     return NULL;
@@ -181,7 +181,7 @@ static void readers_see_whole_batches(void **state) {
                 ids[j] = (int64_t)(gone * GROUP + j);
             hither_ids all = test_int_ids(ids, GROUP);
             atomic_store(&s.deleted[gone], true);
-            ASSERT_OK(hither_collection_delete(s.c, &all, NULL, &err));
+            ASSERT_OK(hither_collection_delete(s.c, &all, NULL, NULL, &err));
         }
     }
     atomic_store(&s.stop, true);

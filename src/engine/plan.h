@@ -1,0 +1,38 @@
+/*
+ * plan.h: from a filter to the set of slots it selects in one snapshot, the cheapest way that is known to be right:
+ *
+ *   columns   every field has a column that covers the snapshot: scan them. Columns that lack are made first.
+ *   rows      fetch the rows one by one and look: where there are few, or where there are too many columns already.
+ *
+ * Conditions on documents are left to the rows that the columns cannot decide. Whatever runs, the set is the same.
+ * Any thread; the snapshot is pinned or held by the caller.
+ */
+#ifndef HT_ENGINE_PLAN_H
+#define HT_ENGINE_PLAN_H
+
+#include "engine/filter.h"
+#include "engine/state.h"
+
+/* The live slots that match, as a bit array of its own. */
+typedef struct ht_selection {
+    uint64_t *words;          /* (limit + 63) / 64 of them */
+    const uint64_t **chunks;  /* for ht_mask */
+    uint64_t limit, count;    /* slots looked at, slots selected */
+    const char *plan;         /* "columns" or "rows" */
+    uint64_t parsed, checked; /* rows parsed into columns; rows fetched one by one */
+} ht_selection;
+
+/* *reader is begun here if it is needed and NULL; it is the caller's to end, also on failure. A reader that is there
+ * must see the snapshot. */
+HT_NODISCARD hither_status ht_select(ht_collection *c, const ht_snapshot *s, const ht_filter *filter,
+                                     ht_reader **reader, ht_selection *out, hither_error *err);
+void ht_selection_clear(ht_selection *selection);
+
+ht_mask ht_selection_mask(const ht_selection *selection);
+/* The first selected slot at or after `slot`, or the limit. */
+uint64_t ht_selection_next(const ht_selection *selection, uint64_t slot);
+
+/* Whether a row that was fetched matches. CORRUPT if its metadata is no JSON. */
+HT_NODISCARD hither_status ht_row_matches(const ht_filter *filter, const ht_row *row, bool *matches, hither_error *err);
+
+#endif
