@@ -11,7 +11,7 @@ import importlib
 import sys
 from pathlib import Path
 
-SUITES = ("exact",)
+SUITES = ("exact", "store")
 
 
 def main() -> int:

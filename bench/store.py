@@ -1,0 +1,373 @@
+"""Suite store: durable writes, searches beside them, and opening, by hither and by the databases people use for it.
+
+Every measurement runs in a process of its own, in a fresh folder. A write counts as done when the engine says it is
+durable: after `persist` for SrvDB; LanceDB and Chroma have no such call and promise less. Where the folder lies decides
+the figures (--folder), so the time of a bare sync there is printed with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from measure import Floats, Others, clustered, machine
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+Payload = dict[str, Any]
+
+
+class Engine(NamedTuple):
+    """An open database: its version, a durable write, a search for ten, and an end."""
+
+    version: str
+    write: Callable[[list[str], Floats, list[Payload]], object]
+    search: Callable[[Floats], object]
+    close: Callable[[], object]
+
+
+def hither_at(folder: str, dim: int, durability: Any) -> Engine:
+    import hither
+
+    db = hither.connect(f"{folder}/db.hither", durability=durability)
+    collection = db.collection("bench", dim=dim)
+    return Engine(
+        f"{hither.__version__} {hither.simd()}",
+        lambda ids, vectors, rows: collection.upsert(ids, vectors, metadata=rows),
+        lambda query: collection.search(query, k=10),
+        db.close,
+    )
+
+
+def hither_full(folder: str, dim: int) -> Engine:
+    """What has returned survives a power cut."""
+    return hither_at(folder, dim, "full")
+
+
+def hither_memory(folder: str, dim: int) -> Engine:
+    """What has returned survives kill -9."""
+    return hither_at(folder, dim, "memory")
+
+
+def srvdb_flat(folder: str, dim: int) -> Engine:
+    """Durable after persist; vectors become lists and payloads JSON, as its interface wants them."""
+    import srvdb
+
+    db = srvdb.Database(f"{folder}/db", dimension=dim, mode="flat")
+
+    def write(ids: list[str], vectors: Floats, rows: list[Payload]) -> None:
+        db.upsert(ids, vectors, [json.dumps(row) for row in rows])
+        db.persist()
+
+    return Engine(metadata.version("srvdb"), write, lambda query: db.search(query, 10), lambda: None)
+
+
+def lancedb_table(folder: str, dim: int) -> Engine:
+    """Appends a fragment a batch; searches without an index."""
+    import lancedb
+    import pyarrow
+
+    vector = pyarrow.list_(pyarrow.float32(), dim)
+    schema = pyarrow.schema([("id", pyarrow.string()), ("vector", vector), ("payload", pyarrow.string())])
+    table = lancedb.connect(f"{folder}/db").create_table("bench", schema=schema, exist_ok=True)
+
+    def write(ids: list[str], vectors: Floats, rows: list[Payload]) -> None:
+        flat = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.ravel()), dim)
+        columns = [pyarrow.array(ids), flat, pyarrow.array([json.dumps(row) for row in rows])]
+        table.add(pyarrow.table(columns, schema=schema))
+
+    return Engine(
+        metadata.version("lancedb"), write, lambda query: table.search(query).limit(10).to_list(), lambda: None
+    )
+
+
+def chroma(folder: str, dim: int) -> Engine:
+    """Builds its graph as it writes; takes some thousand rows a call."""
+    import chromadb
+
+    collection = chromadb.PersistentClient(f"{folder}/db").get_or_create_collection("bench")
+
+    def write(ids: list[str], vectors: Floats, rows: list[Payload]) -> None:
+        for at in range(0, len(ids), 5000):
+            part = slice(at, at + 5000)
+            collection.upsert(ids[part], embeddings=vectors[part], metadatas=rows[part])
+
+    return Engine(
+        metadata.version("chromadb"),
+        write,
+        lambda query: collection.query(query_embeddings=query[None], n_results=10),
+        lambda: None,
+    )
+
+
+ENGINES: dict[str, Callable[[str, int], Engine]] = {
+    "hither": hither_full,
+    "hither memory": hither_memory,
+    "srvdb": srvdb_flat,
+    "lancedb": lancedb_table,
+    "chroma": chroma,
+}
+
+
+def payloads(start: int, count: int) -> tuple[list[str], list[Payload]]:
+    ids = [f"document-{number:08d}" for number in range(start, start + count)]
+    return ids, [{"n": start + i, "source": f"file-{i % 97}.txt", "page": i % 500} for i in range(count)]
+
+
+def fill(engine: Engine, rows: Floats, batch: int) -> float:
+    """Seconds that the writes took, without making what is written."""
+    taken = 0.0
+    for start in range(0, len(rows), batch):
+        part = rows[start : start + batch]
+        ids, extra = payloads(start, len(part))
+        began = time.perf_counter()
+        engine.write(ids, part, extra)
+        taken += time.perf_counter() - began
+    return taken
+
+
+def latencies(search: Callable[[Floats], object], queries: Floats, seconds: float) -> dict[str, float]:
+    taken = []
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        began = time.perf_counter()
+        search(queries[len(taken) % len(queries)])
+        taken.append(time.perf_counter() - began)
+    ms = np.array(taken) * 1e3
+    return {"p50_ms": round(float(np.percentile(ms, 50)), 3), "p99_ms": round(float(np.percentile(ms, 99)), 3)}
+
+
+# ---- the jobs
+
+
+def ingest(engine: str, folder: str, dim: int, rows: int, batch: int) -> Payload:
+    """Batches of rows with string ids and payloads, each durable before the next."""
+    vectors, _ = clustered(rows, dim, 1, 1)
+    db = ENGINES[engine](folder, dim)
+    taken = fill(db, vectors, batch)
+    db.close()
+    return {"version": db.version, "rows_per_s": round(rows / taken), "mb_per_s": round(vectors.nbytes / taken / 1e6)}
+
+
+def singles(engine: str, folder: str, dim: int, threads: int, seconds: float = 3.0) -> Payload:
+    """Single rows, each durable before the next, by some threads at once."""
+    vectors, _ = clustered(1000, dim, 1, 1)
+    db = ENGINES[engine](folder, dim)
+    done = [0] * threads
+    until = time.perf_counter() + seconds
+
+    def work(number: int) -> None:
+        while time.perf_counter() < until:
+            at = done[number]
+            db.write([f"{number}-{at}"], vectors[at % 1000][None], [{"n": at}])
+            done[number] += 1
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    began = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    taken = time.perf_counter() - began
+    db.close()
+    return {"version": db.version, "rows_per_s": round(sum(done) / taken)}
+
+
+def sqlite_singles(folder: str, dim: int, seconds: float = 3.0) -> Payload:
+    """One INSERT a transaction with the vector as a blob: what one sync costs here."""
+    db = sqlite3.connect(f"{folder}/plain.db", isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("CREATE TABLE rows(id TEXT PRIMARY KEY, vector BLOB, payload TEXT)")
+    vector, done = bytes(dim * 4), 0
+    began = time.perf_counter()
+    while time.perf_counter() < began + seconds:
+        db.execute("INSERT INTO rows VALUES(?, ?, ?)", (f"0-{done}", vector, json.dumps({"n": done})))
+        done += 1
+    return {"version": sqlite3.sqlite_version, "rows_per_s": round(done / (time.perf_counter() - began))}
+
+
+def beside(engine: str, folder: str, dim: int, rows: int) -> Payload:
+    """Searches alone, and beside a thread that writes batches of 100 rows as fast as it can."""
+    vectors, queries = clustered(rows, dim, 200, 1)
+    db = ENGINES[engine](folder, dim)
+    fill(db, vectors, 10_000)
+    latencies(db.search, queries, 0.5)
+    idle = latencies(db.search, queries, 2)
+    stop, written = threading.Event(), 0
+
+    def write() -> None:
+        nonlocal written
+        while not stop.is_set():
+            ids, extra = payloads(written % rows, 100)
+            db.write(ids, vectors[:100], extra)
+            written += 100
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    busy = latencies(db.search, queries, 3)
+    stop.set()
+    writer.join()
+    db.close()
+    return {"version": db.version, "idle": idle, "writing": busy, "written": written}
+
+
+def opening(engine: str, folder: str, dim: int, rows: int) -> Payload:
+    """Time to open, to the first answer, and of the next ones; the files are in the page cache."""
+    if not Path(f"{folder}/filled").exists():  # by a process of its own
+        vectors, _ = clustered(rows, dim, 1, 1)
+        db = ENGINES[engine](folder, dim)
+        fill(db, vectors, 10_000)
+        db.close()
+        Path(f"{folder}/filled").touch()
+        return {"again": True}
+    _, queries = clustered(100, dim, 20, 2)
+    began = time.perf_counter()
+    db = ENGINES[engine](folder, dim)
+    opened = time.perf_counter() - began
+    db.search(queries[0])
+    first = time.perf_counter() - began
+    then = latencies(db.search, queries, 0.5)
+    db.close()
+    return {
+        "version": db.version,
+        "open_ms": round(opened * 1e3, 1),
+        "first_ms": round(first * 1e3, 1),
+        "then_p50_ms": then["p50_ms"],
+    }
+
+
+def bare_sync(folder: str) -> float:
+    """Milliseconds of one fdatasync of 4 KiB appended, at P50."""
+    taken = []
+    with open(f"{folder}/sync", "wb", buffering=0) as file:
+        for _ in range(100):
+            file.write(bytes(4096))
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            taken.append(time.perf_counter() - began)
+    return round(float(np.percentile(taken, 50)) * 1e3, 3)
+
+
+# ---- all of them
+
+
+def jobs(options: argparse.Namespace) -> list[Payload]:
+    scale = options.scale
+    wanted: list[Payload] = []
+    for dim, batch, rows in ((384, 1000, 20_000), (384, 10_000, 40_000), (1536, 1000, 20_000), (1536, 10_000, 30_000)):
+        count = max(batch, int(rows * scale) // batch * batch)
+        wanted += [{"job": "ingest", "engine": e, "dim": dim, "batch": batch, "rows": count} for e in options.engines]
+    wanted.append({"job": "sqlite_singles", "engine": "sqlite3 INSERT", "dim": 384})
+    for name in options.engines:
+        for threads in (1, 16) if name.startswith("hither") else (1,):
+            wanted.append({"job": "singles", "engine": name, "dim": 384, "threads": threads})
+    rows = int(20_000 * scale)
+    wanted += [{"job": "beside", "engine": e, "dim": 384, "rows": rows} for e in options.engines]
+    wanted += [{"job": "opening", "engine": e, "dim": 384, "rows": int(100_000 * scale)} for e in options.engines]
+    return wanted
+
+
+def run_one(job: Payload, folder: str) -> Payload:
+    """In this process."""
+    arguments = {key: value for key, value in job.items() if key != "job"}
+    if job["job"] == "sqlite_singles":
+        return sqlite_singles(folder, job["dim"])
+    work: Callable[..., Payload] = {"ingest": ingest, "singles": singles, "beside": beside, "opening": opening}[
+        job["job"]
+    ]
+    try:
+        with Others() as others:
+            return {**work(folder=folder, **arguments), "others_cpu": others.cpus}
+    except ImportError as error:
+        return {"skipped": str(error)}
+
+
+def measure(options: argparse.Namespace) -> list[Payload]:
+    lines: list[Payload] = []
+    skipped: set[str] = set()
+    for job in jobs(options):
+        if job["engine"] in skipped:
+            continue
+        folder = tempfile.mkdtemp(prefix="hither-bench-", dir=options.folder)
+        line: Payload = {"again": True}
+        while line.get("again"):
+            sync_ms = bare_sync(folder)
+            command = [sys.executable, str(HERE / "run.py"), "store", "--worker", json.dumps(job), "--folder", folder]
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+            words = done.stdout.splitlines()
+            line = json.loads(words[-1]) if done.returncode == 0 and words else {"skipped": "it failed"}
+        shutil.rmtree(folder, ignore_errors=True)
+        if "skipped" in line:
+            print(f"{job['engine']}: left out ({line['skipped']})", file=sys.stderr)
+            skipped.add(job["engine"])
+            continue
+        lines.append({**job, **line, "sync_ms": sync_ms})
+        print(json.dumps(lines[-1]), file=sys.stderr)
+    return lines
+
+
+def table(lines: list[Payload]) -> str:
+    """The result as Markdown tables."""
+
+    def of(job: str) -> list[Payload]:
+        return [line for line in lines if line["job"] == job]
+
+    out = ["| ingest | dim | batch | rows/s | MB/s of vectors | sync ms |", "|---|---:|---:|---:|---:|---:|"]
+    out += [
+        f"| {x['engine']} ({x['version']}) | {x['dim']} | {x['batch']:,} | {x['rows_per_s']:,} | {x['mb_per_s']:,} "
+        f"| {x['sync_ms']} |"
+        for x in of("ingest")
+    ]
+    out += ["", "| single rows | threads | rows/s | sync ms |", "|---|---:|---:|---:|"]
+    out += [
+        f"| {x['engine']} ({x['version']}) | {x.get('threads', 1)} | {x['rows_per_s']:,} | {x['sync_ms']} |"
+        for x in of("sqlite_singles") + of("singles")
+    ]
+    out += ["", "| search, ms | idle P50 | idle P99 | writing P50 | writing P99 |", "|---|---:|---:|---:|---:|"]
+    out += [
+        f"| {x['engine']}, {x['rows']:,} x {x['dim']} | {x['idle']['p50_ms']} | {x['idle']['p99_ms']} "
+        f"| {x['writing']['p50_ms']} | {x['writing']['p99_ms']} |"
+        for x in of("beside")
+    ]
+    out += ["", "| open, ms | open | first answer | then P50 |", "|---|---:|---:|---:|"]
+    out += [
+        f"| {x['engine']}, {x['rows']:,} x {x['dim']} | {x['open_ms']} | {x['first_ms']} | {x['then_p50_ms']} |"
+        for x in of("opening")
+    ]
+    return "\n".join(out)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="bench/run.py store", description=__doc__.splitlines()[0])
+    parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
+    parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of rows")
+    parser.add_argument("--folder", help="where the databases are made; default: the system's temporary folder")
+    parser.add_argument("--worker", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.worker:
+        print(json.dumps(run_one(options.worker, options.folder)))
+        return 0
+    lines = measure(options)
+    if not lines:
+        return 1
+    about = {"suite": "store", **machine()}
+    results = HERE / "results" / f"store-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
+    results.parent.mkdir(exist_ok=True)
+    results.write_text("".join(json.dumps({**about, **line}) + "\n" for line in lines))
+    print(f"\n{about['cpu']}, {about['cpus']} CPUs\n\n{table(lines)}\n\nlines: {results.relative_to(ROOT)}")
+    return 0
