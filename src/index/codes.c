@@ -220,6 +220,35 @@ void ht_codes_make(const void *rows, size_t stride, size_t dim, size_t begin, si
     }
 }
 
+/* What rounding an f64 row to f32 took from it is at most 2^-24 |x| + sqrt(dim) 2^-150: the rests grow by more than
+ * that. Rows so small that the second term counts get no bound. */
+static void allow_for_rounding(const ht_kernels *kernels, const double *x, size_t dim, half halves[2]) {
+    double xx = kernels->ref_dot_f64(x, x, dim);
+    bool zero = xx == 0;
+    for (size_t j = 0; zero && j < dim; j++)
+        zero = x[j] == 0;
+    for (int which = 0; which < 2 && !zero; which++) {
+        double rest = (double)halves[which].rest + sqrt(xx) * 0x1p-23;
+        halves[which].rest = xx >= LEAST_SQUARE ? round_up(rest * (1 + 0x1p-30)) : INFINITY;
+    }
+}
+
+void ht_codes_make_f64(const void *rows, size_t stride, size_t dim, size_t begin, size_t end, void *codes) {
+    size_t words = words_of(dim), block_bytes = ht_code_block_bytes(words);
+    const ht_kernels *kernels = ht_kernels_get();
+    uint8_t nibbles[HT_CODES_MOST_F64_DIM + HT_CODE_WORD];
+    float rounded[HT_CODES_MOST_F64_DIM];
+    memset(nibbles, -LOWEST, words * HT_CODE_WORD);
+    for (size_t i = begin; i < end; i++) {
+        half halves[2];
+        const double *x = (const double *)(const void *)((const char *)rows + i * stride);
+        kernels->widen_f64(x, 0, 1, dim, rounded);
+        code_row(kernels, rounded, dim, nibbles, halves);
+        allow_for_rounding(kernels, x, dim, halves);
+        write_row((char *)codes + i / HT_CODE_ROWS * block_bytes, words, i % HT_CODE_ROWS, nibbles, halves);
+    }
+}
+
 size_t ht_code_query_room(size_t dim) { return words_of(dim) * HT_CODE_WORD; }
 
 bool ht_code_query_make(const float *query, size_t dim, double qq, int8_t *room, ht_code_query *out, double *error) {

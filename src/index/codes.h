@@ -22,6 +22,11 @@ size_t ht_codes_bytes(size_t rows, size_t dim);
  * begin and end are multiples of 64; row 0 is at `rows`. */
 void ht_codes_make(const void *rows, size_t stride, size_t dim, size_t begin, size_t end, void *codes);
 
+/* The same of f64 rows, of at most HT_CODES_MOST_F64_DIM dimensions: codes of the rows rounded to f32, whose rests
+ * allow for the rounding. */
+enum { HT_CODES_MOST_F64_DIM = 8192 };
+void ht_codes_make_f64(const void *rows, size_t stride, size_t dim, size_t begin, size_t end, void *codes);
+
 /* A query prepared for codes; `room` holds ht_code_query_room(dim) bytes and lives as long as it. false where codes
  * are no use: the query is zero, beyond the range in which the proof holds, or one byte an element is too coarse for
  * it. *error is |q - s * query| / |q|, rounded up. qq is the reference dot of the query with itself. */

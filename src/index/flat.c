@@ -104,7 +104,18 @@ static hither_status reserve_arrays(ht_flat *flat, hither_error *err) {
     return HITHER_OK;
 }
 
-bool ht_flat_coded(const ht_flat *flat) { return flat->spec.dim >= LEAST_CODED_DIM && flat->spec.dtype == HITHER_F32; }
+bool ht_flat_coded(const ht_flat *flat) {
+    const ht_flat_spec *spec = &flat->spec;
+    bool wide = spec->dtype == HITHER_F64 && spec->dim <= HT_CODES_MOST_F64_DIM;
+    return spec->dim >= LEAST_CODED_DIM && (wide || spec->dtype == HITHER_F32);
+}
+
+void ht_flat_codes(const ht_flat *flat, const void *rows, size_t stride, size_t begin, size_t end, void *codes) {
+    if (flat->spec.dtype == HITHER_F64)
+        ht_codes_make_f64(rows, stride, flat->spec.dim, begin, end, codes);
+    else
+        ht_codes_make(rows, stride, flat->spec.dim, begin, end, codes);
+}
 
 static hither_status allocate_block(const ht_flat *flat, bool rows, size_t capacity, flat_block *out,
                                     hither_error *err) {
@@ -144,7 +155,7 @@ static void finish_slice(void *ctx, size_t item) {
     ht_fp_state fp = ht_fp_enter();
     ht_stored_norms(&layout, ht_flat_row(f->flat, f->part, begin), part->stride, end - begin, block->norms + begin);
     if (block->codes)
-        ht_codes_make(part->rows, part->stride, layout.dim, begin, end / HT_CODE_ROWS * HT_CODE_ROWS, block->codes);
+        ht_flat_codes(f->flat, part->rows, part->stride, begin, end / HT_CODE_ROWS * HT_CODE_ROWS, block->codes);
     ht_fp_leave(fp);
 }
 

@@ -2,9 +2,9 @@
  * flat_file.c: an index saved to one container file, and opened from it by mmap.
  *
  * Sections: "head" (below), "rows" (the living, in slot order, `stride` bytes each as kernels/reference.h says, padding
- * zero), "norms" (f32 a row; not of b1), "codes" (f32 rows; codes.h, of every full block of 64 rows; only of 32
- * dimensions and more), and "labels" (int64 a row) unless every label is its row's number. A removed row is not in the
- * file, so saving gives its space back.
+ * zero), "norms" (f32 a row; not of b1), "codes" (of f32 and f64 rows; codes.h, of every full block of 64 rows; only of
+ * 32 dimensions and more), and "labels" (int64 a row) unless every label is its row's number. A removed row is not in
+ * the file, so saving gives its space back.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -72,7 +72,7 @@ static hither_status gather_codes(ht_container_writer *w, const ht_flat *flat, g
                    ht_row_bytes(flat->spec.dtype, flat->spec.dim, false));
             if (g->count < HT_CODE_ROWS)
                 continue;
-            ht_codes_make(g->rows, flat->stride, flat->spec.dim, 0, HT_CODE_ROWS, g->codes);
+            ht_flat_codes(flat, g->rows, flat->stride, 0, HT_CODE_ROWS, g->codes);
             HT_TRY(ht_container_put(w, g->codes, g->block_bytes, err));
             g->count = 0;
         }
@@ -274,7 +274,7 @@ static hither_status verify_codes(const ht_flat *flat, hither_error *err) {
         const ht_part *part = &flat->parts[p];
         for (size_t i = 0; i < part->coded_rows && status == HITHER_OK; i += HT_CODE_ROWS) {
             const char *stored = (const char *)part->codes + i / HT_CODE_ROWS * bytes;
-            ht_codes_make(ht_flat_row(flat, p, i), part->stride, flat->spec.dim, 0, HT_CODE_ROWS, fresh);
+            ht_flat_codes(flat, ht_flat_row(flat, p, i), part->stride, 0, HT_CODE_ROWS, fresh);
             if (memcmp(stored, fresh, bytes) != 0)
                 status = ht_fail(err, HITHER_CORRUPT,
                                  "the stored codes of rows %" PRIu64 " to %" PRIu64 " are not those of the rows",

@@ -41,6 +41,8 @@ HT_NODISCARD hither_status ht_flat_part(ht_flat *flat, const ht_part *given, siz
 /* Whether rows of an index are coded: in few dimensions, and beside rows that are small themselves, codes cost more
  * than they save. */
 bool ht_flat_coded(const ht_flat *flat);
+/* As ht_codes_make, of rows as this index stores them. */
+void ht_flat_codes(const ht_flat *flat, const void *rows, size_t stride, size_t begin, size_t end, void *codes);
 /* Whether it keeps norms: bits need none. */
 static inline bool ht_flat_normed(const ht_flat *flat) { return flat->spec.dtype != HITHER_B1; }
 /* Checks the mapped bytes of rows [begin, end) of part 0 on first touch; nothing to do for other parts. An ht_vectors

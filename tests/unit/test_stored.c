@@ -12,6 +12,7 @@
 #include "base/values.h"
 #include "cmocka_all.h"
 #include "index/bound.h"
+#include "index/codes.h"
 #include "index/exact.h"
 
 #define SEED 20241122u
@@ -73,6 +74,7 @@ typedef struct example {
     size_t dim, rows, queries, query_stride, k;
     char *memory, *query;
     float *norms;
+    void *codes;
     ht_part part;
 } example;
 
@@ -111,12 +113,21 @@ static void make(example *e, size_t i, bool norms) {
         ht_stored_norms(&layout, e->memory, e->part.stride, e->rows, e->norms);
         e->part.norms = e->norms;
     }
+    e->codes = NULL;
+    if (norms && e->dtype == HITHER_F64 && below(3)) {
+        size_t coded = e->rows / HT_CODE_ROWS * HT_CODE_ROWS;
+        e->codes = ht_alloc_aligned(ht_codes_bytes(coded, e->dim) + 1);
+        ht_codes_make_f64(e->memory, e->part.stride, e->dim, 0, coded, e->codes);
+        e->part.codes = e->codes;
+        e->part.coded_rows = coded;
+    }
 }
 
 static void clear(example *e) {
     ht_release(e->memory);
     ht_release(e->query);
     ht_release(e->norms);
+    ht_release(e->codes);
 }
 
 /* Whether search and brute force agree, on the failure too; prints where they do not if `loud`. */
@@ -206,6 +217,19 @@ static void few_are_scored(void **state) {
     }
 }
 
+/* Codes of f64 rows rule out rows that differ by less than f32 can tell only if they are worse in truth. */
+static void codes_of_f64(void **state) {
+    (void)state;
+    for (size_t i = 0; i < 120; i++) {
+        example e = {.dim = 32 + below(60), .rows = 640 + below(1000), .queries = 1 + i % 2 * 3, .k = 1 + below(12)};
+        make(&e, 1 + 6 * (i % SHAPES), true);
+        if (e.metric == HITHER_L1)
+            e.metric = HITHER_COSINE;
+        assert_true(agrees(&e, 1, true));
+        clear(&e);
+    }
+}
+
 /* An infinity or NaN in a row that takes part is an error that names the place, in every metric. */
 static void not_finite(void **state) {
     (void)state;
@@ -238,7 +262,7 @@ static void a_wrong_bound_is_noticed(void **state) {
         for (size_t i = 0; i < 200 && !noticed; i++) {
             example e = {.dim = 48, .rows = 500, .queries = 1, .k = 5};
             make(&e, (size_t)types[t] - 1 + 6 * TWINS, true);
-            e.metric = t == 0 ? HITHER_L1 : HITHER_L2;
+            e.metric = t == 1 ? HITHER_L2 : i % 2 ? HITHER_L1 : HITHER_DOT;
             ht_bound_test_scale = 0;
             noticed = !agrees(&e, 1, false);
             ht_bound_test_scale = 1;
@@ -254,6 +278,7 @@ int main(void) {
         cmocka_unit_test(random_cases),
         cmocka_unit_test(every_type_and_level),
         cmocka_unit_test(few_are_scored),
+        cmocka_unit_test(codes_of_f64),
         cmocka_unit_test(not_finite),
 #ifdef HT_ASSERTIONS
         cmocka_unit_test(a_wrong_bound_is_noticed),
