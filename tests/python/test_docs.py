@@ -48,6 +48,15 @@ def test_pages_for_those_who_come_from_elsewhere(tmp_path: Path, monkeypatch: py
             assert len(names["scores"]) == 3  # type: ignore[arg-type]
 
 
+def test_the_page_on_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "arrays.md").read_text(), re.DOTALL)
+    assert len(blocks) > 5
+    for block in blocks:
+        exec(block, names)
+
+
 def test_everything_public_has_a_docstring() -> None:
     for name in [*hither.__all__, "__version__"]:
         thing = getattr(hither, name)
