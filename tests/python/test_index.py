@@ -7,6 +7,7 @@ import gc
 import json
 import pickle
 import shutil
+import struct
 import tempfile
 import threading
 import weakref
@@ -264,6 +265,44 @@ def test_truncated_flipped_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(hither.InvalidError):
         hither.Index.open("a\0b")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["i.hi"]
+
+
+def crc32c(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def test_a_stranger_can_read_the_file(tmp_path: Path) -> None:
+    """By docs/format.md alone."""
+    base, labels = some(9, 20), [4, 8, 1, 0, 2, 3, 90, 91, 92]
+    index = hither.Index(20, metric="dot")
+    index.add(base, labels)
+    index.save(tmp_path / "i.hi")
+    data = (tmp_path / "i.hi").read_bytes()
+    magic, form, endian, kind, count, at, size, whole, crc = struct.unpack_from("<8sII16sQQQQI", data)
+    assert (magic, form, endian, kind.rstrip(b"\0")) == (b"HITHERC\n", 1, 0x01020304, b"index-exact")
+    assert whole == len(data) == at + size and at % 4096 == 0 and data[72:4096] == bytes(4096 - 72)
+    assert crc == crc32c(data[at:]) and struct.unpack_from("<I", data, 68)[0] == crc32c(data[:68])
+    found, sums, expected = {}, at + 32 * count, 4096
+    for entry in range(count):
+        name, offset, length = struct.unpack_from("<16sQQ", data, at + 32 * entry)
+        assert offset == expected and length < 65536
+        found[name.rstrip(b"\0").decode()] = data[offset : offset + length]
+        assert struct.unpack_from("<I", data, sums)[0] == crc32c(data[offset : offset + length])
+        sums += 4
+        expected = -(-(offset + length) // 4096) * 4096
+    assert (sums, expected) == (len(data), at) and list(found) == ["head", "rows", "norms", "labels"]
+    dtype, metric, dim, stride, rows, following = struct.unpack("<IIIIQq", found["head"])
+    assert (dtype, metric, dim, stride, rows, following) == (1, 2, 20, 80, 9, 93)
+    assert np.array_equal(np.frombuffer(found["rows"], np.float32).reshape(9, 20), base)
+    assert np.frombuffer(found["labels"], np.int64).tolist() == labels
+    lengths = np.linalg.norm(base.astype(np.float64), axis=1)
+    norms = np.frombuffer(found["norms"], np.float32)
+    assert (norms >= lengths).all() and (norms <= lengths * (1 + 2**-22)).all()
 
 
 def test_threads_search_while_one_adds() -> None:
