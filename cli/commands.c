@@ -91,9 +91,15 @@ static const ht_option watch_options[] = {
      UINT64_MAX},
     {HT_OPT_RARE, "rare", 0, HT_KIND_NUMBER, "N",
      "call a form rare while the window holds at most N lines of it; 0: only new forms (default 1)", 0, 16777216},
-    {HT_OPT_THRESHOLD, "threshold", 't', HT_KIND_REAL, "X", "print only lines with a score of at least X (default 0)",
-     0, 0},
-    OPTION_JSON("print one JSON object an alarm: score, reason, line, nearest, count, number"),
+    {HT_OPT_RATE, "rate", 'r', HT_KIND_TEXT, "SHARE",
+     "share of the lines to print, about, and one line a form: 0.1% (default) or 0.001", 0, 0},
+    {HT_OPT_THRESHOLD, "threshold", 't', HT_KIND_REAL, "X",
+     "instead of a share, print every new or rare line with a score of at least X", 0, 0},
+    {HT_OPT_FOLLOW, "follow", 'f', HT_KIND_FLAG, NULL,
+     "read all FILEs at once and go on as they grow, are moved away and made anew", 0, 0},
+    {HT_OPT_FORMAT, "format", 0, HT_KIND_CHOICE, "auto|text",
+     "auto (default): of journalctl -o json's lines, only the MESSAGE; text: all lines as they are", 0, 0},
+    OPTION_JSON("print one JSON object an alarm: score, reason, line, nearest, count, number, rarity, distance, level"),
     END_OF_OPTIONS};
 
 static const ht_option knn_options[] = {OPTION_K("how many rows to find (default 10)"),
@@ -192,9 +198,14 @@ const ht_command ht_commands[] = {
      "Reads lines from standard input, or from the files one after another, and prints those whose form was not seen, "
      "or hardly, among the lines before: score, reason, line, and the nearest known line. Numbers, addresses, times "
      "and the like are masked before lines are compared. The higher the score, the newer the line.\n\n"
+     "About one line in a thousand is printed (--rate), fewer if fewer are new or rare, and of each form only the "
+     "first "
+     "line while the window remembers it.\n\n"
      "The first lines are learned without alarms. Nothing is written to disk. Lines that are not UTF-8, hold NUL bytes "
      "or are longer than 64 KiB are taken as well as can be, and counted on standard error at the end.",
-     "tail -f app.log | hither watch\nhither watch --json --rare 0 /var/log/dpkg.log", watch_options, ht_run_watch},
+     "tail -f app.log | hither watch\nhither watch -f --rate 0.5% /var/log/*.log\njournalctl -f -o json | hither watch "
+     "--json",
+     watch_options, ht_run_watch},
     {"knn", "BASE.npy QUERIES.npy", 2, 2, "nearest rows of one array to those of another",
      "Prints, for each row of QUERIES.npy, the nearest rows of BASE.npy: row numbers, counted from 0, and distances "
      "(smaller is nearer). No database is made. The answer is exact.\n\n"

@@ -492,6 +492,9 @@ typedef struct hither_window_options {
     uint32_t dim;              /* dimensions; default the embedder's, which it must not contradict */
     uint32_t no_centroid;      /* 1: no centroid score (it is NaN), so pushing costs less */
     uint64_t age_ms;           /* records older than this leave too; default: however old */
+    double alarm_rate;         /* share of records to call alarms, up to 1; default: none are */
+    uint64_t alarm_after;      /* records to learn from before the first alarm; default 0 */
+    uint32_t alarm_below;      /* only forms with fewer records than this can be alarms; default 2 */
 } hither_window_options;
 
 /* What a record was worth when it came, judged by the window before it. */
@@ -501,6 +504,7 @@ typedef struct hither_score {
     float distance;   /* cosine distance to the nearest other form, 0 when the form itself is in the window */
     float centroid;   /* cosine similarity to the mean of the window, 1 for the first record */
     uint32_t seen;    /* records of the same form in the window before it */
+    uint32_t alarm;   /* 1: an alarm; 2: none, but its form was one since it came into the window; 0: none */
     uint64_t record;  /* this record's number, counted from 0 */
     uint64_t nearest; /* number of the nearest record of another form; UINT64_MAX if there is none */
 } hither_score;

@@ -23,14 +23,17 @@ static hither_status embed_form(void *ctx, const char *text, size_t bytes, float
     return ht_embedder_one(ctx, text, bytes, vector, err);
 }
 
-/* What embeds the texts, or NULL. */
-static hither_status choose_embedder(const hither_window_options *o, ht_embedder **out, hither_error *err) {
+/* And what embeds the texts, or NULL. */
+static hither_status check_options(const hither_window_options *o, ht_embedder **out, hither_error *err) {
     *out = NULL;
     if (o->dim > HITHER_MAX_DIM)
         return ht_fail(err, HITHER_DIMENSION, "window: %" PRIu32 " dimensions; 1 to %u are possible", o->dim,
                        HITHER_MAX_DIM);
     if (o->no_centroid > 1)
         return ht_fail(err, HITHER_INVALID, "window: no_centroid is %" PRIu32 "; 0 or 1 is possible", o->no_centroid);
+    if (!(o->alarm_rate >= 0 && o->alarm_rate <= 1))
+        return ht_fail(err, HITHER_INVALID, "window: an alarm_rate of %g; it is a share of the records, from 0 to 1",
+                       o->alarm_rate);
     if (!o->embedder)
         return o->dim ? HITHER_OK : ht_embedder_builtin(out, err);
     uint32_t dim = ht_embedder_dim(ht_embedder_in(o->embedder));
@@ -55,12 +58,15 @@ hither_status hither_window_new(const hither_window_options *options, hither_win
     if (!w)
         return ht_fail_nomem(err, sizeof *w, "a window");
     w->generation = ht_fork_generation();
-    hither_status status = choose_embedder(&o, &w->embedder, err);
+    hither_status status = check_options(&o, &w->embedder, err);
     const ht_window_spec spec = {
         .capacity = capacity,
         .dim = w->embedder ? ht_embedder_dim(w->embedder) : o.dim,
         .age_ms = o.age_ms,
         .no_centroid = o.no_centroid != 0,
+        .alarm_rate = o.alarm_rate,
+        .alarm_after = o.alarm_after,
+        .alarm_below = o.alarm_below ? o.alarm_below : 2,
         .embed = w->embedder ? embed_form : NULL,
         .embed_ctx = w->embedder,
     };

@@ -23,6 +23,7 @@ typedef struct ht_form {
     uint32_t bytes;          /* of the key */
     uint32_t count;          /* records of this form; the window's business, as are the next two */
     uint64_t oldest, newest; /* numbers of its records */
+    bool alarmed;            /* one of its records was an alarm; the window's too */
     uint64_t hash;
     uint64_t birth; /* rises with every form; 0: it has gone */
     double norm2;

@@ -31,6 +31,7 @@ hither_status ht_window_new(const ht_window_spec *spec, ht_window **out, hither_
     w->spec = *spec;
     w->now_ms = INT64_MIN;
     ht_forms_init(&w->forms, spec->dim, spec->capacity + 1);
+    ht_alarm_init(&w->alarm, spec->alarm_rate);
     ht_buf_init(&w->clean, KEPT_BYTES + 4);
     ht_buf_init(&w->masked, MASK_GROWTH * KEPT_BYTES + 64);
     w->records = ht_calloc(spec->capacity, sizeof *w->records);
@@ -177,6 +178,19 @@ static hither_status score_record(ht_window *w, uint32_t form, hither_score *sco
     return HITHER_OK;
 }
 
+/* A form is an alarm once for as long as it stays in the window. */
+static uint32_t judge(ht_window *w, uint32_t form, const hither_score *score) {
+    ht_form *f = &w->forms.forms[form];
+    if (!(w->spec.alarm_rate > 0) || w->next < w->spec.alarm_after)
+        return 0;
+    bool rare = score->seen < w->spec.alarm_below;
+    if (ht_alarm_take(&w->alarm, (double)score->novelty, rare && !f->alarmed)) {
+        f->alarmed = true;
+        return 1;
+    }
+    return f->alarmed ? 2 : 0;
+}
+
 /* ---- coming and going */
 
 /* The oldest record's form has one record fewer. */
@@ -298,6 +312,8 @@ static hither_status push_one(ht_window *w, arrival *a, const int64_t *time_ms, 
     HT_TRY(reserve_text(ht_window_record(w, w->next), a->text.bytes, err));
     HT_TRY(find_form(w, a, &form, err));
     hither_status status = score ? score_record(w, form, score, err) : HITHER_OK;
+    if (status == HITHER_OK && score)
+        score->alarm = judge(w, form, score);
     if (status == HITHER_OK)
         enter(w, form, a);
     else if (w->forms.forms[form].count == 0)

@@ -22,8 +22,11 @@ typedef hither_status ht_embed_fn(void *ctx, const char *text, size_t bytes, flo
 
 typedef struct ht_window_spec {
     uint32_t capacity, dim;
-    uint64_t age_ms;    /* 0: records leave by count only */
-    bool no_centroid;   /* scores have no centroid; it is summed when asked for */
+    uint64_t age_ms;   /* 0: records leave by count only */
+    bool no_centroid;  /* scores have no centroid; it is summed when asked for */
+    double alarm_rate; /* 0: no alarms */
+    uint64_t alarm_after;
+    uint32_t alarm_below;
     ht_embed_fn *embed; /* NULL: vectors only */
     void *embed_ctx;
 } ht_window_spec;

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "stream/alarm.h"
 #include "stream/forms.h"
 #include "stream/window.h"
 
@@ -28,6 +29,7 @@ struct ht_window {
     bool own_times; /* times came with the records */
     ht_record *records;
     ht_forms forms;
+    ht_alarm alarm;
     double *sums;  /* whole numbers below 2^53 */
     float *mean;   /* the sums, rounded */
     double mean2;  /* |mean|^2 */

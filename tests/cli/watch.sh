@@ -29,3 +29,39 @@ echo "disk full" >&9
 wait_for grep -q "disk full" alarms && without_scores < alarms
 exec 9>&-
 wait
+# the level a line states, the file it came from
+(ordinary 110; echo "ERROR cannot reach the database"; echo "[warn] cache is cold now"; echo "level=fatal giving up for good"
+ echo "no error occurred at all today") > levels.log
+hither watch --json levels.log short.log 2>/dev/null | sed -E 's/.*"line":"([^"]*)".*"level":(.*)}/\1: \2/'
+# the journal's JSON: only the message counts
+(for i in $(seq 210); do echo "{\"MESSAGE\":\"job $i done\",\"PRIORITY\":\"6\",\"_PID\":\"$i\"}"; done
+ echo '{"_PID":"7","MESSAGE":"filesystem is read-only now"}'; echo '{"MESSAGE":[1,2],"odd":"binary message"}') > journal.json
+try hither watch journal.json | without_scores
+hither watch --format text journal.json 2>/dev/null | grep -c MESSAGE
+# a share of the lines
+try hither watch --rate 5 app.log
+try hither watch --rate much app.log
+for i in $(seq 4000); do echo "step $i done"; [ $((i % 20)) = 0 ] && echo "$i" | md5sum | tr '0-9' 'g-p' | sed 's/ .*//; s/..../& /g'; done > many.log
+for rate in 0.5% 0.01; do echo "$rate: $(hither watch --rate $rate --json many.log 2>/dev/null | wc -l)"; done
+# it writes nothing and opens no socket
+mkdir quiet && cp app.log quiet && cd quiet
+if strace -f -o ../calls true 2>/dev/null; then
+    strace -f -e trace=file,network -o ../calls hither watch app.log > /dev/null 2>&1
+    grep -E 'socket\(|connect\(|O_WRONLY|O_RDWR|O_CREAT|rename|unlink' ../calls
+fi
+ls; cd ..
+# -f: files that grow, are moved away and made anew, are cut short, and come later
+head -300 app.log > a.log
+hither watch -f --warmup 200 --rate 20% --json a.log b.log > alarms 2>/dev/null &
+watching=$!
+printf 'first %s line' new >> a.log; sleep 0.3; echo " of a" >> a.log
+wait_for grep -q "first new line of a" alarms
+mv a.log a.log.1; echo "written to the old file" >> a.log.1; echo "a file in its place" > a.log
+wait_for grep -q "a file in its place" alarms
+echo "now the other one exists" > b.log
+wait_for grep -q "the other one exists" alarms
+echo cut > a.log
+wait_for grep -q '"cut"' alarms
+kill -INT $watching
+wait $watching; echo "ended with $?"
+sed -E 's/.*"line":"([^"]*)".*"file":(.*)}/\1 in \2/' alarms | LC_ALL=C sort

@@ -1,0 +1,16 @@
+/* alarm.c: see alarm.h. */
+#include "stream/alarm.h"
+
+#define STEP  0.125 /* a burst of new forms is cut short after about ten of them */
+#define START 1.0   /* novelty of a form that was never there is above, of a known one below */
+#define FLOOR 0.5   /* so that after a long silence a burst brings few alarms more than it should */
+
+void ht_alarm_init(ht_alarm *alarm, double rate) { *alarm = (ht_alarm){.rate = rate, .threshold = START}; }
+
+bool ht_alarm_take(ht_alarm *alarm, double score, bool candidate) {
+    bool hit = candidate && score >= alarm->threshold;
+    alarm->threshold += hit ? STEP * (1 - alarm->rate) : -STEP * alarm->rate;
+    if (alarm->threshold < FLOOR)
+        alarm->threshold = FLOOR;
+    return hit;
+}
