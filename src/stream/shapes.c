@@ -35,7 +35,7 @@ static size_t match_name_of(const char *names, const char *text, size_t bytes, s
     if (length < 3 || text[at] < 'A' || text[at] > 'Z') /* "may 5 of them" is no date */
         return 0;
     for (; *names; names += 3)
-        if (strncasecmp(names, text + at, 3) == 0)
+        if ((text[at] | 0x20) == *names && strncasecmp(names, text + at, 3) == 0)
             return length == 3 || length > 4 || text[at + 3] == 'y' || text[at + 3] == 'e' || text[at + 3] == 't'
                        ? length
                        : 0;
@@ -280,9 +280,12 @@ size_t ht_match_name(const char *text, size_t bytes, size_t at) {
         "user=",     "rhost=",    "host=",  "username=", "invalid user ", "illegal user ",
         "for user ", "hostname=", "/home/", "/Users/",   "\\Users\\"};
     bool named = false;
-    for (size_t i = 0; !named && i < sizeof leads / sizeof *leads; i++) {
-        size_t length = strlen(leads[i]);
-        named = at >= length && strncasecmp(text + at - length, leads[i], length) == 0;
+    for (size_t i = 0; !named && at >= 5 && i < sizeof leads / sizeof *leads; i++) {
+        const char *lead = leads[i];
+        size_t length = strlen(lead);
+        /* Nearly every word is told from its last two bytes. */
+        named = lead[length - 1] == text[at - 1] && (lead[length - 2] | 0x20) == (text[at - 2] | 0x20) &&
+                at >= length && strncasecmp(text + at - length, lead, length) == 0;
     }
     size_t end = at;
     while (named && end < bytes && (ht_is_word(text[end]) || (text[end] != 0 && strchr("._-@$", text[end]))))
