@@ -364,6 +364,22 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_db_rename(hither_db *db, const
  * there. The database stays usable. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_verify(hither_db *db, hither_result **report, hither_error *err);
 
+/* Makes a new database folder at `path`, a copy of the database as one commit left it: all of each batch or nothing of
+ * it. Writers go on meanwhile and do not wait. Every byte of the copy has been checked and is durable before the folder
+ * gets its name; on failure there is no such folder, and a process that dies half-way leaves at most PATH.partial-...,
+ * which may be removed. The copy is a database like any other; copied back (open it read-only, back it up) it is a
+ * restored one. A database in memory is copied to disk. Errors: EXISTS, INVALID (inside the database's own folder),
+ * CORRUPT (names the place), IO, FULL, PERMISSION, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_backup(hither_db *db, const char *path, hither_error *err);
+
+/* Makes a new database folder at `to` of what is sound in the one at `path`, which is only read: every row whose
+ * vector, id, metadata and document fit their checksums, in order of writing. OK when the folder was made, whatever was
+ * lost; *report (may be NULL) then holds one record a finding, as hither_db_verify's: no records, nothing lost. CORRUPT
+ * when the catalog is so damaged that it cannot be opened: then no folder is made. Collections with an embedder keep
+ * it. Errors: EXISTS, NOT_FOUND, NOT_DATABASE, FORMAT, CORRUPT, IO, FULL, PERMISSION, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_repair(const char *path, const char *to, hither_result **report,
+                                                            hither_error *err);
+
 /* ---------------------------------------------------------------- collection */
 
 typedef struct hither_collection hither_collection;

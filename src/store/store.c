@@ -11,9 +11,10 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "store/draft.h"
 #include "store/inside.h"
 
-enum { OLDEST_SQLITE = 3040000, LOCK_POLL_MS = 10, PATH_ROOM = 4096 };
+enum { OLDEST_SQLITE = 3040000, LOCK_POLL_MS = 10 };
 
 /* What a folder holds, by name. */
 typedef struct contents {
@@ -127,20 +128,6 @@ static hither_status make_folder(const ht_io *io, const char *path, hither_error
     return status == HITHER_EXISTS ? HITHER_OK : status;
 }
 
-static hither_status sync_parent(ht_store *store, hither_error *err) {
-    char *parent = ht_strdup(store->path);
-    if (!parent)
-        return ht_fail_nomem(err, strlen(store->path), "a path");
-    char *slash = strrchr(parent, '/');
-    if (slash == parent)
-        slash[1] = '\0';
-    else if (slash)
-        *slash = '\0';
-    hither_status status = store->io->sync_folder(store->io->ctx, slash ? parent : ".", err);
-    ht_release(parent);
-    return status;
-}
-
 /* The folders inside; seg last, as the mark of a database that was made in full. */
 static hither_status make_folders(ht_store *store, bool fresh, hither_error *err) {
     const ht_io *io = store->io;
@@ -162,7 +149,7 @@ static hither_status make_folders(ht_store *store, bool fresh, hither_error *err
     if (status == HITHER_OK)
         status = io->sync_folder(io->ctx, store->path, err);
     if (status == HITHER_OK) {
-        status = sync_parent(store, err);
+        status = ht_sync_parent(io, store->path, err);
         if (status == HITHER_PERMISSION && !fresh) /* a parent that may not be read */
             status = HITHER_OK;
     }
@@ -180,31 +167,13 @@ static hither_status check_sqlite(hither_error *err) {
     return HITHER_OK;
 }
 
-/* The path made absolute, so that it means the same after a chdir; behind a table of files it is taken as it is. */
-static hither_status resolve(ht_store *store, const char *path, hither_error *err) {
-    char full[PATH_ROOM];
-    size_t bytes = strlen(path);
-    if (bytes == 0)
-        return ht_fail(err, HITHER_INVALID, "the path of a database cannot be empty");
-    if (store->io->sqlite_vfs) {
-        sqlite3_vfs *vfs = sqlite3_vfs_find(store->io->sqlite_vfs);
-        int room = vfs && vfs->mxPathname < PATH_ROOM ? vfs->mxPathname : PATH_ROOM;
-        if (!vfs || bytes + sizeof "/tmp/catalog-journal" > (size_t)room ||
-            (vfs->xFullPathname(vfs, path, room, full) & 0xff) != SQLITE_OK)
-            return ht_fail(err, HITHER_INVALID, "the path of a database may have about %d bytes: %s",
-                           room - (int)sizeof "/tmp/catalog-journal", path);
-        path = full;
-    }
-    store->path = ht_strdup(path);
-    for (size_t end = store->path ? strlen(store->path) : 0; end > 1 && store->path[end - 1] == '/'; end--)
-        store->path[end - 1] = '\0';
-    if (store->path) {
-        store->catalog_path = ht_path_join(store->path, "catalog");
-        store->segment_path = ht_path_join(store->path, "seg");
-        store->tmp_path = ht_path_join(store->path, "tmp");
-    }
+static hither_status name_paths(ht_store *store, const char *path, hither_error *err) {
+    HT_TRY(ht_full_path(store->io, path, &store->path, err));
+    store->catalog_path = ht_path_join(store->path, "catalog");
+    store->segment_path = ht_path_join(store->path, "seg");
+    store->tmp_path = ht_path_join(store->path, "tmp");
     if (!store->catalog_path || !store->segment_path || !store->tmp_path)
-        return ht_fail_nomem(err, bytes, "the paths of a database");
+        return ht_fail_nomem(err, strlen(path), "the paths of a database");
     return HITHER_OK;
 }
 
@@ -258,7 +227,7 @@ hither_status ht_store_open(const ht_io *io, const char *path, unsigned flags, u
     store->readonly = (flags & HT_STORE_READONLY) != 0;
     store->unsynced = !store->readonly && (flags & HT_STORE_UNSYNCED) != 0;
     pthread_mutex_init(&store->mutex, NULL);
-    hither_status status = resolve(store, path, err);
+    hither_status status = name_paths(store, path, err);
     if (status == HITHER_OK)
         status = ht_vfs_new(io, &store->vfs, err);
     if (status == HITHER_OK)

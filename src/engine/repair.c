@@ -1,0 +1,146 @@
+/*
+ * repair.c: a backup of a database, and a new database of the rows that a damaged one still vouches for. Any thread.
+ */
+#include <string.h>
+
+#include "engine/state.h"
+#include "store/backup.h"
+#include "store/draft.h"
+
+enum { BATCH_ROWS = 1000, BATCH_BYTES = 16 << 20 };
+
+hither_status ht_db_backup(ht_db *db, const char *path, hither_error *err) {
+    HT_TRY(ht_fork_check(db->generation, err));
+    /* What is in memory only is copied to the disk. */
+    return ht_store_backup(db->store, db->memory ? ht_io_posix() : NULL, path, err);
+}
+
+/* ---- repair */
+
+typedef struct repair {
+    ht_db *db;
+    ht_collection *c;    /* the one whose rows come, NULL before the first */
+    hither_result *rows; /* those not written yet */
+    uint32_t dim;
+    size_t bytes;
+    hither_result *report;
+    hither_error *err;
+} repair;
+
+static hither_status write_rows(repair *r) {
+    size_t count = r->rows ? hither_result_count(r->rows, 0) : 0;
+    hither_status status = HITHER_OK;
+    if (count > 0)
+        status = ht_result_check(r->rows, r->err);
+    if (count > 0 && status == HITHER_OK) {
+        hither_batch batch = {.size = sizeof batch,
+                              .ids = hither_result_ids(r->rows, 0),
+                              .vectors = hither_result_vectors(r->rows, 0),
+                              .metadata = hither_result_metadata(r->rows, 0),
+                              .documents = hither_result_documents(r->rows, 0)};
+        status = ht_collection_put(r->c, HITHER_UPSERT, &batch, NULL, NULL, r->err);
+    }
+    hither_result_free(r->rows);
+    r->rows = NULL;
+    r->bytes = 0;
+    return status;
+}
+
+static hither_status take_collection(void *arg, const ht_collection_row *row) {
+    repair *r = arg;
+    HT_TRY(write_rows(r));
+    ht_collection_close(r->c);
+    r->c = NULL;
+    if (row->dtype != HITHER_F32)
+        return ht_fail(r->err, HITHER_UNSUPPORTED, "collection '%s' has rows of type %s, which cannot be repaired yet",
+                       row->name, ht_dtype_name(row->dtype));
+    ht_collection_spec spec = {.flags = HITHER_COLLECTION_NEW,
+                               .dim = row->dim,
+                               .dtype = row->dtype,
+                               .metric = row->metric,
+                               .embedder = row->embedder};
+    r->dim = row->dim;
+    return ht_collection_open(r->db, row->name, &spec, &r->c, r->err);
+}
+
+static hither_status take_row(void *arg, const ht_row *row, const void *vector) {
+    repair *r = arg;
+    const uint32_t columns = HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS;
+    if (!r->rows)
+        HT_TRY(ht_result_new(columns, r->dim, false, &r->rows, r->err));
+    if (row->id_kind == HT_ID_INT)
+        ht_result_add_int(r->rows, row->int_id);
+    else
+        ht_result_add_text(r->rows, row->text_id.data, row->text_id.bytes);
+    ht_result_vector(r->rows, vector);
+    ht_result_metadata(r->rows, row->metadata);
+    ht_result_document(r->rows, row->document);
+    r->bytes += (size_t)r->dim * sizeof(float) + row->metadata.bytes + row->document.bytes;
+    return hither_result_count(r->rows, 0) < BATCH_ROWS && r->bytes < BATCH_BYTES ? HITHER_OK : write_rows(r);
+}
+
+static hither_status take_finding(void *arg, const char *place, const char *problem) {
+    repair *r = arg;
+    ht_result_add_text(r->report, place, ht_utf8_valid_prefix(place, strlen(place)));
+    ht_result_document(r->report, (ht_text){problem, ht_utf8_valid_prefix(problem, strlen(problem))});
+    return HITHER_OK;
+}
+
+/* Fills the draft: the new database is open from here to the end of it, and only then can be given its name. */
+static hither_status fill(const ht_io *io, ht_store *from, const char *partial, hither_result *report,
+                          hither_error *err) {
+    repair r = {.report = report, .err = err};
+    const ht_salvage to = {take_collection, take_row, take_finding, &r};
+    HT_TRY(ht_db_open_io(io, partial, 0, 0, &r.db, err));
+    hither_status status = ht_store_salvage(from, &to, err);
+    if (status == HITHER_OK)
+        status = write_rows(&r);
+    if (status == HITHER_OK)
+        status = ht_db_flush(r.db, err);
+    hither_result_free(r.rows);
+    ht_collection_close(r.c);
+    ht_db_close(r.db);
+    return status;
+}
+
+static hither_status open_damaged(const ht_io *io, const char *path, ht_store **out, hither_error *err) {
+    hither_error why = {0};
+    hither_status status = ht_store_open(io, path, HT_STORE_READONLY | HT_STORE_EXISTING, 0, out, &why);
+    if (status == HITHER_CORRUPT)
+        return ht_fail(err, status,
+                       "the catalog cannot be opened, so nothing says which rows there are: %s. Use a backup; or read "
+                       "what pages are left with sqlite3's .recover",
+                       why.message);
+    if (err)
+        *err = why;
+    return status;
+}
+
+hither_status ht_db_repair_io(const ht_io *io, const char *path, const char *to, hither_result **report,
+                              hither_error *err) {
+    ht_store *from;
+    ht_draft draft = {0};
+    hither_result *found = NULL;
+    HT_TRY(open_damaged(io, path, &from, err));
+    hither_status status = ht_result_new(HITHER_INCLUDE_DOCUMENTS, 0, false, &found, err);
+    if (status == HITHER_OK)
+        status = ht_draft_begin(&draft, io, to, err);
+    if (status == HITHER_OK)
+        status = fill(io, from, draft.partial, found, err);
+    if (status == HITHER_OK)
+        status = ht_result_check(found, err);
+    if (status == HITHER_OK)
+        status = ht_draft_finish(&draft, err);
+    if (status != HITHER_OK)
+        ht_draft_discard(&draft);
+    ht_store_close(from);
+    if (status == HITHER_OK && report)
+        *report = found;
+    else
+        hither_result_free(found);
+    return status;
+}
+
+hither_status ht_db_repair(const char *path, const char *to, hither_result **report, hither_error *err) {
+    return ht_db_repair_io(ht_io_posix(), path, to, report, err);
+}
