@@ -225,7 +225,7 @@ static hither_status print_all_well(hither_db *db, hither_error *err) {
     return status;
 }
 
-static void print_findings(const hither_result *report) {
+void ht_print_findings(const hither_result *report) {
     const hither_ids places = hither_result_ids(report, 0);
     const hither_strings findings = hither_result_documents(report, 0);
     ht_buf line;
@@ -252,7 +252,7 @@ int ht_run_verify(const ht_args *args) {
     if (status == HITHER_OK)
         status = print_all_well(db, &err);
     if (status == HITHER_CORRUPT && report)
-        print_findings(report);
+        ht_print_findings(report);
     hither_result_free(report);
     hither_db_close(db);
     if (status == HITHER_OK)

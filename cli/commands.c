@@ -194,6 +194,21 @@ const ht_command ht_commands[] = {
      "Reads every committed byte of DB and checks it against its checksums. Prints \"ok: ...\" and ends with 0, or "
      "prints one line for each damaged place and ends with 3. Nothing is changed.",
      NULL, no_options, ht_run_verify},
+    {"backup", "DB DEST", 2, 2, "copy a database while it is in use",
+     "Makes the folder DEST, a copy of DB as one commit left it, and checks every byte of the copy before the folder "
+     "gets its name. Another process may write to DB meanwhile. DEST is a database like any other; it must not be "
+     "there "
+     "yet. A backup that was stopped half-way leaves a folder named DEST.partial-..., which may be removed.",
+     "hither backup notes.hither notes-monday.hither", no_options, ht_run_backup},
+    {"restore", "BACKUP DEST", 2, 2, "make a database of a backup",
+     "Makes the database folder DEST, a checked copy of BACKUP, which is only read. DEST must not be there yet.",
+     "hither restore notes-monday.hither notes.hither", no_options, ht_run_restore},
+    {"repair", "DB DEST", 2, 2, "save what is sound in a damaged database",
+     "Makes the database folder DEST of all rows of DB whose vector, id, metadata and document fit their checksums, "
+     "and "
+     "prints one line for each row, or run of rows, that is lost. Ends with 0 when nothing is, with 3 otherwise. DB is "
+     "only read. When its catalog cannot be opened at all, nothing is made and the message says what is left to try.",
+     "hither repair damaged.hither saved.hither", no_options, ht_run_repair},
     {"watch", "[FILE...]", 0, SIZE_MAX, "print the lines of a stream that are new or rare",
      "Reads lines from standard input, or from the files one after another, and prints those whose form was not seen, "
      "or hardly, among the lines before: score, reason, line, and the nearest known line. Numbers, addresses, times "
@@ -261,7 +276,7 @@ const ht_man_section ht_man_sections[] = {
      "strings by their bytes. $ne, $nin and $not_contains also match rows without the field."},
     {"EXIT STATUS",
      "0: done. 1: an error, named on standard error with its status in parentheses, e.g. (NOT_FOUND). 2: "
-     "the command line is wrong. 3: verify found damage. 130: interrupted; what import had reported as "
+     "the command line is wrong. 3: verify or repair found damage. 130: interrupted; what import had reported as "
      "written stays. A reader that closes its end of the pipe is not an error."},
     {"ENVIRONMENT",
      "HITHER_SIMD caps the instruction sets in use, e.g. scalar or avx2. HITHER_THREADS caps the threads. "

@@ -7,6 +7,7 @@
 
 #include "args.h"
 
+int ht_run_backup(const ht_args *args);
 int ht_run_count(const ht_args *args);
 int ht_run_create(const ht_args *args);
 int ht_run_delete(const ht_args *args);
@@ -24,6 +25,8 @@ int ht_run_info(const ht_args *args);
 int ht_run_knn(const ht_args *args);
 int ht_run_list(const ht_args *args);
 int ht_run_rename(const ht_args *args);
+int ht_run_repair(const ht_args *args);
+int ht_run_restore(const ht_args *args);
 int ht_run_scan(const ht_args *args);
 int ht_run_search(const ht_args *args);
 int ht_run_verify(const ht_args *args);

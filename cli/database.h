@@ -44,6 +44,9 @@ HT_NODISCARD hither_status ht_metadata_object(const hither_result *result, size_
 /* Prints that of record 0: a line a fact, or as it stands with --json. */
 HT_NODISCARD hither_status ht_print_facts(const ht_args *args, const hither_result *result, hither_error *err);
 
+/* A line for each finding of verify or repair. */
+void ht_print_findings(const hither_result *report);
+
 /* Metrics and types in the order of their options' words; 0 where they were not given. */
 hither_metric ht_metric_option(const ht_args *args);
 hither_dtype ht_dtype_option(const ht_args *args);

@@ -12,7 +12,7 @@ without copies where their layout allows.
 
 from . import _core
 from .collection import Collection, Scan
-from .db import Database, connect
+from .db import Database, connect, repair
 from .embed import Embedder
 from .errors import (
     BusyError,
@@ -88,5 +88,6 @@ __all__ = [
     "Window",
     "connect",
     "knn",
+    "repair",
     "simd",
 ]

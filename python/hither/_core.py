@@ -370,6 +370,28 @@ def db_rename(db: Handle, old: str, new: str) -> None:
     _on(db, lib.hither_db_rename, _c_string(old, "collection name"), _c_string(new, "collection name"))
 
 
+def _findings(report: Any) -> list[tuple[str, str]]:
+    """The places of a report, and what is wrong there."""
+    found = _records(report, 0)
+    findings: list[tuple[str, str]] = []
+    for row in range(found.count):
+        place = found.ids.get(row) if isinstance(found.ids, Strings) else str(found.ids[row])
+        what = found.documents.get(row) if found.documents else None
+        findings.append((place or "", what or ""))
+    return findings
+
+
+def db_backup(db: Handle, path: bytes) -> None:
+    _on(db, lib.hither_db_backup, _c_string(path, "path"))
+
+
+def db_repair(path: bytes, to: bytes) -> list[tuple[str, str]]:
+    """The findings."""
+    out = ffi.new("hither_result **")
+    _call(lib.hither_db_repair, _c_string(path, "path"), _c_string(to, "path"), out)
+    return _findings(ffi.gc(out[0], lib.hither_result_free))
+
+
 def db_verify(db: Handle) -> None:
     """Raises CorruptError with the findings in its message and in its `findings`."""
     out = ffi.new("hither_result **")
@@ -384,12 +406,7 @@ def db_verify(db: Handle) -> None:
         return
     if status != lib.HITHER_CORRUPT or report is None:
         _raise(status, err)
-    found = _records(report, 0)
-    findings: list[tuple[str, str]] = []
-    for row in range(found.count):
-        place = found.ids.get(row) if isinstance(found.ids, Strings) else str(found.ids[row])
-        what = found.documents.get(row) if found.documents else None
-        findings.append((place or "", what or ""))
+    findings = _findings(report)
     lines = [ffi.string(err.message).decode("utf-8", "replace")]
     lines += [f"  {place}: {what}" for place, what in findings]
     raise CorruptError("\n".join(lines), err.os_errno, findings)

@@ -65,6 +65,23 @@ def connect(
     return Database(_core.db_open(name, flags, timeout_ms, _core.DURABILITIES[durability]))
 
 
+def repair(path: str | os.PathLike[str], to: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """Make a new database folder at `to` of every row at `path` whose checksums are right; `path` is only read.
+
+    Returns
+    -------
+    list of (place, problem)
+        What is lost, and why; empty where nothing is.
+
+    Raises
+    ------
+    CorruptError
+        The catalog cannot be opened at all; nothing was made.
+    ExistsError, NotFoundError, NotDatabaseError, FormatError, FullError
+    """
+    return _core.db_repair(os.fsencode(path), os.fsencode(to))
+
+
 class Database(Mapping[str, Collection]):
     """Collections by name: ``db["notes"]``, ``list(db)``, ``"notes" in db``, ``len(db)``. Made by `connect`.
 
@@ -189,8 +206,27 @@ class Database(Mapping[str, Collection]):
         ------
         CorruptError
             With what was found, and where, in its message and in `CorruptError.findings`. The database stays usable.
+
+        Notes
+        -----
+        Where the newest rows are damaged, `connect` refuses to open for writing; ``connect(path, readonly=True)`` opens
+        such a database too, and verifies it.
         """
         _core.db_verify(self._handle)
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Make a new database folder at `path`, a checked copy as one commit left it; writers need not stop.
+
+        Restoring is the same: ``connect(backup, readonly=True).backup(path)``. A database in memory is saved to disk.
+
+        Raises
+        ------
+        ExistsError
+            Something is there already.
+        CorruptError
+            The database is damaged; nothing was made, and `repair` saves the rest.
+        """
+        _core.db_backup(self._handle, os.fsencode(path))
 
     def info(self) -> dict[str, object]:
         """Path, format, version, SQLite's version, readonly, SIMD level, bytes and collections."""

@@ -108,8 +108,8 @@ static hither_status open_damaged(const ht_io *io, const char *path, ht_store **
     hither_status status = ht_store_open(io, path, HT_STORE_READONLY | HT_STORE_EXISTING, 0, out, &why);
     if (status == HITHER_CORRUPT)
         return ht_fail(err, status,
-                       "the catalog cannot be opened, so nothing says which rows there are: %s. Use a backup; or read "
-                       "what pages are left with sqlite3's .recover",
+                       "nothing says which rows there are, for the catalog cannot be opened (%s). sqlite3's .recover "
+                       "may read what is sound in it",
                        why.message);
     if (err)
         *err = why;

@@ -80,6 +80,8 @@ hither_status ht_draft_begin(ht_draft *draft, const ht_io *io, const char *path,
             sqlite3_randomness(sizeof chance, &chance);
             snprintf(draft->partial, room, "%s.partial-%08" PRIx32, draft->path, chance);
             status = io->make_folder(io->ctx, draft->partial, err);
+            if (status == HITHER_NOT_FOUND)
+                ht_fail(err, status, "cannot make %s: the folder it would lie in is not there", draft->path);
         } else {
             status = ht_fail_nomem(err, room, "a path");
         }

@@ -113,6 +113,8 @@ def run_guide(hither, page):
             if out + err != output.encode():
                 title = f"{os.path.basename(page)}:{number}: {command.strip()}"
                 wrong += differences(title, output.encode(), out + err)
+        if os.path.basename(page) != "command.md":  # the one that shows them all
+            return wrong
         out, _, _ = shell(["-c", "hither --help"], hither, folder)
     for name in re.findall(r"^  (\w+) ", out.decode().split("Examples:")[0], re.M):
         if f"`{name}`" not in text and f"hither {name}" not in text:
