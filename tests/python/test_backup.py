@@ -26,7 +26,9 @@ def rows(path: Path) -> list[tuple[object, list[float], object, object]]:
     with hither.connect(path, readonly=True) as db:
         db.verify()
         found = db["c"].scan(include=("vector", "metadata", "document"))
-        return [(hit.id, [] if hit.vector is None else hit.vector.tolist(), hit.metadata, hit.document) for hit in found]
+        return [
+            (hit.id, [] if hit.vector is None else hit.vector.tolist(), hit.metadata, hit.document) for hit in found
+        ]
 
 
 def fill(path: Path | str, count: int = 30) -> hither.Database:
