@@ -1,5 +1,5 @@
 /*
- * exact.c: exact search by estimate, bound and D. The rows are cut into units of 1,024 that threads take one at a
+ * exact.c: exact search by estimate, bound and D. The rows are cut into units of 4,096 that threads take one at a
  * time; a unit is worked through in groups of 64 rows, one mask word each, against a block of up to 64 queries. Groups
  * that have codes are estimated from these (exact_codes.c), for the queries that can be. Each worker keeps the k best
  * by D of what it saw; the k-th best is the threshold of its rules (bound.h), in a search within a radius it is that.
@@ -20,6 +20,7 @@
 enum {
     SPARSE_ROWS = 6,         /* of a group: no more than these are read in full at once, codes or not */
     HITS_A_WORKER = 1 << 20, /* room for the heaps of one worker: fewer queries at once when k is large */
+    TOUCH_GROUPS = 16,       /* are checked at a time */
     MANY_BLOCKS = 4,         /* blocks of queries a thread from which threads take whole blocks */
     ALONE_BYTES = 32 << 20,  /* one query that reads no more than this runs on its caller */
     ALONE_SUMS = 1 << 20     /* so does a search of so few products that waking a thread costs more */
@@ -213,10 +214,18 @@ static selection select_rows(const ht_worker *w, const ht_part *part, size_t beg
  * when they are scored. */
 static hither_status touch_unit(ht_worker *w, size_t p, size_t begin, size_t end, const selection *chosen) {
     const ht_vectors *v = w->s->vectors;
-    if (v->touch_codes && chosen->any_coded)
-        HT_TRY(v->touch_codes(v->touch_ctx, p, begin, ht_min_size(end, v->parts[p].coded_rows), &w->error));
-    if (v->touch && (chosen->any_plain || (chosen->any_coded && !v->touch_codes)))
-        HT_TRY(v->touch(v->touch_ctx, p, begin, end, &w->error));
+    for (size_t g = 0, first = begin; first < end; g += TOUCH_GROUPS, first += TOUCH_GROUPS * HT_GROUP_ROWS) {
+        size_t to = ht_min_size(first + TOUCH_GROUPS * HT_GROUP_ROWS, end);
+        uint64_t coded = 0, plain = 0;
+        for (size_t i = g; i < g + TOUCH_GROUPS; i++) {
+            coded |= chosen->coded[i];
+            plain |= chosen->plain[i];
+        }
+        if (v->touch_codes && coded)
+            HT_TRY(v->touch_codes(v->touch_ctx, p, first, ht_min_size(to, v->parts[p].coded_rows), &w->error));
+        if (v->touch && (plain || (coded && (!v->touch_codes || w->coded < w->queries))))
+            HT_TRY(v->touch(v->touch_ctx, p, first, to, &w->error));
+    }
     return HITHER_OK;
 }
 
@@ -411,7 +420,9 @@ static void plan(ht_search *s, unsigned threads) {
     s->block_queries = ht_min_size(HT_BLOCK_QUERIES, s->query_count);
     if (s->k > 0)
         s->block_queries = ht_min_size(s->block_queries, HITS_A_WORKER / s->k + 1);
-    s->by_blocks = s->threads == 1 || s->units < 4 * (size_t)s->threads ||
+    if (s->query_count == 1 && s->threads > s->units)
+        s->threads = s->units > 0 ? (unsigned)s->units : 1;
+    s->by_blocks = s->threads == 1 || (s->units < 2 * (size_t)s->threads && s->query_count > 1) ||
                    s->query_count / s->block_queries >= MANY_BLOCKS * (size_t)s->threads;
     if (s->by_blocks && s->threads > 1)
         s->block_queries = ht_min_size(s->block_queries, (s->query_count - 1) / (2 * (size_t)s->threads) + 1);

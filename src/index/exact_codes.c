@@ -13,8 +13,9 @@
 
 enum {
     PROBE_GROUPS = 2,  /* of a unit, for whether coarse halves are worth it there */
+    NOW_ROWS = 256,    /* to be scored at once, of one unit */
     AHEAD_ROWS = 2,    /* rows to be scored are asked for this early */
-    MOST_SKIPPED = 63, /* units, after coarse halves failed */
+    MOST_SKIPPED = 15, /* units, after coarse halves failed */
     MANY_QUERIES = 4,  /* from here on reading a code once for all of them is worth more than reading half of it */
     REFINED_GROUP = HT_GROUP_ROWS / HT_CODE_REFINED
 };
@@ -69,14 +70,14 @@ static hither_status score_candidates(ht_worker *w, size_t j, const ht_candidate
 /* Drops the waiting rows that have been ruled out since; scores the others if `now`, or if too many are left. */
 static hither_status settle(ht_worker *w, size_t j, bool now) {
     ht_query_state *state = &w->state[j];
-    ht_candidate *waiting = w->waiting + j * HT_WAITING_ROWS;
+    ht_candidate *waiting = w->waiting + j * w->waiting_rows;
     size_t left = 0;
     ht_exact_refresh_rule(w, &state->code_bound, j);
     for (size_t i = 0; i < state->waiting; i++)
         if (w->s->kernels->keep_f32(&waiting[i].upper, &waiting[i].norm, 1, &state->rule))
             waiting[left++] = waiting[i];
     state->waiting = left;
-    if (!now && left <= HT_WAITING_ROWS / 2)
+    if (!now && left <= w->waiting_rows / 2)
         return HITHER_OK;
     state->waiting = 0;
     return score_candidates(w, j, waiting, left);
@@ -88,7 +89,7 @@ typedef struct kept_rows {
     size_t begin; /* row of the unit that uppers[0] is of */
     ht_rule promising;
     size_t count;
-    ht_candidate now[HT_UNIT_ROWS];
+    ht_candidate now[NOW_ROWS];
 } kept_rows;
 
 /* promising: with a bound that is off by as little as `usual_rest` the row would make the threshold stricter. Which row
@@ -100,6 +101,12 @@ static void start_keeping(kept_rows *k, const ht_query_state *state, const ht_co
     k->promising = state->rule;
     k->promising.limit += code->by_rest * usual_rest;
     k->count = 0;
+}
+
+static hither_status score_now(ht_worker *w, size_t j, kept_rows *k) {
+    size_t count = k->count;
+    k->count = 0;
+    return score_candidates(w, j, k->now, count);
 }
 
 /* Of the group's rows in `word`, takes those that probably make the threshold stricter and lets the others that the
@@ -116,12 +123,14 @@ static hither_status keep_group(ht_worker *w, size_t j, kept_rows *k, size_t at,
         size_t i = (size_t)__builtin_ctzll(left);
         ht_candidate c = {k->part, k->begin + at + i, uppers[i], norms[i]};
         if (best >> i & 1) {
+            if (k->count == NOW_ROWS)
+                HT_TRY(score_now(w, j, k));
             k->now[k->count++] = c;
             continue;
         }
-        if (state->waiting == HT_WAITING_ROWS)
+        if (state->waiting == w->waiting_rows)
             HT_TRY(settle(w, j, false));
-        w->waiting[j * HT_WAITING_ROWS + state->waiting++] = c;
+        w->waiting[j * w->waiting_rows + state->waiting++] = c;
     }
     return HITHER_OK;
 }
@@ -242,7 +251,7 @@ static hither_status scan_unit(ht_worker *w, size_t c, const unit *u, const uint
     for (size_t g = 0; g < HT_UNIT_GROUPS; g++)
         if (left[g] != 0)
             HT_TRY(keep_group(w, j, &k, g * HT_GROUP_ROWS, w->uppers + g * HT_GROUP_ROWS, left[g]));
-    return score_candidates(w, j, k.now, k.count);
+    return score_now(w, j, &k);
 }
 
 /* ---- several queries */
@@ -264,7 +273,7 @@ static hither_status scan_group(ht_worker *w, const unit *u, size_t group, uint6
         kept_rows k;
         start_keeping(&k, &w->state[j], &w->codes[c], u->part, u->begin, *rests);
         HT_TRY(keep_group(w, j, &k, at, uppers, left));
-        HT_TRY(score_candidates(w, j, k.now, k.count));
+        HT_TRY(score_now(w, j, &k));
     }
     return HITHER_OK;
 }

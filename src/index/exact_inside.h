@@ -16,10 +16,9 @@
 
 enum {
     HT_GROUP_ROWS = 64,
-    HT_UNIT_ROWS = 1024,
+    HT_UNIT_ROWS = 4096,
     HT_UNIT_GROUPS = HT_UNIT_ROWS / HT_GROUP_ROWS,
     HT_WARM_HITS = 256, /* the largest k for which a first threshold comes from the most promising rows of a unit */
-    HT_WAITING_ROWS = 512,
     HT_BLOCK_QUERIES = 64
 };
 
@@ -82,8 +81,9 @@ typedef struct ht_worker {
     size_t *code_of;       /* which query of the block each is */
     ht_hit *room;          /* for the heaps of a shared block; worker 0 has its heaps in search.hits */
     int8_t *code_room;     /* for the queries of a block against codes; NULL: there are none */
-    ht_candidate *waiting; /* HT_WAITING_ROWS a query */
-    float *tile;           /* rows as f32, for types that are not; so for the queries of a block of f64 */
+    ht_candidate *waiting; /* waiting_rows a query */
+    size_t waiting_rows;
+    float *tile; /* rows as f32, for types that are not; so for the queries of a block of f64 */
     size_t tile_rows;
     float *rounded;
     void *scratch; /* for D */

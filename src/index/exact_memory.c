@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "index/exact_inside.h"
 
-enum { TILE_BYTES = 24 << 10, ALIGNMENT = 64 };
+enum { TILE_BYTES = 24 << 10, ALIGNMENT = 64, WAITING_A_QUERY = 512, WAITING_IN_ALL = 4096 };
 
 /* A block being laid out; base NULL: only measured. */
 typedef struct layout {
@@ -67,11 +67,12 @@ static void place_tile(layout *l, const ht_search *s, ht_worker *w, size_t *tile
 static void place_worker(layout *l, const ht_search *s, ht_worker *w, bool shares) {
     size_t tile_rows, queries = s->block_queries;
     place_tile(l, s, w, &tile_rows);
+    size_t waiting_rows = WAITING_IN_ALL / queries > WAITING_A_QUERY ? WAITING_IN_ALL / queries : WAITING_A_QUERY;
     bool coded = s->coded;
     int8_t *code_room = coded ? place(l, queries, ht_code_query_room(s->vectors->dim)) : NULL;
     ht_code_query *codes = coded ? place(l, queries, sizeof *codes) : NULL;
     size_t *code_of = coded ? place(l, queries, sizeof *code_of) : NULL;
-    ht_candidate *waiting = coded ? place(l, queries, HT_WAITING_ROWS * sizeof *waiting) : NULL;
+    ht_candidate *waiting = coded ? place(l, queries, waiting_rows * sizeof *waiting) : NULL;
     ht_hit *room = NULL;
     if (shares) {
         size_t hits;
@@ -84,6 +85,7 @@ static void place_worker(layout *l, const ht_search *s, ht_worker *w, bool share
     w->codes = codes;
     w->code_of = code_of;
     w->waiting = waiting;
+    w->waiting_rows = waiting_rows;
     w->room = room;
 }
 

@@ -199,6 +199,35 @@ static bool agrees(const example *e, unsigned threads, bool loud) {
     return same;
 }
 
+/* The same for all rows within a radius, which is the distance of some row of the first query. */
+static bool agrees_within(const example *e, unsigned threads, ht_exact_scratch *scratch) {
+    hither_error err;
+    ht_vectors v = {
+        .dtype = HITHER_F32, .metric = e->metric, .dim = (uint32_t)e->dim, .parts = e->part, .part_count = e->parts};
+    const ht_mask *live = e->masked[0] ? &e->mask[0] : NULL, *allow = e->masked[1] ? &e->mask[1] : NULL;
+    ht_hit *want = ht_calloc(e->queries * e->rows + 1, sizeof *want);
+    size_t counts[MOST_QUERIES];
+    ht_found found[MOST_QUERIES];
+    bool same = true;
+    ASSERT_OK(ht_brute_search(&v, e->query, e->query_stride, e->queries, live, allow, e->rows, want, counts, &err));
+    float radius = counts[0] > 0 ? (float)want[below(counts[0])].distance : 0;
+    ASSERT_OK(ht_exact_within(scratch, &v, e->query, e->query_stride, e->queries, live, allow, radius, threads, found,
+                              NULL, &err));
+    for (size_t j = 0; j < e->queries; j++) {
+        const ht_hit *expected = want + j * e->rows;
+        size_t count = 0;
+        while (count < counts[j] && (float)expected[count].distance <= radius)
+            count++;
+        same &= count == found[j].count;
+        for (size_t i = 0; same && i < count; i++)
+            same = expected[i].slot == found[j].hits[i].slot &&
+                   memcmp(&expected[i].distance, &found[j].hits[i].distance, sizeof(double)) == 0;
+        ht_release(found[j].hits);
+    }
+    ht_release(want);
+    return same;
+}
+
 static size_t some_dim(void) {
     static const size_t round_ones[] = {8, 16, 32, 64, 96, 128};
     return below(3) ? 1 + below(130) : round_ones[below(6)];
@@ -207,6 +236,7 @@ static size_t some_dim(void) {
 static void random_cases(void **state) {
     (void)state;
     static const unsigned threads[] = {1, 2, 4};
+    ht_exact_scratch scratch = {0};
     size_t levels = 0;
     for (int supported; ht_kernels_level(levels, &supported) && supported;)
         levels++;
@@ -221,8 +251,11 @@ static void random_cases(void **state) {
         example e;
         make(&e, (shape)(i % SHAPES), (hither_metric)(1 + draw() % 4), some_dim(), rows, queries, k, false);
         assert_true(agrees(&e, threads[i % 3], true));
+        if (i % 4 == 0 && e.rows > 0)
+            assert_true(agrees_within(&e, threads[i % 3], i % 8 ? NULL : &scratch));
         clear(&e);
     }
+    ht_exact_scratch_clear(&scratch);
     assert_true(ht_kernels_force(NULL));
 }
 
@@ -257,7 +290,7 @@ static void threads_share_rows(void **state) {
         if (i % 2)
             e.masked[0] = e.masked[1] = false;
         for (unsigned threads = 1; threads <= 4; threads *= 2)
-            assert_true(agrees(&e, threads, true));
+            assert_true(agrees(&e, threads, true) && agrees_within(&e, threads, NULL));
         clear(&e);
     }
 }
