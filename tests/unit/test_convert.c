@@ -233,7 +233,7 @@ typedef struct memory {
 } memory;
 
 /* Three rows of numbers of many magnitudes, at odd addresses where a type allows that. */
-static void fill(memory *m, hither_dtype dtype, bool bare) {
+static void fill(memory *m, hither_dtype dtype) {
     hither_dtype of_query = dtype == HITHER_F64 || dtype == HITHER_B1 ? dtype : HITHER_F32;
     double values[MOST_DIM];
     char row[MOST_DIM * 8];
@@ -244,7 +244,6 @@ static void fill(memory *m, hither_dtype dtype, bool bare) {
         memcpy(i == 3 ? m->query : m->rows + i * m->stride, row,
                ht_row_bytes(i == 3 ? of_query : dtype, m->dim, false));
     }
-    (void)bare;
 }
 
 static void check_level(const ht_kernels *k, hither_dtype dtype, const memory *m, bool bare) {
@@ -291,7 +290,7 @@ static void every_level(void **state) {
             m.query = ht_alloc(dim * 8);
             char *room = ht_alloc(3 * m.stride + 1);
             m.rows = room + (dtype != HITHER_F64);
-            fill(&m, (hither_dtype)dtype, false);
+            fill(&m, (hither_dtype)dtype);
             for (size_t l = 0; ht_kernels_level(l, &supported); l++) {
                 if (!supported)
                     continue;
