@@ -5,21 +5,23 @@
  */
 #include "engine/filter.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 
 typedef struct parser {
     ht_filter *f;
-    ht_buf path; /* where we are, for messages: where.$and[1].price.$gt */
+    ht_buf path;     /* where we are, for messages: where.$and[1].price.$gt */
+    char shown[128]; /* the path as messages show it */
     unsigned depth;
     hither_error *err;
 } parser;
 
 /* ---- messages */
 
-/* The end of the path where all of it would leave no room for the message. */
-static const char *place(const parser *p) {
+/* The path; of one that would leave no room for the message, the end. */
+static const char *place(parser *p) {
     enum { SHOWN = 110 };
     const char *path = p->path.data;
     if (p->path.size <= SHOWN)
@@ -27,7 +29,8 @@ static const char *place(const parser *p) {
     path += p->path.size - SHOWN;
     while (((unsigned char)*path & 0xc0) == 0x80)
         path++;
-    return path;
+    (void)snprintf(p->shown, sizeof p->shown, "where...%s", path);
+    return p->shown;
 }
 
 static const char *kind_of(const json_t *json) {
@@ -48,7 +51,7 @@ static const char *kind_of(const json_t *json) {
     }
 }
 
-static hither_status expected(const parser *p, const char *what, const json_t *found) {
+static hither_status expected(parser *p, const char *what, const json_t *found) {
     return ht_fail(p->err, HITHER_INVALID, "%s: expected %s, found %s", place(p), what, kind_of(found));
 }
 

@@ -207,6 +207,7 @@ static void test_limits(void **state) {
     /* a long key leaves room for what is wrong with it */
     ASSERT_FAILS(parse_repeated("{\"", "\xc3\xa4", "", 5000, "\":{\"$gt\":[]}}"), HITHER_INVALID);
     assert_non_null(strstr(err.message, ".$gt: expected a number or a string, found an array"));
+    assert_memory_equal(err.message, "where...", 8);
     ASSERT_OK(parse_repeated("{\"", "a", ".", HITHER_MAX_JSON_DEPTH, "\":1}"));
     ASSERT_FAILS(parse_repeated("{\"", "a", ".", HITHER_MAX_JSON_DEPTH + 1, "\":1}"), HITHER_TOO_LARGE);
 }

@@ -1,0 +1,296 @@
+"""Filters against an evaluator that knows only their documentation, and searches with filters against brute force."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import hither
+import numpy as np
+import pytest
+from filter_reference import matches
+
+ROOT = Path(__file__).parents[2]
+COMMAND = os.environ.get("HITHER_COMMAND") or str(ROOT / "build" / "bin" / "hither")
+SEED = 20261121
+
+SCALARS: list[Any] = [
+    0, 1, 2, -1, 1.0, 0.5, -0.0, 2.5, 1e300, -1e300, 5e-324, True, False, None, "", "a", "ab", "b", "1", "ä", "B",
+    2**53 + 1, float(2**53), 2**63 - 1, -(2**63), float(2**63), 3, 7, "abc", "日本", "2026-11-21", "2026-01-01",
+]  # fmt: skip
+ORDERED = [one for one in SCALARS if one is not None and not isinstance(one, bool)]
+FIELDS = ["x", "y", "o.x", "o", r"p\.q", "o.x.x", "none"]
+
+
+def random_value(rng: random.Random, depth: int) -> Any:
+    kind = rng.random()
+    if kind < 0.72 or depth == 0:
+        return rng.choice(SCALARS)
+    if kind < 0.9:
+        return [random_value(rng, depth - 1) for _ in range(rng.randrange(4))]
+    return {key: random_value(rng, depth - 1) for key in ("x", "y") if rng.random() < 0.6}
+
+
+def random_row(rng: random.Random) -> tuple[dict[str, Any] | None, str | None]:
+    metadata = {key: random_value(rng, 2) for key in ("x", "y", "o", "p.q") if rng.random() < 0.75}
+    document = " ".join(rng.choice(["owl", "sea", "ä", "x"]) for _ in range(3))
+    return (metadata if rng.random() < 0.95 else None), (document if rng.random() < 0.9 else None)
+
+
+def random_condition(rng: random.Random) -> Any:
+    kind = rng.randrange(9)
+    if kind == 0:
+        return rng.choice(SCALARS)
+    if kind <= 2:
+        return {rng.choice(["$eq", "$ne"]): rng.choice(SCALARS)}
+    if kind == 3:
+        return {"$exists": rng.random() < 0.5}
+    if kind == 4:
+        return {rng.choice(["$in", "$nin"]): rng.sample(SCALARS, rng.randrange(6))}
+    if kind == 5:
+        return {rng.choice(["$contains", "$not_contains"]): rng.choice(["", "a", "b", "ä", "26"])}
+    if kind == 6:
+        return {"$gte": rng.choice(ORDERED), "$lt": rng.choice(ORDERED)}
+    return {rng.choice(["$gt", "$gte", "$lt", "$lte"]): rng.choice(ORDERED)}
+
+
+def random_filter(rng: random.Random, depth: int = 3) -> dict[str, Any]:
+    kind = rng.random()
+    if depth == 0 or kind < 0.5:
+        fields = rng.sample(FIELDS, 1 + (rng.random() < 0.3))
+        return {field: random_condition(rng) for field in fields}
+    if kind < 0.6:
+        return {"$not": random_filter(rng, depth - 1)}
+    if kind < 0.7:
+        return {"$document": {rng.choice(["$contains", "$not_contains"]): rng.choice(["owl", "sea x", "ä", ""])}}
+    return {rng.choice(["$and", "$or"]): [random_filter(rng, depth - 1) for _ in range(1 + rng.randrange(3))]}
+
+
+Row = tuple[dict[str, Any] | None, str | None]
+
+
+def fill(c: hither.Collection, rows: dict[int, Row], vectors: np.ndarray) -> None:
+    c.upsert(
+        list(rows),
+        vectors,
+        metadata=[row[0] for row in rows.values()],
+        documents=[row[1] for row in rows.values()],
+    )
+
+
+@pytest.mark.parametrize("count", [40, 700])  # looked at one by one; in columns
+def test_pairs(db: hither.Database, count: int) -> None:
+    rng = random.Random(SEED + count)
+    c = db.collection("rows", dim=1)
+    rows = {i: random_row(rng) for i in range(count)}
+    fill(c, rows, np.zeros((count, 1), np.float32))
+    pairs = 0
+    while pairs < 50_000 * count // 700:
+        where = random_filter(rng)
+        wanted = [i for i, (metadata, document) in rows.items() if matches(metadata, document, where)]
+        assert [hit.id for hit in c.scan(where=where)] == wanted, where
+        assert c.count(where=where) == len(wanted)
+        some = rng.sample(range(count), 10)
+        assert c.get(some, where=where).ids == [i for i in some if i in wanted], where
+        pairs += count
+
+
+def test_pairs_through_the_command(tmp_path: Path) -> None:
+    if not shutil.which(COMMAND):
+        pytest.skip("the command is not built")
+    rng = random.Random(SEED)
+    path = tmp_path / "a.hither"
+    rows = {i: random_row(rng) for i in range(500)}
+    with hither.connect(path) as db:
+        fill(db.collection("rows", dim=1), rows, np.zeros((500, 1), np.float32))
+    for _ in range(20):
+        where = random_filter(rng)
+        wanted = sum(matches(metadata, document, where) for metadata, document in rows.values())
+        run = [COMMAND, "count", str(path), "rows", "--where", json.dumps(where)]
+        assert int(subprocess.run(run, check=True, capture_output=True, text=True).stdout) == wanted, where
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_searches_against_brute_force(db: hither.Database, metric: str) -> None:
+    """Random filters, searches, updates and deletes: always the min(k, matches) nearest."""
+    rng = random.Random(SEED)
+    numbers = np.random.default_rng(SEED)
+    c = db.collection("rows", dim=8, metric=metric)
+    rows: dict[int, Row] = {}
+    vectors: dict[int, np.ndarray] = {}
+    for _ in range(60):
+        batch = {rng.randrange(400): random_row(rng) for _ in range(60)}
+        x = numbers.integers(-2, 3, (len(batch), 8)).astype(np.float32)
+        fill(c, batch, x)
+        rows.update(batch)
+        vectors.update(zip(batch, x, strict=True))
+        if rng.random() < 0.5:
+            where = random_filter(rng)
+            gone = [i for i, (metadata, document) in rows.items() if matches(metadata, document, where)]
+            if len(gone) < 60:
+                ids = None if rng.random() < 0.5 else rng.sample(range(400), 100)
+                gone = [i for i in gone if ids is None or i in ids]
+                assert c.delete(ids, where=where) == len(gone), where
+                for i in gone:
+                    del rows[i], vectors[i]
+        for _ in range(5):
+            where, k = random_filter(rng), rng.choice([1, 3, 10, 1000])
+            query = numbers.integers(-2, 3, 8).astype(np.float32)
+            allowed = [i for i, (metadata, document) in rows.items() if matches(metadata, document, where)]
+            hits = c.search(query, k=k, where=where, include=())
+            assert len(hits) == min(k, len(allowed)), where
+            assert set(hits.ids) <= set(allowed)
+            if not allowed:
+                continue
+            _, distances = hither.knn(np.stack([vectors[i] for i in allowed]), query[None], k=len(hits), metric=metric)
+            assert np.array_equal(distances[0], hits.distances)
+            for hit_id, distance in zip(hits.ids, hits.distances, strict=True):
+                assert hither.knn(vectors[hit_id][None], query[None], k=1, metric=metric)[1][0, 0] == distance
+    assert c.count() == len(rows)
+
+
+def test_every_door(points: hither.Collection) -> None:
+    where = {"n": {"$gte": 1}}
+    assert points.search([0, 0], where=where).ids == ["a", "b"]
+    assert [hits.ids for hits in points.search_many([[0, 0], [9, 0]], where=where)] == [["a", "b"], ["b", "a"]]
+    assert points.similar("a", where={"n": 2}).ids == ["b"]
+    assert points.search([0, 0], where=json.dumps(where)).ids == ["a", "b"]
+    assert points.search([0, 0], where_document={"$contains": "dritte"}).ids == ["c"]
+    assert points.search([0, 0], where=where, where_document={"$not": {"$contains": "first"}}).ids == ["b"]
+    assert points.count(where={"deep.list": "ä"}) == 1
+    assert points.get(["b", "a", "d"], where={"n": 1}).ids == ["a"]
+    plan = points.search([0, 0], where=where).plan
+    assert plan["filter"] == {"plan": "rows", "rows_matched": 2, "rows_checked": 4, "rows_parsed": 0}
+    scan = points.scan(1, where=where)
+    assert points.delete(["a", "c"], where=where) == 1
+    assert points.delete(where=where) == 1
+    assert [hit.id for hit in scan] == ["a", "b"]  # as they were when it began
+    assert points.count() == 2
+    with pytest.raises(hither.InvalidError, match="neither ids nor where"):
+        points.delete()
+
+
+def test_values_of_numpy(points: hither.Collection) -> None:
+    assert points.count(where={"n": np.int64(2)}) == 1
+    assert points.count(where={"n": {"$in": np.array([1, 2])}}) == 2
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({}, "where: expected at least one condition"),
+        ({"n": {"$gt": [1]}}, r"where\.n\.\$gt: expected a number or a string, found an array"),
+        ({"n": {"$lt": float("nan")}}, "where cannot be written as JSON"),
+        ({"n": {1, 2}}, "where cannot be written as JSON"),
+        ({"n": object()}, "where cannot be written as JSON"),
+        (7, "where is a int"),
+        ("{}\0", "where has a NUL"),
+        ("{", "where: "),
+        ({"n": {"$in": [{"$in": []}]}}, r"where\.n\.\$in\[0\]: expected"),
+        ({"n": 2**64}, "where: "),
+        ({"n": "\ud800"}, "where: "),
+    ],
+)
+def test_refusals(points: hither.Collection, where: Any, message: str) -> None:
+    for call in (points.count, points.scan, points.delete):
+        with pytest.raises((hither.InvalidError, hither.SyntaxError), match=message):
+            call(where=where)
+    with pytest.raises((hither.InvalidError, hither.SyntaxError), match=message):
+        points.search([0, 0], where=where)
+    assert points.count() == 4
+
+
+def test_hostile_filters(points: hither.Collection) -> None:
+    """Refused, or answered, without much memory."""
+    deep: Any = {"n": 1}
+    for _ in range(60):
+        deep = {"$not": deep}
+    hostile: list[Any] = [
+        deep,
+        "{" * 100_000,
+        '{"n":' + "[" * 1_000_000,
+        '{"n":{"$in":[' + ",".join(["[]"] * 340_000) + "]}}",
+        {"n": {"$in": list(range(70_000))}},
+        {"$and": [{"n": 1}] * 2000},
+        {"n": "x" * 2_000_000},
+        {".".join("k" * 100): 1},
+    ]
+    points.count(where={"n": 1})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for where in hostile:
+        with pytest.raises(hither.TooLargeError, match="where"):
+            points.count(where=where)
+    assert points.count(where={"n": {"$in": list(range(60_000))}}) == 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024  # KiB
+
+
+def test_columns_follow_writes_and_are_read_once(db: hither.Database) -> None:
+    c = db.collection("rows", dim=1)
+    c.add(range(200), np.zeros((200, 1)), metadata=[{"n": i} for i in range(200)])
+
+    def parsed() -> int:
+        return int(c.search([0], where={"n": {"$lt": 150}}).plan["filter"]["rows_parsed"])
+
+    assert (parsed(), parsed()) == (200, 0)
+    c.update([3, 170], metadata=[{"n": 1000}, {"n": 5}])
+    assert parsed() == 2
+    assert c.count(where={"n": {"$lt": 150}}) == 150
+    c.delete([170])
+    assert (parsed(), c.count(where={"n": {"$lt": 150}})) == (0, 149)
+
+
+def test_readers_beside_a_writer(tmp_path: Path) -> None:
+    """Each batch moves rows between two values; every reader sees all of them on one side or the other."""
+    with hither.connect(tmp_path / "a.hither") as db:
+        c = db.collection("rows", dim=1)
+        ids = list(range(100))
+        c.add(ids, np.zeros((100, 1)), metadata=[{"side": 0}] * 100)
+        stop = threading.Event()
+        wrong: list[object] = []
+
+        def read() -> None:
+            while not stop.is_set():
+                found = len(c.search([0], k=1000, where={"side": {"$in": [0, 2, 4]}}, include=()))
+                if found not in (0, 100):
+                    wrong.append(found)
+
+        readers = [threading.Thread(target=read) for _ in range(3)]
+        for thread in readers:
+            thread.start()
+        for side in range(1, 40):
+            c.upsert(ids, np.zeros((100, 1)), metadata=[{"side": side % 6}] * 100)
+        stop.set()
+        for thread in readers:
+            thread.join()
+        assert not wrong
+
+
+def test_the_page_on_filters() -> None:
+    page = (ROOT / "docs" / "filters.md").read_text()
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+
+
+def test_the_table_of_the_page(db: hither.Database) -> None:
+    page = (ROOT / "docs" / "filters.md").read_text()
+    lines = page[page.index("| x |") :].split("\n\n")[0].splitlines()
+    conditions = [json.loads(cell.strip(" `")) for cell in lines[0].split("|")[2:-1]]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
+    metadata = [{} if row[0] == "not there" else {"x": json.loads(row[0].strip("`"))} for row in rows]
+    c = db.collection("rows", dim=1)
+    c.add(range(len(rows)), np.zeros((len(rows), 1)), metadata=metadata)
+    assert len(rows) == 11
+    assert len(conditions) == 8
+    for column, condition in enumerate(conditions, 1):
+        wanted = [i for i, row in enumerate(rows) if row[column] == "●"]
+        assert [hit.id for hit in c.scan(where={"x": condition})] == wanted, condition
+        assert [i for i, one in enumerate(metadata) if matches(one, None, {"x": condition})] == wanted, condition
