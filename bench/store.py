@@ -141,7 +141,7 @@ def fill(engine: Engine, rows: Floats, batch: int) -> float:
 
 
 def latencies(search: Callable[[Floats], object], queries: Floats, seconds: float) -> dict[str, float]:
-    taken = []
+    taken: list[float] = []
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         began = time.perf_counter()
@@ -253,7 +253,7 @@ def opening(engine: str, folder: str, dim: int, rows: int) -> Payload:
 
 def bare_sync(folder: str) -> float:
     """Milliseconds of one fdatasync of 4 KiB appended, at P50."""
-    taken = []
+    taken: list[float] = []
     with open(f"{folder}/sync", "wb", buffering=0) as file:
         for _ in range(100):
             file.write(bytes(4096))
@@ -287,12 +287,15 @@ def run_one(job: Payload, folder: str) -> Payload:
     arguments = {key: value for key, value in job.items() if key != "job"}
     if job["job"] == "sqlite_singles":
         return sqlite_singles(folder, job["dim"])
-    work: Callable[..., Payload] = {"ingest": ingest, "singles": singles, "beside": beside, "opening": opening}[
-        job["job"]
-    ]
+    works: dict[str, Callable[..., Payload]] = {
+        "ingest": ingest,
+        "singles": singles,
+        "beside": beside,
+        "opening": opening,
+    }
     try:
         with Others() as others:
-            return {**work(folder=folder, **arguments), "others_cpu": others.cpus}
+            return {**works[job["job"]](folder=folder, **arguments), "others_cpu": others.cpus}
     except ImportError as error:
         return {"skipped": str(error)}
 
