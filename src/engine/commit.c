@@ -73,6 +73,7 @@ static hither_status extent_for(ht_share *t, uint64_t slot, ht_extent **out, siz
             ht_segment_release(segment);
             return status;
         }
+        atomic_store_explicit(&last->warm, true, memory_order_relaxed); /* coded as it is written */
         t->extents[t->extent_count++] = last;
     }
     if (t->first_dirty > t->extent_count - 1)

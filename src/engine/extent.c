@@ -27,7 +27,9 @@ hither_status ht_extent_new(ht_segment *segment, hither_metric metric, ht_extent
     _Atomic uint8_t *checked = ht_calloc(blocks, sizeof *checked);
     size_t code_bytes = coded ? ht_codes_bytes(info->capacity, info->dim) : 0;
     void *codes = code_bytes ? ht_alloc_aligned(code_bytes) : NULL;
-    if (!extent || !norms || !checked || (code_bytes && !codes)) {
+    _Atomic uint8_t *marks = ht_calloc(blocks, sizeof *marks);
+    if (!extent || !norms || !checked || !marks || (code_bytes && !codes)) {
+        ht_release((void *)marks);
         ht_release(codes);
         ht_release((void *)checked);
         ht_release(norms);
@@ -45,6 +47,7 @@ hither_status ht_extent_new(ht_segment *segment, hither_metric metric, ht_extent
     extent->norms = norms;
     extent->codes = codes;
     extent->checked = checked;
+    extent->coded = marks;
     *out = extent;
     return HITHER_OK;
 }
@@ -60,6 +63,7 @@ void ht_extent_release(ht_extent *extent) {
         return;
     ht_segment_release(extent->segment);
     ht_release((void *)extent->checked);
+    ht_release((void *)extent->coded);
     ht_release(extent->codes);
     ht_release(extent->norms);
     ht_release(extent);
@@ -71,17 +75,29 @@ void ht_extent_stage(ht_extent *extent, size_t position, const void *rows, size_
 
 /* The bytes of all rows of block `b` are final. */
 static void code_block(ht_extent *extent, size_t b) {
-    if (extent->codes)
-        ht_codes_make(extent->rows, extent->stride, extent->dim, b * HT_BLOCK_ROWS, (b + 1) * HT_BLOCK_ROWS,
-                      extent->codes);
+    if (!extent->codes)
+        return;
+    ht_codes_make(extent->rows, extent->stride, extent->dim, b * HT_BLOCK_ROWS, (b + 1) * HT_BLOCK_ROWS, extent->codes);
+    atomic_store_explicit(&extent->coded[b], 1, memory_order_release);
 }
 
-/* Brings block `b` to at least `wanted` checked rows. */
-static hither_status touch_block(ht_extent *extent, size_t b, unsigned wanted, hither_error *err) {
+static bool is_coded(const ht_extent *extent, size_t b) {
+    return atomic_load_explicit(&extent->coded[b], memory_order_acquire) != 0;
+}
+
+static hither_status check_rows(ht_extent *extent, size_t begin, size_t end, hither_error *err) {
+    HT_TRY(ht_segment_check(extent->segment, begin, end, err));
+    ht_exact_norms(extent->rows + begin * extent->stride, extent->stride, end - begin, extent->dim,
+                   extent->norms + begin);
+    return HITHER_OK;
+}
+
+/* Brings block `b` to at least `wanted` checked rows, and to codes if they are asked for. */
+static hither_status touch_block(ht_extent *extent, size_t b, uint8_t wanted, bool codes, hither_error *err) {
     _Atomic uint8_t *count = &extent->checked[b];
     for (;;) {
         uint8_t seen = atomic_load_explicit(count, memory_order_acquire);
-        if ((seen & ~BUSY) >= wanted)
+        if ((seen & ~BUSY) >= wanted && (!codes || is_coded(extent, b)))
             return HITHER_OK;
         if (seen & BUSY) {
             sched_yield();
@@ -90,24 +106,27 @@ static hither_status touch_block(ht_extent *extent, size_t b, unsigned wanted, h
         if (!atomic_compare_exchange_weak_explicit(count, &seen, (uint8_t)(seen | BUSY), memory_order_acquire,
                                                    memory_order_relaxed))
             continue;
-        size_t begin = b * HT_BLOCK_ROWS + seen, end = b * HT_BLOCK_ROWS + wanted;
-        hither_status status = ht_segment_check(extent->segment, begin, end, err);
-        if (status == HITHER_OK) {
-            ht_exact_norms(extent->rows + begin * extent->stride, extent->stride, end - begin, extent->dim,
-                           extent->norms + begin);
-            if (wanted == HT_BLOCK_ROWS)
-                code_block(extent, b);
+        hither_status status = HITHER_OK;
+        uint8_t reached = seen;
+        if (seen < wanted) {
+            status = check_rows(extent, b * HT_BLOCK_ROWS + seen, b * HT_BLOCK_ROWS + wanted, err);
+            reached = status == HITHER_OK ? wanted : seen;
         }
-        atomic_store_explicit(count, status == HITHER_OK ? (uint8_t)wanted : seen, memory_order_release);
+        if (status == HITHER_OK && codes && !is_coded(extent, b))
+            code_block(extent, b);
+        atomic_store_explicit(count, reached, memory_order_release);
         return status;
     }
 }
 
-hither_status ht_extent_touch(ht_extent *extent, size_t begin, size_t end, hither_error *err) {
+hither_status ht_extent_touch(ht_extent *extent, size_t begin, size_t end, bool codes, hither_error *err) {
+    codes = codes && extent->codes;
     for (size_t b = begin / HT_BLOCK_ROWS; b * HT_BLOCK_ROWS < end; b++) {
-        unsigned wanted = (unsigned)ht_min_size(HT_BLOCK_ROWS, end - b * HT_BLOCK_ROWS);
-        if (atomic_load_explicit(&extent->checked[b], memory_order_acquire) != HT_BLOCK_ROWS)
-            HT_TRY(touch_block(extent, b, wanted, err));
+        uint8_t wanted = (uint8_t)ht_min_size(HT_BLOCK_ROWS, end - b * HT_BLOCK_ROWS);
+        bool all = codes && wanted == HT_BLOCK_ROWS;
+        if (atomic_load_explicit(&extent->checked[b], memory_order_acquire) != HT_BLOCK_ROWS ||
+            (all && !is_coded(extent, b)))
+            HT_TRY(touch_block(extent, b, wanted, all, err));
     }
     return HITHER_OK;
 }

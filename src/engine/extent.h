@@ -6,8 +6,8 @@
  * What must stay true:
  *   - per block of 64 rows, the first `checked` rows have good checksums and final norms; nobody writes those norms
  *     again, so readers read them without a lock once they have seen the count (acquire, paired with its release);
- *   - a block whose 64 rows are all checked has final codes; a block that is not full has none, and its rows are
- *     searched in full precision;
+ *   - a block marked `coded` has 64 checked rows and their final codes; any other is searched in full precision, or
+ *     coded by whoever touches it for its codes;
  *   - norms past the count, and the codes of a block that is not full, are written by one thread at a time: a reader
  *     that has claimed the block, or the writer for rows no snapshot has yet.
  * Any thread may touch; only the holder of the writer lock calls ht_extent_stage, ht_extent_code and ht_extent_trust.
@@ -33,6 +33,8 @@ typedef struct ht_extent {
     float *norms;     /* capacity of them */
     void *codes;      /* room for capacity of them, of which the system gives what is written; NULL: not coded */
     _Atomic uint8_t *checked; /* per block: rows checked, 0...64; the top bit: a thread is at work on it */
+    _Atomic uint8_t *coded;   /* per block: 1 once its codes are final */
+    _Atomic bool warm;        /* searched before, or written by this process: codes are worth making */
 } ht_extent;
 
 /* Takes over the segment's reference on success. One reference is the caller's. The metric decides whether codes are of
@@ -50,9 +52,9 @@ static inline size_t ht_extent_coded(const ht_extent *extent, size_t rows) {
     return extent->codes ? rows / HT_BLOCK_ROWS * HT_BLOCK_ROWS : 0;
 }
 
-/* Makes sure that rows [begin, end), positions in the extent, are checked and have norms, and that the full blocks
- * among them are coded. CORRUPT names the place. */
-HT_NODISCARD hither_status ht_extent_touch(ht_extent *extent, size_t begin, size_t end, hither_error *err);
+/* Makes sure that rows [begin, end), positions in the extent, are checked and have norms, and, with `codes`, that the
+ * full blocks among them are coded. CORRUPT names the place. */
+HT_NODISCARD hither_status ht_extent_touch(ht_extent *extent, size_t begin, size_t end, bool codes, hither_error *err);
 
 /* The same for one row that is only read: a neighbour's bad checksum does not stand in its way. */
 HT_NODISCARD hither_status ht_extent_check_row(const ht_extent *extent, size_t position, hither_error *err);

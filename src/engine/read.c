@@ -205,12 +205,13 @@ static void say_plan(hither_result *result, const ht_exact_stats *stats, const h
 static hither_status search_all(view *v, const hither_matrix *queries, size_t k, unsigned threads,
                                 const ht_selection *selected, hither_result *result, hither_error *err) {
     const ht_snapshot *s = v->snapshot;
+    bool codes = ht_snapshot_use_codes(s, queries->rows);
     ht_vectors vectors = {.dtype = HITHER_F32,
                           .metric = v->c->metric,
                           .dim = v->c->dim,
-                          .parts = s->parts,
+                          .parts = codes ? s->parts : s->plain_parts,
                           .part_count = s->extent_count,
-                          .touch = ht_snapshot_touch,
+                          .touch = codes ? ht_snapshot_touch : ht_snapshot_touch_plain,
                           .touch_ctx = v->snapshot};
     ht_mask live = ht_snapshot_mask(s);
     ht_exact_stats stats = {0};

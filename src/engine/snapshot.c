@@ -14,7 +14,8 @@
 
 #include "base/alloc.h"
 
-#define CHUNK_WORDS (HT_CHUNK_SLOTS / 64)
+#define CHUNK_WORDS         (HT_CHUNK_SLOTS / 64)
+#define QUERIES_WORTH_CODES 8
 
 typedef struct chunk {
     _Atomic uint32_t references;
@@ -36,14 +37,15 @@ static void chunk_release(const uint64_t *words) {
 /* The snapshot, its extents, parts and spine are one block. */
 static ht_snapshot *allocate(size_t extents, size_t chunks) {
     size_t bytes = sizeof(ht_snapshot), part;
-    if (!ht_mul_size(extents, sizeof(ht_extent *) + sizeof(ht_part), &part) || !ht_add_size(bytes, part, &bytes) ||
+    if (!ht_mul_size(extents, sizeof(ht_extent *) + 2 * sizeof(ht_part), &part) || !ht_add_size(bytes, part, &bytes) ||
         !ht_mul_size(chunks, sizeof(uint64_t *), &part) || !ht_add_size(bytes, part, &bytes))
         return NULL;
     ht_snapshot *s = ht_calloc(1, bytes);
     if (!s)
         return NULL;
     s->parts = (ht_part *)(void *)(s + 1);
-    s->extents = (ht_extent **)(void *)(s->parts + extents);
+    s->plain_parts = s->parts + extents;
+    s->extents = (ht_extent **)(void *)(s->plain_parts + extents);
     s->chunks = (const uint64_t **)(void *)(s->extents + extents);
     s->chunk_count = chunks;
     atomic_init(&s->holders, 0);
@@ -75,6 +77,9 @@ static void take_extents(ht_snapshot *s, const ht_change *change) {
                                 .norms = extent->norms,
                                 .codes = extent->codes,
                                 .coded_rows = ht_extent_coded(extent, count)};
+        s->plain_parts[i] = s->parts[i];
+        s->plain_parts[i].codes = NULL;
+        s->plain_parts[i].coded_rows = 0;
         s->extent_count++;
     }
 }
@@ -217,5 +222,18 @@ hither_status ht_snapshot_row(const ht_snapshot *s, uint64_t slot, const float *
 
 hither_status ht_snapshot_touch(void *snapshot, size_t part, size_t begin, size_t end, hither_error *err) {
     const ht_snapshot *s = snapshot;
-    return ht_extent_touch(s->extents[part], begin, end, err);
+    return ht_extent_touch(s->extents[part], begin, end, true, err);
+}
+
+hither_status ht_snapshot_touch_plain(void *snapshot, size_t part, size_t begin, size_t end, hither_error *err) {
+    const ht_snapshot *s = snapshot;
+    return ht_extent_touch(s->extents[part], begin, end, false, err);
+}
+
+bool ht_snapshot_use_codes(const ht_snapshot *s, size_t queries) {
+    bool use = true;
+    for (size_t i = 0; i < s->extent_count; i++)
+        if (!atomic_exchange_explicit(&s->extents[i]->warm, true, memory_order_relaxed))
+            use = queries >= QUERIES_WORTH_CODES;
+    return use;
 }

@@ -223,6 +223,66 @@ static void norms_are_those_of_the_index(void **state) {
     ht_io_ram_free(io);
 }
 
+/* ---- codes */
+
+static size_t coded_blocks(ht_collection *c) {
+    ht_snapshot *s = atomic_load(&c->home.current);
+    size_t count = 0;
+    for (size_t b = 0; b < s->parts[0].count / HT_BLOCK_ROWS; b++)
+        count += s->extents[0]->coded[b];
+    return count;
+}
+
+/* A process that asks one question must not pay for codes; one that asks again gets them. */
+static void the_first_query_after_an_open_makes_no_codes(void **state) {
+    (void)state;
+    enum { WIDE = 40, ROWS = 64 * 5 + 7, K = 10 };
+    ht_io *io;
+    ht_db *db;
+    ht_collection *c;
+    ht_collection_spec spec = {.dim = WIDE};
+    static int64_t ids[ROWS];
+    static float rows[ROWS * WIDE];
+    for (size_t i = 0; i < (size_t)ROWS * WIDE; i++)
+        rows[i] = test_float(SEED, i);
+    for (size_t i = 0; i < ROWS; i++)
+        ids[i] = (int64_t)i;
+    ASSERT_OK(ht_io_ram_new(&io, &err));
+    for (int round = 0; round < 2; round++) {
+        ASSERT_OK(ht_db_open_io(io, PATH, 0, 0, &db, &err));
+        ASSERT_OK(ht_collection_open(db, "c", &spec, &c, &err));
+        ht_fp_state fp = ht_fp_enter();
+        if (round == 0) {
+            hither_batch b = {
+                .size = sizeof b, .ids = test_int_ids(ids, ROWS), .vectors = test_matrix(rows, ROWS, WIDE)};
+            ASSERT_OK(ht_collection_put(c, HITHER_INSERT, &b, NULL, NULL, &err));
+        }
+        assert_int_equal(coded_blocks(c), round == 0 ? 5 : 0); /* the writer codes what it writes */
+        for (int search = 0; search < 3; search++) {
+            hither_matrix q = test_matrix(rows + 3 * WIDE, 1, WIDE);
+            assert_int_equal(ht_snapshot_use_codes(atomic_load(&c->home.current), 1), round == 0 || search > 0);
+            ht_vectors all = {.dtype = HITHER_F32,
+                              .metric = HITHER_COSINE,
+                              .dim = WIDE,
+                              .parts = search ? atomic_load(&c->home.current)->parts
+                                              : atomic_load(&c->home.current)->plain_parts,
+                              .part_count = 1,
+                              .touch = search ? ht_snapshot_touch : ht_snapshot_touch_plain,
+                              .touch_ctx = atomic_load(&c->home.current)};
+            ht_hit hits[K], wanted[K];
+            size_t count;
+            ASSERT_OK(ht_exact_search(&all, q.data, 0, 1, NULL, NULL, K, 1, hits, &count, NULL, &err));
+            assert_int_equal(coded_blocks(c), round == 0 || search > 0 ? 5 : 0);
+            ASSERT_OK(ht_brute_search(&all, q.data, 0, 1, NULL, NULL, K, wanted, &count, &err));
+            assert_memory_equal(hits, wanted, sizeof hits);
+        }
+        ht_fp_leave(fp);
+        ht_collection_close(c);
+        ht_db_close(db);
+    }
+    ht_io_ram_free(io);
+}
+
 /* ---- many segments */
 
 static void a_batch_spans_segments(void **state) {
@@ -522,6 +582,7 @@ int main(void) {
         cmocka_unit_test(bytes_are_checked_on_first_touch),
         cmocka_unit_test(writing_trusts_only_what_was_written),
         cmocka_unit_test(norms_are_those_of_the_index),
+        cmocka_unit_test(the_first_query_after_an_open_makes_no_codes),
         cmocka_unit_test(a_batch_spans_segments),
         cmocka_unit_test(every_io_failure_leaves_whole_batches),
         cmocka_unit_test(a_failed_sync_poisons),
