@@ -301,6 +301,13 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_index_explain(hither_index *in
                                                                 uint32_t k, const hither_index_search_options *options,
                                                                 hither_result **out, hither_error *err);
 
+/* All rows whose distance to a query, as hither_index_search gives it, is at most `radius`, nearest first: one group a
+ * query, ids are the labels, and hither_result_plan says what ran. Errors also: INVALID for a radius that is not a
+ * number. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_within(hither_index *index, const hither_matrix *queries,
+                                                               float radius, const hither_index_search_options *options,
+                                                               hither_result **out, hither_error *err);
+
 /* Writes a whole new file, synced, that takes the place of `path` only when it is complete. Errors: IO, FULL,
  * PERMISSION, CORRUPT (of the file the rows come from), NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_index_save(hither_index *index, const char *path, hither_error *err);

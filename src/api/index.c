@@ -212,6 +212,60 @@ hither_status hither_index_explain(hither_index *index, const hither_matrix *que
     return status;
 }
 
+static void add_found(hither_result *r, size_t queries, const ht_found *found) {
+    for (size_t j = 0; j < queries; j++) {
+        if (j > 0)
+            ht_result_next_group(r);
+        for (size_t i = 0; i < found[j].count; i++) {
+            ht_result_add_int(r, (int64_t)found[j].hits[i].slot);
+            ht_result_distance(r, (float)found[j].hits[i].distance);
+        }
+    }
+}
+
+/* The part of hither_index_within behind the checks: found has room for the queries. */
+static hither_status within(hither_index *index, const hither_matrix *queries, float radius, const ht_flat_search *what,
+                            ht_found *found, ht_exact_stats *stats, hither_error *err) {
+    ht_floats floats;
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = ht_queries_read(queries, ht_flat_spec_of(in(index))->dtype, &floats, err);
+    if (status == HITHER_OK) {
+        status = ht_flat_within(in(index), &floats.view, what, radius, found, stats, err);
+        ht_floats_clear(&floats);
+    }
+    ht_fp_leave(fp);
+    return status;
+}
+
+hither_status hither_index_within(hither_index *index, const hither_matrix *queries, float radius,
+                                  const hither_index_search_options *options, hither_result **out, hither_error *err) {
+    HT_TRY(check_call(index, queries && out ? out : NULL, err));
+    *out = NULL;
+    ht_flat_search what;
+    HT_TRY(read_search(options, 1, queries->rows, &what, err));
+    ht_found *found = ht_calloc(queries->rows, sizeof *found);
+    if (!found)
+        return ht_fail_nomem(err, queries->rows, "queries");
+    hither_result *result = NULL;
+    ht_exact_stats stats = {0};
+    hither_status status = within(index, queries, radius, &what, found, &stats, err);
+    if (status == HITHER_OK)
+        status = ht_result_new(HITHER_INCLUDE_NOTHING, 0, true, &result, err);
+    if (status == HITHER_OK) {
+        add_found(result, queries->rows, found);
+        add_plan(result, index, &stats);
+        status = ht_result_check(result, err);
+    }
+    if (status == HITHER_OK)
+        *out = result;
+    else
+        hither_result_free(result);
+    for (size_t j = 0; j < queries->rows; j++)
+        ht_release(found[j].hits);
+    ht_release(found);
+    return status;
+}
+
 /* ---- files and facts */
 
 hither_status hither_index_save(hither_index *index, const char *path, hither_error *err) {

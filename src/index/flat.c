@@ -396,34 +396,72 @@ static void write_arrays(const ht_flat *flat, size_t queries, size_t k, const ht
     }
 }
 
+/* What a search is of; under the lock. */
+typedef struct target {
+    ht_vectors vectors;
+    ht_mask live;
+    ht_allowed allowed;
+    const ht_mask *only_live, *only_allowed;
+} target;
+
+static hither_status aim(ht_flat *flat, const ht_flat_search *search, target *t, hither_error *err) {
+    *t = (target){.vectors = {.dtype = flat->spec.dtype,
+                              .metric = search->metric ? search->metric : flat->spec.metric,
+                              .dim = flat->spec.dim,
+                              .parts = flat->parts,
+                              .part_count = flat->part_count,
+                              .touch = flat->file ? ht_flat_touch : NULL,
+                              .touch_codes = flat->file ? ht_flat_touch_codes : NULL,
+                              .touch_ctx = flat},
+                  .live = ht_labels_mask(&flat->labels)};
+    if (search->allow) {
+        HT_TRY(ht_labels_allow(&flat->labels, search->allow, search->allow_bits, &t->allowed, err));
+        t->only_allowed = &t->allowed.mask;
+    }
+    if (flat->labels.alive != flat->labels.slots)
+        t->only_live = &t->live;
+    return HITHER_OK;
+}
+
 /* Under the lock. */
 static hither_status search_into(ht_flat *flat, const hither_matrix *queries, const ht_flat_search *search,
                                  ht_hit *hits, size_t *counts, ht_exact_stats *stats, hither_error *err) {
-    ht_vectors vectors = {.dtype = flat->spec.dtype,
-                          .metric = search->metric ? search->metric : flat->spec.metric,
-                          .dim = flat->spec.dim,
-                          .parts = flat->parts,
-                          .part_count = flat->part_count,
-                          .touch = flat->file ? ht_flat_touch : NULL,
-                          .touch_codes = flat->file ? ht_flat_touch_codes : NULL,
-                          .touch_ctx = flat};
-    ht_allowed allowed = {0};
-    if (search->allow)
-        HT_TRY(ht_labels_allow(&flat->labels, search->allow, search->allow_bits, &allowed, err));
-    ht_mask live = ht_labels_mask(&flat->labels);
-    bool all = flat->labels.alive == flat->labels.slots;
-    hither_status status =
-        ht_exact_search(&vectors, queries->data, queries->stride, queries->rows, all ? NULL : &live,
-                        search->allow ? &allowed.mask : NULL, search->k, search->threads, hits, counts, stats, err);
-    ht_labels_allow_clear(&allowed);
+    target t;
+    HT_TRY(aim(flat, search, &t, err));
+    hither_status status = ht_exact_search(&t.vectors, queries->data, queries->stride, queries->rows, t.only_live,
+                                           t.only_allowed, search->k, search->threads, hits, counts, stats, err);
+    ht_labels_allow_clear(&t.allowed);
+    return status;
+}
+
+static hither_status check_dim(const ht_flat *flat, const hither_matrix *queries, hither_error *err) {
+    if (queries->dim == flat->spec.dim)
+        return HITHER_OK;
+    return ht_fail(err, HITHER_DIMENSION, "queries have %zu dimensions, the index has %u", queries->dim,
+                   flat->spec.dim);
+}
+
+hither_status ht_flat_within(ht_flat *flat, const hither_matrix *queries, const ht_flat_search *search, float radius,
+                             ht_found *found, ht_exact_stats *stats, hither_error *err) {
+    target t;
+    HT_TRY(check_dim(flat, queries, err));
+    pthread_rwlock_rdlock(&flat->lock);
+    hither_status status = aim(flat, search, &t, err);
+    if (status == HITHER_OK) {
+        status = ht_exact_within(NULL, &t.vectors, queries->data, queries->stride, queries->rows, t.only_live,
+                                 t.only_allowed, radius, search->threads, found, stats, err);
+        ht_labels_allow_clear(&t.allowed);
+    }
+    for (size_t j = 0; status == HITHER_OK && j < queries->rows; j++)
+        for (size_t i = 0; i < found[j].count; i++)
+            found[j].hits[i].slot = (uint64_t)ht_labels_at(&flat->labels, found[j].hits[i].slot);
+    pthread_rwlock_unlock(&flat->lock);
     return status;
 }
 
 hither_status ht_flat_knn(ht_flat *flat, const hither_matrix *queries, const ht_flat_search *search, int64_t *labels,
                           float *distances, ht_exact_stats *stats, hither_error *err) {
-    if (queries->dim != flat->spec.dim)
-        return ht_fail(err, HITHER_DIMENSION, "queries have %zu dimensions, the index has %u", queries->dim,
-                       flat->spec.dim);
+    HT_TRY(check_dim(flat, queries, err));
     size_t total, bytes;
     if (!ht_mul_size(queries->rows, search->k, &total) || !ht_mul_size(total, sizeof(ht_hit), &bytes))
         return ht_fail_nomem(err, SIZE_MAX, "hits");

@@ -56,6 +56,11 @@ typedef struct ht_flat_search {
 HT_NODISCARD hither_status ht_flat_knn(ht_flat *flat, const hither_matrix *queries, const ht_flat_search *search,
                                        int64_t *labels, float *distances, ht_exact_stats *stats, hither_error *err);
 
+/* All rows within the radius (exact.h), with labels in the place of slots; search->k does not count. found: one for
+ * each query. */
+HT_NODISCARD hither_status ht_flat_within(ht_flat *flat, const hither_matrix *queries, const ht_flat_search *search,
+                                          float radius, ht_found *found, ht_exact_stats *stats, hither_error *err);
+
 /* Writes the living rows, and what searching them needs, to a new file that takes the place of `path` when whole. */
 HT_NODISCARD hither_status ht_flat_save(ht_flat *flat, const ht_io *io, const char *path, hither_error *err);
 /* Maps a saved file: NOT_FOUND, NOT_DATABASE, FORMAT, CORRUPT. Its rows are checked on first touch. */

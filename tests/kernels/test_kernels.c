@@ -287,7 +287,7 @@ static void check_code(const ht_code_query *q, const char *codes, size_t row, bo
 static void check_codes(size_t words, size_t blocks, size_t queries, bool extreme) {
     size_t block_bytes = ht_code_block_bytes(words), rows = blocks * HT_CODE_ROWS;
     guarded codes = guarded_new(blocks * block_bytes), out = guarded_new(rows * queries * sizeof(float));
-    guarded bytes = guarded_new(queries * words * HT_CODE_WORD), sums = guarded_new(rows * sizeof(int32_t));
+    guarded bytes = guarded_new(queries * words * HT_CODE_WORD), highs = guarded_new(rows * sizeof(int32_t));
     ht_code_query q[SOME_QUERIES];
     for (size_t i = 0; i < queries; i++) {
         int8_t *query = (int8_t *)bytes.data + i * words * HT_CODE_WORD;
@@ -306,7 +306,7 @@ static void check_codes(size_t words, size_t blocks, size_t queries, bool extrem
         for (size_t i = 0; i < 3 * HT_CODE_ROWS; i++)
             ((float *)(void *)half)[i] = next_value();
     }
-    int32_t *high = (int32_t *)(void *)sums.data;
+    int32_t *high = (int32_t *)(void *)highs.data;
     level->code_coarse(&q[0], codes.data, blocks, high, out.data);
     for (size_t i = 0; i < rows; i++)
         check_code(&q[0], (const char *)codes.data, i, true, out.data[i], high[i]);
@@ -322,7 +322,7 @@ static void check_codes(size_t words, size_t blocks, size_t queries, bool extrem
     guarded_free(codes);
     guarded_free(out);
     guarded_free(bytes);
-    guarded_free(sums);
+    guarded_free(highs);
 }
 
 static void test_codes(void **state) {

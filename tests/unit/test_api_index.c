@@ -228,6 +228,46 @@ static void explained(void **state) {
     hither_index_close(index);
 }
 
+/* Everything within a radius: a search for all rows, cut where they are farther away. */
+static void within(void **state) {
+    (void)state;
+    static const hither_metric metrics[] = {HITHER_COSINE, HITHER_DOT, HITHER_L2, HITHER_L1};
+    hither_matrix q = all_queries(), none = test_matrix(queries, 0, DIM), narrow = test_matrix(queries, 1, DIM + 1);
+    hither_result *r;
+    for (size_t m = 0; m < 4; m++) {
+        hither_index *index = filled(metrics[m]);
+        ASSERT_OK(hither_index_search(index, &q, ROWS, NULL, labels, distances, &err));
+        float radius = distances[ROWS / 3];
+        ASSERT_OK(hither_index_within(index, &q, radius, NULL, &r, &err));
+        assert_int_equal(hither_result_groups(r), QUERIES);
+        for (size_t j = 0; j < QUERIES; j++) {
+            size_t count = 0;
+            while (count < ROWS && distances[j * ROWS + count] <= radius)
+                count++;
+            assert_int_equal(hither_result_count(r, j), count);
+            if (count > 0) {
+                assert_memory_equal(hither_result_ids(r, j).ints, labels + j * ROWS, count * sizeof *labels);
+                assert_memory_equal(hither_result_distances(r, j), distances + j * ROWS, count * sizeof *distances);
+            }
+        }
+        assert_true(hither_result_count(r, 0) > ROWS / 3);
+        hither_result_free(r);
+        ASSERT_OK(hither_index_within(index, &q, -INFINITY, NULL, &r, &err));
+        assert_int_equal(hither_result_count(r, 0), 0);
+        hither_result_free(r);
+        ASSERT_OK(hither_index_within(index, &q, INFINITY, NULL, &r, &err));
+        assert_int_equal(hither_result_count(r, QUERIES - 1), ROWS);
+        hither_result_free(r);
+        ASSERT_OK(hither_index_within(index, &none, 1, NULL, &r, &err));
+        hither_result_free(r);
+        ASSERT_FAILS(hither_index_within(index, &q, NAN, NULL, &r, &err), HITHER_INVALID);
+        assert_null(r);
+        ASSERT_FAILS(hither_index_within(index, &narrow, 1, NULL, &r, &err), HITHER_DIMENSION);
+        ASSERT_FAILS(hither_index_within(index, &q, 1, NULL, NULL, &err), HITHER_INVALID);
+        hither_index_close(index);
+    }
+}
+
 /* ---- refusals */
 
 static void makers_refuse(void **state) {
@@ -584,6 +624,7 @@ int main(void) {
         cmocka_unit_test_setup(labels_of_the_callers, set_up),
         cmocka_unit_test_setup(allowed_labels_only, set_up),
         cmocka_unit_test_setup(explained, set_up),
+        cmocka_unit_test_setup(within, set_up),
         cmocka_unit_test_setup(makers_refuse, set_up),
         cmocka_unit_test_setup(an_add_that_fails_changes_nothing, set_up),
         cmocka_unit_test_setup(searches_refuse, set_up),
