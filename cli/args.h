@@ -33,6 +33,7 @@ typedef enum ht_opt {
     HT_OPT_LIMIT,
     HT_OPT_MAN,
     HT_OPT_METRIC,
+    HT_OPT_ON_ALARM,
     HT_OPT_OUTPUT,
     HT_OPT_RARE,
     HT_OPT_RATE,

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "commands.h"
 #include "follow.h"
+#include "on_alarm.h"
 #include "output.h"
 #include "reader.h"
 #include "severity.h"
@@ -33,6 +34,7 @@ typedef struct watcher {
     double threshold;
     bool more;                             /* standard output is still read */
     uint64_t read, alarms, repeats;        /* lines pushed; lines printed; lines of forms that were */
+    uint64_t failed;                       /* commands */
     uint64_t overlong, not_utf8, with_nul; /* lines taken with a flaw */
     bool learned;                          /* the warm-up's end was said */
 } watcher;
@@ -111,6 +113,12 @@ static hither_status alarm(watcher *w, const hither_score *score, const char *fi
     (ht_args_has(w->args, HT_OPT_JSON) ? alarm_json : alarm_people)(&w->out, &a);
     hither_result_free(result);
     w->alarms++;
+    if (!ht_args_has(w->args, HT_OPT_ON_ALARM))
+        return HITHER_OK;
+    w->more = ht_out_buf(&w->out) && ht_out_flush(); /* first the alarm, then what the command prints */
+    int code = 0;
+    HT_TRY(ht_on_alarm(w->args->values[HT_OPT_ON_ALARM].text, line, (double)score->novelty, a.reason, &code, err));
+    w->failed += code != 0;
     return HITHER_OK;
 }
 
@@ -270,6 +278,9 @@ static void say_end(const watcher *w) {
     say_flaw(w->overlong, "longer than 64 KiB, cut there");
     say_flaw(w->not_utf8, "not in UTF-8, its bad bytes taken as U+FFFD");
     say_flaw(w->with_nul, "with NUL bytes, taken as they are");
+    if (w->failed)
+        ht_say("the command of --on-alarm failed %llu time%s", (unsigned long long)w->failed,
+               w->failed == 1 ? "" : "s");
     if (w->repeats && w->more)
         ht_say("%llu further line%s of forms that were printed", (unsigned long long)w->repeats,
                w->repeats == 1 ? "" : "s");

@@ -95,6 +95,8 @@ static const ht_option watch_options[] = {
      "share of the lines to print, about, and one line a form: 0.1% (default) or 0.001", 0, 0},
     {HT_OPT_THRESHOLD, "threshold", 't', HT_KIND_REAL, "X",
      "instead of a share, print every new or rare line with a score of at least X", 0, 0},
+    {HT_OPT_ON_ALARM, "on-alarm", 0, HT_KIND_TEXT, "COMMAND",
+     "run COMMAND by the shell for each alarm, with HITHER_LINE, HITHER_SCORE and HITHER_REASON set", 0, 0},
     {HT_OPT_FOLLOW, "follow", 'f', HT_KIND_FLAG, NULL,
      "read all FILEs at once and go on as they grow, are moved away and made anew", 0, 0},
     {HT_OPT_FORMAT, "format", 0, HT_KIND_CHOICE, "auto|text",

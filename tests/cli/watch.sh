@@ -43,6 +43,10 @@ try hither watch --rate 5 app.log
 try hither watch --rate much app.log
 for i in $(seq 4000); do echo "step $i done"; [ $((i % 20)) = 0 ] && echo "$i" | md5sum | tr '0-9' 'g-p' | sed 's/ .*//; s/..../& /g'; done > many.log
 for rate in 0.5% 0.01; do echo "$rate: $(hither watch --rate $rate --json many.log 2>/dev/null | wc -l)"; done
+# a command for each alarm; what the line says is never run
+(ordinary 110; echo 'bad $(touch pwned) `touch pwned`; touch pwned & "quoted"') > evil.log
+hither watch --on-alarm 'echo "<$HITHER_LINE> $HITHER_REASON"; cat' evil.log 2>/dev/null | without_scores; test -e pwned && echo pwned
+hither watch --on-alarm 'exit 3' evil.log 2>&1 >/dev/null
 # it writes nothing and opens no socket
 mkdir quiet && cp app.log quiet && cd quiet
 if strace -f -o ../calls true 2>/dev/null; then
