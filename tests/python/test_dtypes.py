@@ -147,7 +147,7 @@ def test_refusals(data: tuple[NDArray[Any], NDArray[Any]]) -> None:
     index = hither.Index(DIM, dtype="f16")
     large = rows.astype(np.float64)
     large[17, 3] = 65520
-    with pytest.raises(hither.NotFiniteError, match="row 17, column 3.*too large for f16"):
+    with pytest.raises(hither.NotFiniteError, match=r"row 17, column 3.*too large for f16"):
         index.add(large)
     assert len(index) == 0
     with pytest.raises(hither.UnsupportedError, match="hamming"):
