@@ -28,7 +28,7 @@ def bf16_values(bits: NDArray[np.uint16]) -> NDArray[Any]:
 def i8_values(x: NDArray[Any]) -> NDArray[Any]:
     wide = x.astype(np.float64)
     scale = (np.abs(wide).max(axis=1, keepdims=True) / 127).astype(np.float32).astype(np.float64)
-    return np.rint(wide / scale) * scale
+    return np.asarray(np.rint(wide / scale) * scale)
 
 
 STORED: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
