@@ -14,6 +14,7 @@
 #include "index/flat_inside.h"
 
 #define SMALLEST_PART   ((size_t)1024)
+#define MOST_KEPT       ((size_t)16 << 20) /* bytes of a room between searches */
 #define LARGEST_GROWTH  ((size_t)65536)
 #define SLICE_ROWS      ((size_t)1024) /* of norms and codes made by one thread at a time; a multiple of HT_CODE_ROWS */
 #define LEAST_CODED_DIM 32u            /* below, a row's 12 bytes beside its codes outweigh what they save */
@@ -73,6 +74,45 @@ ht_flat *ht_flat_acquire(ht_flat *flat) {
     return flat;
 }
 
+/* ---- rooms: searches that follow one another allocate nothing */
+
+static void free_room(flat_room *room) {
+    if (!room)
+        return;
+    ht_exact_scratch_clear(&room->scratch);
+    ht_release(room->answers);
+    ht_release(room);
+}
+
+/* A room whose answers have at least that many bytes; NULL without memory. */
+static flat_room *take_room(ht_flat *flat, size_t bytes) {
+    flat_room *room = NULL;
+    for (size_t i = 0; i < FLAT_ROOMS && !room; i++)
+        room = atomic_exchange(&flat->rooms[i], NULL);
+    if (!room)
+        room = ht_calloc(1, sizeof *room);
+    if (room && room->bytes < bytes) {
+        ht_release(room->answers);
+        room->answers = ht_alloc(bytes);
+        room->bytes = room->answers ? bytes : 0;
+    }
+    if (room && !room->answers) {
+        free_room(room);
+        return NULL;
+    }
+    return room;
+}
+
+/* A large one is not kept: it was for a search of many answers. */
+static void give_room(ht_flat *flat, flat_room *room) {
+    for (size_t i = 0; i < FLAT_ROOMS && room->bytes + room->scratch.bytes <= MOST_KEPT; i++) {
+        flat_room *none = NULL;
+        if (atomic_compare_exchange_strong(&flat->rooms[i], &none, room))
+            return;
+    }
+    free_room(room);
+}
+
 void ht_flat_release(ht_flat *flat) {
     if (!flat || atomic_fetch_sub_explicit(&flat->references, 1, memory_order_acq_rel) != 1)
         return;
@@ -83,6 +123,8 @@ void ht_flat_release(ht_flat *flat) {
     }
     ht_release(flat->parts);
     ht_release(flat->blocks);
+    for (size_t i = 0; i < FLAT_ROOMS; i++)
+        free_room(atomic_load(&flat->rooms[i]));
     ht_labels_clear(&flat->labels);
     ht_container_close(flat->file);
     pthread_rwlock_destroy(&flat->lock);
@@ -425,11 +467,13 @@ static hither_status aim(ht_flat *flat, const ht_flat_search *search, target *t,
 
 /* Under the lock. */
 static hither_status search_into(ht_flat *flat, const hither_matrix *queries, const ht_flat_search *search,
-                                 ht_hit *hits, size_t *counts, ht_exact_stats *stats, hither_error *err) {
+                                 ht_exact_scratch *scratch, ht_hit *hits, size_t *counts, ht_exact_stats *stats,
+                                 hither_error *err) {
     target t;
     HT_TRY(aim(flat, search, &t, err));
-    hither_status status = ht_exact_search(&t.vectors, queries->data, queries->stride, queries->rows, t.only_live,
-                                           t.only_allowed, search->k, search->threads, hits, counts, stats, err);
+    hither_status status =
+        ht_exact_search_in(scratch, &t.vectors, queries->data, queries->stride, queries->rows, t.only_live,
+                           t.only_allowed, search->k, search->threads, hits, counts, stats, err);
     ht_labels_allow_clear(&t.allowed);
     return status;
 }
@@ -462,21 +506,21 @@ hither_status ht_flat_within(ht_flat *flat, const hither_matrix *queries, const 
 hither_status ht_flat_knn(ht_flat *flat, const hither_matrix *queries, const ht_flat_search *search, int64_t *labels,
                           float *distances, ht_exact_stats *stats, hither_error *err) {
     HT_TRY(check_dim(flat, queries, err));
-    size_t total, bytes;
-    if (!ht_mul_size(queries->rows, search->k, &total) || !ht_mul_size(total, sizeof(ht_hit), &bytes))
+    size_t total, bytes, counts_bytes;
+    if (!ht_mul_size(queries->rows, search->k, &total) || !ht_mul_size(total, sizeof(ht_hit), &total) ||
+        !ht_mul_size(queries->rows, sizeof(size_t), &counts_bytes) || !ht_add_size(total, counts_bytes, &bytes))
         return ht_fail_nomem(err, SIZE_MAX, "hits");
-    ht_hit *hits = ht_alloc(bytes);
-    size_t *counts = ht_calloc(queries->rows, sizeof *counts);
-    hither_status status = hits && counts ? HITHER_OK : ht_fail_nomem(err, bytes, "hits");
-    if (status == HITHER_OK) {
-        pthread_rwlock_rdlock(&flat->lock);
-        status = search_into(flat, queries, search, hits, counts, stats, err);
-        if (status == HITHER_OK)
-            write_arrays(flat, queries->rows, search->k, hits, counts, labels, distances);
-        pthread_rwlock_unlock(&flat->lock);
-    }
-    ht_release(counts);
-    ht_release(hits);
+    flat_room *room = take_room(flat, bytes);
+    if (!room)
+        return ht_fail_nomem(err, bytes, "hits");
+    ht_hit *hits = room->answers;
+    size_t *counts = (size_t *)(void *)((char *)room->answers + total);
+    pthread_rwlock_rdlock(&flat->lock);
+    hither_status status = search_into(flat, queries, search, &room->scratch, hits, counts, stats, err);
+    if (status == HITHER_OK)
+        write_arrays(flat, queries->rows, search->k, hits, counts, labels, distances);
+    pthread_rwlock_unlock(&flat->lock);
+    give_room(flat, room);
     return status;
 }
 

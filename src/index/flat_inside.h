@@ -20,6 +20,15 @@ typedef struct flat_block {
     size_t finished; /* rows that have their norms, and codes up to the last full block */
 } flat_block;
 
+/* What one search works in, kept for the next one. */
+typedef struct flat_room {
+    ht_exact_scratch scratch;
+    void *answers;
+    size_t bytes;
+} flat_room;
+
+enum { FLAT_ROOMS = 4 };
+
 struct ht_flat {
     _Atomic uint32_t references;
     ht_flat_spec spec;
@@ -30,7 +39,8 @@ struct ht_flat {
     ht_part *parts; /* what searches see; every part but the last is full up to a multiple of 64 */
     flat_block *blocks;
     size_t part_count;
-    ht_container *file; /* of part 0, if it is mapped */
+    ht_container *file;                     /* of part 0, if it is mapped */
+    _Atomic(flat_room *) rooms[FLAT_ROOMS]; /* NULL: none, or in use */
 };
 
 /* A new index without rows. */
