@@ -99,6 +99,26 @@ static void search_all_metrics(hither_index *index, const hither_matrix *stored,
     }
 }
 
+/* All rows within the distance of the K-th nearest, ties of it included: the same rows in the same order. */
+static void within(void **state) {
+    (void)state;
+    hither_matrix q = {queries, 1, DIM, 0, HITHER_F32};
+    for (int dtype = HITHER_F32; dtype <= HITHER_B1; dtype++) {
+        hither_matrix array = array_of((hither_dtype)dtype, false);
+        hither_index *index;
+        hither_result *r;
+        ASSERT_OK(hither_index_wrap(&array, (hither_metric)0, &index, &err));
+        ASSERT_OK(hither_index_search(index, &q, K, NULL, labels, distances, &err));
+        ASSERT_OK(hither_index_within(index, &q, distances[K - 1], NULL, &r, &err));
+        assert_true(hither_result_count(r, 0) >= K && (dtype == HITHER_B1 || hither_result_count(r, 0) == K));
+        assert_memory_equal(hither_result_ids(r, 0).ints, labels, K * sizeof *labels);
+        assert_memory_equal(hither_result_distances(r, 0), distances, K * sizeof *distances);
+        hither_result_free(r);
+        hither_index_close(index);
+        free((void *)(uintptr_t)array.data);
+    }
+}
+
 /* f32, f64 and the type's own arrays go in; what is saved is found again by mapping it. */
 static void index_of_each(void **state) {
     (void)state;
@@ -258,7 +278,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(knn, setup),      cmocka_unit_test_setup(index_of_each, setup),
         cmocka_unit_test_setup(wrapped, setup),  cmocka_unit_test_setup(too_large, setup),
-        cmocka_unit_test_setup(refusals, setup), cmocka_unit_test_setup(memory, setup),
+        cmocka_unit_test_setup(refusals, setup), cmocka_unit_test_setup(within, setup),
+        cmocka_unit_test_setup(memory, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
