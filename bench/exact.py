@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+import exact_table
 from measure import Floats, Others, batch, clustered, machine, singles, unit
 
 HERE = Path(__file__).resolve().parent
@@ -48,6 +49,18 @@ def hither_knn(base: Floats, k: int) -> Engine:
         return hither.knn(base, queries, k, "dot", threads=1)[0]
 
     return Engine(f"{hither.__version__} {hither.simd()}", search, search)
+
+
+def hither_index(base: Floats, k: int) -> Engine:
+    """An index over the array: norms and codes made once."""
+    import hither
+
+    index = hither.Index.wrap(base, "dot")
+    return Engine(
+        f"{hither.__version__} {hither.simd()}",
+        lambda query: index.search(query, k)[0],
+        lambda queries: index.search(queries, k, threads=1)[0],
+    )
 
 
 def hither_collection(base: Floats, k: int) -> Engine:
@@ -118,6 +131,7 @@ def hnswlib_bf(base: Floats, k: int) -> Engine:
 
 
 ENGINES: dict[str, Callable[[Floats, int], Engine]] = {
+    "hither Index": hither_index,
     "hither knn": hither_knn,
     "hither collection": hither_collection,
     "faiss IndexFlatIP": faiss_flat,
@@ -254,11 +268,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES))
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "images" / "exact.png")
     parser.add_argument("--no-picture", action="store_true")
+    parser.add_argument("--table", choices=["quick", "full"], help="only the goals, as ratios to faiss")
     parser.add_argument("--worker", choices=list(ENGINES), help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.worker:
         worker(options)
+        return 0
+    if options.table:
+        print(exact_table.report(options.table == "full", options.seed))
         return 0
     if options.data:
         rows = unit(np.load(options.data))
