@@ -285,6 +285,58 @@ static void test_faults_for_good(void **state) {
     sweep(true);
 }
 
+/* ---- commits in the middle */
+
+static struct {
+    ht_store *store;
+    ht_collection_row rows, doomed;
+    unsigned commits;
+} meanwhile;
+
+/* Each file the backup makes is a moment at which the source commits: rows are added and replaced, and a collection
+ * whose segment is still to be copied is dropped, file and all. */
+static hither_status open_and_commit(void *ctx, const char *path, unsigned flags, ht_file **out, hither_error *why) {
+    hither_error err;
+    if (flags & HT_IO_EXCLUSIVE) {
+        ASSERT_OK(world_put(meanwhile.store, &meanwhile.rows, 2, ROWS, &err));
+        if (meanwhile.commits++ == 0)
+            ASSERT_OK(ht_store_drop(meanwhile.store, meanwhile.doomed.cid, &err));
+    }
+    return ht_io_posix()->open(ctx, path, flags, out, why);
+}
+
+static void test_commits_in_the_middle(void **state) {
+    (void)state;
+    store_world world;
+    hither_error err;
+    world_make(&world, true);
+    store_world copy = beside(&world, "copy");
+    ht_store *store = world_open(&world, 0);
+    ht_collection_row a = world_create(store, "a", DIM), b = world_create(store, "b", 3);
+    ASSERT_OK(world_put(store, &a, 0, 10, &err));
+    ASSERT_OK(world_put(store, &b, 0, 10, &err));
+    meanwhile.store = store;
+    meanwhile.rows = a;
+    meanwhile.doomed = b;
+    ht_io io = *ht_io_posix();
+    io.open = open_and_commit;
+    ASSERT_OK(ht_store_backup(store, &io, copy.path, &err));
+    assert_true(meanwhile.commits >= 3);
+    world_expect(store, a.cid, 2, ROWS);
+    expect_sound(store);
+    ht_store_close(store);
+    store = world_open(&copy, 0);
+    ht_collection_row row;
+    expect_sound(store);
+    ASSERT_OK(ht_store_collection(store, "a", 0, &row, &err));
+    assert_int_equal(row.commit_seq, a.commit_seq);
+    assert_int_equal(row.live_count, 10);
+    world_expect(store, a.cid, 0, 10);
+    world_expect(store, b.cid, 0, 10);
+    ht_store_close(store);
+    world_free(&world);
+}
+
 /* ---- beside a writer */
 
 enum { BATCH = 40, BACKUPS = 6, WRITES = 400 };
@@ -380,11 +432,11 @@ static void test_beside_a_writer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_copy_on_disk),    cmocka_unit_test(test_copy_in_ram),
-        cmocka_unit_test(test_copy_of_copy),    cmocka_unit_test(test_memory_to_disk),
-        cmocka_unit_test(test_refused_places),  cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_faults_once),     cmocka_unit_test(test_faults_for_good),
-        cmocka_unit_test(test_beside_a_writer),
+        cmocka_unit_test(test_copy_on_disk),          cmocka_unit_test(test_copy_in_ram),
+        cmocka_unit_test(test_copy_of_copy),          cmocka_unit_test(test_memory_to_disk),
+        cmocka_unit_test(test_refused_places),        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_faults_once),           cmocka_unit_test(test_faults_for_good),
+        cmocka_unit_test(test_commits_in_the_middle), cmocka_unit_test(test_beside_a_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
