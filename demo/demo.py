@@ -182,16 +182,11 @@ def watch() -> None:
         print("  this machine keeps none; try: tail -f app.log | hither watch")
         return
     began = time.perf_counter()
-    alarms = [json.loads(line)["score"] for line in run("watch", log, "--json", show=False).splitlines()]
+    shown = run("watch", log).splitlines()
     seconds = time.perf_counter() - began
+    indent("\n".join(shown[:12]))
     lines = log.read_bytes().count(b"\n")
-    print(
-        f"  {lines:,} lines scored in {seconds:.2f} s; {len(alarms):,} have a form not seen before, most of them a new"
-    )
-    print("  package name. The score sorts them: the few newest are those above a threshold.")
-    if alarms:
-        threshold = sorted(alarms)[-min(len(alarms), 6)]
-        indent(run("watch", log, "--threshold", f"{threshold:.3f}"))
+    print(f"  {len(shown) // 2} alarms, each with the nearest line known before it; {lines:,} lines in {seconds:.2f} s")
 
 
 def main() -> int:
