@@ -172,7 +172,8 @@ const ht_command ht_commands[] = {
      "Prints the rows of collection NAME in the order they were written.", "hither scan notes.hither notes --limit 3",
      scan_options, ht_run_scan},
     {"export", "DB NAME", 2, 2, "write a collection to a file",
-     "Writes all rows of collection NAME. What is written, import reads back: jsonl with --vectors is complete; csv "
+     "Writes all rows of collection NAME, or those that match a filter. What is written, import reads back: jsonl with "
+     "--vectors is complete; csv "
      "keeps what fits a table (texts and numbers; other metadata values as JSON text); npy holds the vectors, and "
      "--ids the ids.\n\n"
      "jsonl: the metadata's fields stand beside \"id\", \"document\" and \"vector\"; where one has such a name itself, "

@@ -201,7 +201,7 @@ static bool take_strings(ht_leaf *leaf, const ht_field_column *column, ht_filter
 }
 
 static bool compile(ht_leaf *leaf, const ht_filter *f, const ht_filter_node *node, const ht_field_column *column) {
-    const ht_value *values = f->values + node->first;
+    const ht_value *values = node->count ? f->values + node->first : NULL;
     for (size_t t = 0; t < HT_VALUE_TYPES; t++)
         leaf->of[t] = (taken){.low = INT64_MAX, .high = INT64_MIN};
     if (node->op == HT_EXISTS) {

@@ -81,7 +81,7 @@ static bool equal(const ht_value *a, const ht_value *b) {
 
 /* Whether a positive leaf holds for one value that is no array. */
 static bool holds(const ht_filter *f, const ht_filter_node *leaf, const ht_value *v) {
-    const ht_value *operands = f->values + leaf->first;
+    const ht_value *operands = leaf->count ? f->values + leaf->first : NULL;
     if (leaf->op == HT_EXISTS)
         return v->type != HT_MISSING;
     if (leaf->op == HT_IN) {
