@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc_fault.h"
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "cmocka_all.h"
@@ -555,7 +556,60 @@ static void test_rows_that_are_no_json(void **state) {
     ht_buf_clear(&t.texts[3]);
 }
 
+/* ---- every request for memory fails once; what was built by then must not harm what is built after */
+
+static const char memory_filter[] =
+    "{\"$or\":[{\"x\":{\"$in\":[1,2.5,\"word 1\",\"word 2\"]}},{\"y\":{\"$gt\":\"a\"}},{\"o.x\":{\"$nin\":[1]}}]}";
+
+static hither_status parse_and_cover(table *t, ht_columns *columns) {
+    const ht_field_column *found[3] = {0};
+    ht_column_source source = {hand_out, t};
+    ht_filter *f = NULL;
+    ht_scan scan;
+    bool complete;
+    uint64_t parsed = 0;
+    HT_TRY(ht_filter_parse(memory_filter, strlen(memory_filter), &f, &err));
+    hither_status status = ht_columns_cover(columns, f, ROWS, &source, found, &complete, &parsed, &err);
+    if (status == HITHER_OK)
+        status = ht_scan_prepare(&scan, f, found, &err);
+    if (status == HITHER_OK)
+        ht_scan_clear(&scan);
+    ht_filter_free(f);
+    return status;
+}
+
+static void test_without_memory(void **state) {
+    (void)state;
+    static table t;
+    uint64_t step = 1, failures = 0;
+    bool more = true;
+    state_of_random = SEED;
+    make_rows(&t);
+    int64_t before = alloc_fault_live();
+    for (uint64_t n = 1; more; n += step) {
+        ht_columns columns;
+        ASSERT_OK(ht_columns_init(&columns, &err));
+        alloc_fault_arm(n, false);
+        hither_status status = parse_and_cover(&t, &columns);
+        more = alloc_fault_hit();
+        alloc_fault_arm(0, false);
+        if (status != (more ? HITHER_NOMEM : HITHER_OK))
+            fail_msg("request %llu: %s (%s)", (unsigned long long)n, hither_status_name(status), err.message);
+        failures += more;
+        if (failures % 16 == 1)
+            compare(&t, &columns, memory_filter, ROWS);
+        ht_columns_clear(&columns);
+        if (alloc_fault_live() != before)
+            fail_msg("request %llu: %lld blocks were not given back", (unsigned long long)n,
+                     (long long)(alloc_fault_live() - before));
+        step = n < 60 ? 1 : n / 8; /* the first ones are the filter's, then come a few for each row */
+    }
+    assert_true(failures > 40);
+    free_rows(&t);
+}
+
 int main(void) {
+    alloc_fault_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_meaning),
         cmocka_unit_test(test_refusals),
@@ -564,6 +618,7 @@ int main(void) {
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_column_limit),
         cmocka_unit_test(test_rows_that_are_no_json),
+        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
