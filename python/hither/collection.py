@@ -253,9 +253,7 @@ class Collection:
             return 0
         return _core.collection_put(self._handle, mode, column, rows, objects, bodies)
 
-    def delete(
-        self, ids: Ids | None = None, *, where: Where | None = None, where_document: Where | None = None
-    ) -> int:
+    def delete(self, ids: Ids | None = None, *, where: Where | None = None, where_document: Where | None = None) -> int:
         """Delete rows by id, by filter (see `count`), or those with these ids that match; all of them or none.
 
         Unknown ids are passed over.
