@@ -2,8 +2,8 @@
  * state.h: what the files of engine/ share: the database and collection objects.
  *
  * Who may touch what:
- *   - immutable after it is made: store, memory, readonly, unsynced, generation; of a collection db, cid, dim, dtype, metric,
- *     embedder;
+ *   - immutable after it is made: store, memory, readonly, unsynced, generation; of a collection db, cid, dim, dtype,
+ * metric, embedder;
  *   - under the writer lock: the graveyard, ht_collection.row, publishing;
  *   - under the table lock: the list of collections;
  *   - any thread, by column.h's rules: the columns;
