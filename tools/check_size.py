@@ -12,6 +12,9 @@ FUNCTION_LINES = 80
 FOLDERS = ("include", "src", "cli", "tests", "bench", "examples")
 PYTHON_FOLDERS = ("python", "tests", "bench", "examples", "demo", "tools")
 
+# The contract stays in one file, however long it grows: a reader searches one place.
+LONG_FILES = {"include/hither.h"}
+
 # Functions that are one thing and stay longer, each with its reason: (file, function).
 LONGER: dict[tuple[str, str], str] = {}
 
@@ -47,7 +50,7 @@ def main(root: Path = ROOT) -> int:
         name = path.relative_to(root).as_posix()
         text = path.read_text(encoding="utf-8")
         length = text.count("\n")
-        if length > FILE_LINES:
+        if length > FILE_LINES and name not in LONG_FILES:
             problems.append(f"{name}: {length} lines, more than {FILE_LINES}")
         found = python_functions(text) if path.suffix == ".py" else c_functions(text)
         functions += len(found)
