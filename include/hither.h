@@ -530,6 +530,7 @@ typedef struct hither_score {
     uint32_t alarm;   /* 1: an alarm; 2: none, but its form was one since it came into the window; 0: none */
     uint64_t record;  /* this record's number, counted from 0 */
     uint64_t nearest; /* number of the nearest record of another form; UINT64_MAX if there is none */
+    uint64_t form; /* the same for all records of its form, and no other's, as long as the window holds one of them */
 } hither_score;
 
 /* A window of texts or vectors, in RAM only. Errors: INVALID, DIMENSION, NOMEM. Any thread. Since 0.1. */

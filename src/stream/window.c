@@ -173,6 +173,7 @@ static hither_status score_record(ht_window *w, uint32_t form, hither_score *sco
         .seen = f->count,
         .record = w->next,
         .nearest = nearest == HT_NO_FORM ? UINT64_MAX : w->forms.forms[nearest].newest,
+        .form = f->birth,
     };
     score->novelty = score->rarity + 2 * score->distance;
     return HITHER_OK;
