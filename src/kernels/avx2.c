@@ -112,6 +112,24 @@ static inline void ints_codes(ints coarse, ints fine, ints *codes) {
     codes[2] = _mm256_and_si256(_mm256_srli_epi16(even, 4), nibble);
     codes[3] = _mm256_and_si256(_mm256_srli_epi16(odd, 4), nibble);
 }
+static inline void ints_nibbles(ints v, ints *half) {
+    const ints nibble = _mm256_set1_epi8(15);
+    half[0] = _mm256_and_si256(v, nibble);
+    half[1] = _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble);
+}
+/* vpmaddubsw would saturate: bytes are widened first. */
+static inline ints ints_dot_bytes(ints sum, ints codes, ints query) {
+    ints front = _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm256_castsi256_si128(codes)),
+                                   _mm256_cvtepi8_epi16(_mm256_castsi256_si128(query)));
+    ints back = _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm256_extracti128_si256(codes, 1)),
+                                  _mm256_cvtepi8_epi16(_mm256_extracti128_si256(query, 1)));
+    return _mm256_add_epi32(sum, _mm256_add_epi32(front, back));
+}
+static inline int32_t ints_sum(ints v) {
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 1)));
+}
 static inline void ints_finish(ints total, int32_t bias, const ht_code_query *q, const float *row, float *out) {
     vec sum = _mm256_cvtepi32_ps(_mm256_sub_epi32(total, _mm256_set1_epi32(bias)));
     vec upper = _mm256_mul_ps(_mm256_set1_ps(q->by_rest), vec_load(row + 2 * HT_CODE_ROWS));

@@ -12,6 +12,7 @@
 enum { PAIR_SUMS = 4 };
 
 static inline ints ints_dot(ints sum, ints codes, ints query) { return _mm512_dpbusd_epi32(sum, codes, query); }
+static inline ints ints_dot_bytes(ints sum, ints codes, ints query) { return ints_dot(sum, codes, query); }
 static inline void ints_pairs_sum(ints *sum, ints pairs, const ints *query) {
     for (int f = 0; f < 4; f++)
         sum[f] = _mm512_dpbusd_epi32(sum[f], _mm512_and_si512(pairs, _mm512_set1_epi8((char)(3 << 2 * f))), query[f]);

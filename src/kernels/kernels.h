@@ -106,6 +106,14 @@ typedef struct ht_kernels {
     void (*widen_i8)(const void *rows, size_t stride, size_t count, size_t dim, bool bare, float *out);
     /* out[i] = how many of the first dim bits differ; exact. */
     void (*hamming_b1)(const void *query, const void *rows, size_t stride, size_t count, size_t dim, float *out);
+
+    /* out[i] = sum of query * code over row ids[i], exact; rows are `bytes` apart and long, a multiple of 64, and lie
+     * anywhere. u8: a code a byte, bytes of the query. u4: byte t of every 64 holds the codes of elements t (its low
+     * half) and 64 + t of 128 of the query, which has 2 * bytes. At most 65,536 elements. */
+    void (*dots_u8)(const int8_t *query, const void *rows, size_t bytes, const uint32_t *ids, size_t count,
+                    int32_t *out);
+    void (*dots_u4)(const int8_t *query, const void *rows, size_t bytes, const uint32_t *ids, size_t count,
+                    int32_t *out);
 } ht_kernels;
 
 /* The table in use. Published once; never NULL. */

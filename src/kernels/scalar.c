@@ -101,6 +101,12 @@ static inline ints ints_dot(ints sum, ints codes, ints query) {
     memcpy(q, &query, sizeof q);
     return sum + code[0] * q[0] + code[1] * q[1] + code[2] * q[2] + code[3] * q[3];
 }
+static inline ints ints_dot_bytes(ints sum, ints codes, ints query) { return ints_dot(sum, codes, query); }
+static inline ints ints_sum(ints v) { return v; }
+static inline void ints_nibbles(ints v, ints *half) {
+    half[0] = v & 0x0f0f0f0f;
+    half[1] = (ints)((uint32_t)v >> 4 & 0x0f0f0f0fu);
+}
 static inline ints ints_field(ints pairs, int field) { return (ints)((uint32_t)pairs >> 2 * field & 0x03030303u); }
 static inline void ints_pairs_sum(ints *sum, ints pairs, const ints *query) {
     for (int f = 0; f < 4; f++)

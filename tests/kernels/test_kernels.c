@@ -335,6 +335,45 @@ static void test_codes(void **state) {
     ht_fp_leave(fp);
 }
 
+/* Rows picked by number, in any order and twice, with every sum at its largest too. */
+static void check_walk(size_t lines, bool extreme) {
+    enum { WALKED = 9, NIBBLE_LINE = 64 };
+    size_t bytes = lines * NIBBLE_LINE;
+    guarded rows = guarded_new(WALKED * bytes), query = guarded_new(2 * bytes);
+    uint8_t *row = (uint8_t *)rows.data;
+    int8_t *q = (int8_t *)query.data;
+    for (size_t i = 0; i < WALKED * bytes; i++)
+        row[i] = extreme ? 255 : (uint8_t)next_random();
+    for (size_t i = 0; i < 2 * bytes; i++)
+        q[i] = extreme ? -128 : (int8_t)next_random();
+    uint32_t ids[WALKED + 2];
+    int32_t u8[WALKED + 2], u4[WALKED + 2];
+    for (size_t i = 0; i < WALKED + 2; i++)
+        ids[i] = (uint32_t)(i * 5 % WALKED);
+    level->dots_u8(q, row, bytes, ids, WALKED + 2, u8);
+    level->dots_u4(q, row, bytes, ids, WALKED + 2, u4);
+    for (size_t i = 0; i < WALKED + 2; i++) {
+        const uint8_t *r = row + ids[i] * bytes;
+        int64_t by_8 = 0, by_4 = 0;
+        for (size_t j = 0; j < bytes; j++) {
+            const int8_t *at = q + j / NIBBLE_LINE * 2 * NIBBLE_LINE + j % NIBBLE_LINE;
+            by_8 += q[j] * r[j];
+            by_4 += at[0] * (r[j] & 15) + at[NIBBLE_LINE] * (r[j] >> 4);
+        }
+        assert_int_equal(u8[i], by_8);
+        assert_int_equal(u4[i], by_4);
+    }
+    guarded_free(rows);
+    guarded_free(query);
+}
+
+static void test_walk(void **state) {
+    (void)state;
+    for (size_t lines = 1; lines <= 24; lines++)
+        check_walk(lines, lines % 6 == 0);
+    check_walk(1024, true); /* 65,536 dimensions: the largest sums */
+}
+
 static void test_choice(void **state) {
     (void)state;
     const ht_kernels *best = NULL;
@@ -392,7 +431,7 @@ int main(int argc, char **argv) {
         return 77;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_estimates), cmocka_unit_test(test_reference), cmocka_unit_test(test_overflow),
-        cmocka_unit_test(test_keep),      cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_keep),      cmocka_unit_test(test_codes),     cmocka_unit_test(test_walk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
