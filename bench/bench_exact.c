@@ -2,10 +2,13 @@
  * bench_exact.c: how long exact search takes, from C and on one array: P50 and P99 of single queries, and queries a
  * second in a batch. One JSON object a line.
  *
- *   bench_exact [--rows N] [--dim D] [--queries Q] [-k K] [--metric NAME] [--threads T] [--base FILE --query FILE]
+ *   bench_exact [--rows N] [--dim D] [--queries Q] [-k K] [--metric NAME] [--threads T] [--kind KIND] [--recall R]
+ *               [--base FILE --query FILE]
  *
  * FILEs hold packed little-endian f32 rows of D dimensions, without a header. Otherwise the rows are made from a seed:
- * 1,000 centres with noise around them. Norms and 4-bit codes are made beforehand, as in a database; --norms 0 and
+ * clusters (1,000 centres with noise around them), noise, or spectrum (as embeddings of text are: a mean, and
+ * directions whose variance falls like 1 / i, turned so that every dimension has a part in each; near duplicates among
+ * them). Norms and 4-bit codes are made beforehand, as in a database; --norms 0 and
  * --codes 0 leave them out.
  */
 #include <getopt.h>
@@ -27,6 +30,8 @@ typedef struct options {
     hither_metric metric;
     unsigned threads;
     bool norms, codes;
+    char kind;
+    double recall;
     const char *base, *query;
 } options;
 
@@ -44,9 +49,35 @@ static float noise(uint64_t seed) { /* roughly normal: the sum of four uniform v
     return (float)(sum * 1.73);
 }
 
-static float *make_rows(size_t rows, size_t dim, uint64_t seed) {
+/* A row of the spectrum: independent values of variance 1 / (j + 1), then random planes turned, which mixes them. */
+static void spectral_row(float *x, size_t dim, uint64_t seed, uint64_t topic) {
+    for (size_t j = 0; j < dim; j++)
+        x[j] = (0.75f * noise(seed * dim + j + ((uint64_t)1 << 40)) + noise(topic * dim + j + ((uint64_t)1 << 50))) /
+               sqrtf((float)j + 1);
+    x[0] += 1;
+    for (size_t round = 0; round < 4 * dim; round++) {
+        size_t a = ht_mix64(2 * round + 7) % dim, b = ht_mix64(2 * round + 8) % dim;
+        if (a == b)
+            continue;
+        float xa = x[a], xb = x[b];
+        x[a] = 0.8f * xa + 0.6f * xb;
+        x[b] = 0.8f * xb - 0.6f * xa;
+    }
+}
+
+static float *make_rows(const options *o, size_t rows, uint64_t seed) {
+    size_t dim = o->dim;
     float *data = ht_alloc_aligned(rows * dim * sizeof *data);
     for (size_t i = 0; data && i < rows; i++) {
+        if (o->kind == 's') {
+            spectral_row(data + i * dim, dim, seed + i, ht_mix64(seed + i) % 3000);
+            continue;
+        }
+        if (o->kind == 'n') {
+            for (size_t j = 0; j < dim; j++)
+                data[i * dim + j] = noise((seed + i) * dim + j + ((uint64_t)1 << 40));
+            continue;
+        }
         uint64_t centre = ht_mix64(seed + i) % 1000;
         for (size_t j = 0; j < dim; j++)
             data[i * dim + j] = noise(centre * dim + j) + 0.7f * noise((seed + i) * dim + j + ((uint64_t)1 << 40));
@@ -78,12 +109,11 @@ static int by_value(const void *a, const void *b) {
 }
 
 static options read_options(int argc, char **argv) {
-    options o = {100000, 384, 200, 10, HITHER_COSINE, 1, true, true, NULL, NULL};
-    static const struct option names[] = {{"rows", 1, 0, 'n'},    {"dim", 1, 0, 'd'},
-                                          {"queries", 1, 0, 'q'}, {"metric", 1, 0, 'm'},
-                                          {"norms", 1, 0, 'N'},   {"base", 1, 0, 'b'},
-                                          {"threads", 1, 0, 't'}, {"query", 1, 0, 'Q'},
-                                          {"codes", 1, 0, 'c'},   {0}};
+    options o = {100000, 384, 200, 10, HITHER_COSINE, 1, true, true, 'c', 0, NULL, NULL};
+    static const struct option names[] = {{"rows", 1, 0, 'n'},    {"dim", 1, 0, 'd'},    {"queries", 1, 0, 'q'},
+                                          {"metric", 1, 0, 'm'},  {"norms", 1, 0, 'N'},  {"base", 1, 0, 'b'},
+                                          {"threads", 1, 0, 't'}, {"query", 1, 0, 'Q'},  {"codes", 1, 0, 'c'},
+                                          {"kind", 1, 0, 'K'},    {"recall", 1, 0, 'r'}, {0}};
     for (int c; (c = getopt_long(argc, argv, "k:", names, NULL)) != -1;) {
         size_t number = optarg ? strtoull(optarg, NULL, 10) : 0;
         if (c == 'n')
@@ -100,6 +130,10 @@ static options read_options(int argc, char **argv) {
             o.norms = number != 0;
         else if (c == 'c')
             o.codes = number != 0;
+        else if (c == 'K')
+            o.kind = optarg[0];
+        else if (c == 'r')
+            o.recall = strtod(optarg, NULL);
         else if (c == 'b')
             o.base = optarg;
         else if (c == 'Q')
@@ -122,10 +156,12 @@ static void check(hither_status status, const hither_error *err) {
     exit(1);
 }
 
+static double mean(uint64_t sum, const options *o) { return (double)sum / (double)o->queries; }
+
 int main(int argc, char **argv) {
     options o = read_options(argc, argv);
-    float *base = o.base ? read_rows(o.base, o.dim, &o.rows) : make_rows(o.rows, o.dim, 1);
-    float *query = o.query ? read_rows(o.query, o.dim, &o.queries) : make_rows(o.queries, o.dim, 1 << 20);
+    float *base = o.base ? read_rows(o.base, o.dim, &o.rows) : make_rows(&o, o.rows, 1);
+    float *query = o.query ? read_rows(o.query, o.dim, &o.queries) : make_rows(&o, o.queries, 1 << 20);
     float *norms = ht_alloc(o.rows * sizeof *norms);
     ht_hit *hits = ht_calloc(o.queries * o.k, sizeof *hits);
     size_t *counts = ht_calloc(o.queries, sizeof *counts);
@@ -145,12 +181,19 @@ int main(int argc, char **argv) {
         part.codes = codes;
     }
     coding = now_us() - coding;
-    ht_vectors v = {.dtype = HITHER_F32, .metric = o.metric, .dim = (uint32_t)o.dim, .parts = &part, .part_count = 1};
+    ht_vectors v = {.dtype = HITHER_F32,
+                    .metric = o.metric,
+                    .dim = (uint32_t)o.dim,
+                    .parts = &part,
+                    .part_count = 1,
+                    .recall = o.recall};
     ht_exact_stats stats = {0};
+    ht_exact_scratch scratch = {0};
     hither_error err;
     for (size_t j = 0; j < o.queries; j++) {
         double start = now_us();
-        check(ht_exact_search(&v, query + j * o.dim, stride, 1, NULL, NULL, o.k, o.threads, hits, counts, &stats, &err),
+        check(ht_exact_search_in(&scratch, &v, query + j * o.dim, stride, 1, NULL, NULL, o.k, o.threads, hits, counts,
+                                 &stats, &err),
               &err);
         times[j] = now_us() - start;
     }
@@ -164,9 +207,11 @@ int main(int argc, char **argv) {
     }
     printf("{\"engine\": \"hither\", \"simd\": \"%s\", \"rows\": %zu, \"dim\": %zu, \"k\": %zu, \"metric\": %d, "
            "\"threads\": %u, \"p50_us\": %.1f, \"p99_us\": %.1f, \"gb_s\": %.1f, \"batch_qps\": %.0f, "
-           "\"rescored\": %.1f, \"coding_us_a_row\": %.2f}\n",
+           "\"coarse\": %.0f, \"fine\": %.0f, \"kept\": %.1f, \"rescored\": %.1f, \"coding_us_a_row\": %.2f}\n",
            ht_kernels_get()->name, o.rows, o.dim, o.k, (int)o.metric, o.threads, times[o.queries / 2],
            times[o.queries * 99 / 100], (double)(o.rows * stride) / times[o.queries / 2] * 1e-3,
-           (double)o.queries / batch * 1e6, (double)stats.rows_rescored / (double)o.queries, coding / (double)o.rows);
+           (double)o.queries / batch * 1e6, mean(stats.rows_coarse, &o), mean(stats.rows_fine, &o),
+           mean(stats.rows_fine_kept, &o), mean(stats.rows_rescored, &o), coding / (double)o.rows);
+    ht_exact_scratch_clear(&scratch);
     return 0;
 }

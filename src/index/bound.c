@@ -59,6 +59,15 @@ ht_bound ht_bound_make_codes(hither_metric metric, uint32_t dim, double error) {
     return bound;
 }
 
+/* An error whose tails are no heavier than a normal one's exceeds z standard deviations with a chance of at most
+ * exp(-z * z / 2); the one more is for data that is not that kind. */
+double ht_bound_standard_errors(double recall) { return recall > 0 && recall < 1 ? sqrt(-2 * log1p(-recall)) + 1 : 0; }
+
+double ht_bound_share(double standard_errors, uint32_t dim) {
+    double share = standard_errors / sqrt((double)dim);
+    return standard_errors > 0 && share < 1 ? share : 1;
+}
+
 static ht_rule rule_dot(const ht_bound *b, double q, double threshold) {
     double error = (b->sum + REFERENCE_ERROR) * (1 + b->norm);
     double limit = -threshold;

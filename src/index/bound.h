@@ -34,6 +34,14 @@ void ht_bound_widen(ht_bound *bound, uint32_t dim);
 /* The same for upper bounds from codes: the true dot product is at most upper + error * |q| * |x| (codes.h). */
 ht_bound ht_bound_make_codes(hither_metric metric, uint32_t dim, double error);
 
+/* How many standard errors of a code's error the bound of a search for this recall spans; 0 for exact search (a recall
+ * of 0 or 1), whose bounds are proofs. */
+double ht_bound_standard_errors(double recall);
+
+/* The share of the provable error of codes that many standard errors are: an error in no particular direction has a
+ * standard deviation of 1/sqrt(dim) of its length along the query. */
+double ht_bound_share(double standard_errors, uint32_t dim);
+
 /* The rule that drops only rows whose D is above threshold (+inf: none). qq is the reference dot of the query with
  * itself. */
 ht_rule ht_bound_rule(const ht_bound *bound, double qq, double threshold);

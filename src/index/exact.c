@@ -82,7 +82,7 @@ hither_status ht_exact_score(ht_worker *w, ht_query_state *state, const ht_part 
                            w->scratch, &xx);
     if (!isfinite(d) || !isfinite(xx))
         return fail_not_finite(w, part, row);
-    w->rescored++;
+    w->stats.rows_rescored++;
     ht_hit hit = {d, part->first_slot + row};
     if (s->within)
         return (float)d <= s->radius ? ht_found_add(&state->found, hit, &w->error) : HITHER_OK;
@@ -142,7 +142,8 @@ static void estimate(ht_worker *w, span some, const ht_bound *bound, const ht_pa
                      size_t count) {
     const ht_search *s = w->s;
     ht_layout layout = ht_layout_of(s->vectors, part);
-    w->scanned += count * (some.to - some.from);
+    w->stats.rows_full += count * (some.to - some.from);
+    w->stats.rows_scanned += count * (some.to - some.from);
     if (layout.dtype == HITHER_B1) {
         for (size_t j = some.from; j < some.to; j++)
             s->kernels->hamming_b1(w->state[j].given, ht_row_at(part, first + at), part->stride, count, layout.dim,
@@ -178,6 +179,7 @@ static hither_status scan_group(ht_worker *w, span some, const ht_bound *bound, 
         ht_exact_refresh_rule(w, bound, j);
         ht_query_state *state = &w->state[j];
         uint64_t kept = w->s->kernels->keep_f32(w->estimates + j * HT_GROUP_ROWS, norms, count, &state->rule) & word;
+        w->stats.rows_full_kept += (uint64_t)__builtin_popcountll(kept);
         for (; kept != 0; kept &= kept - 1)
             HT_TRY(ht_exact_score(w, state, part, first + (size_t)__builtin_ctzll(kept)));
     }
@@ -408,6 +410,8 @@ static hither_status check(const ht_vectors *v, hither_error *err) {
     if (v->metric < HITHER_COSINE || v->metric > HITHER_HAMMING || bits != (v->metric == HITHER_HAMMING))
         return ht_fail(err, HITHER_UNSUPPORTED, "%s has no meaning for %s rows; hamming is for b1, and only it",
                        ht_metric_name(v->metric), ht_dtype_name(v->dtype));
+    if (!(v->recall >= 0 && v->recall <= 1))
+        return ht_fail(err, HITHER_INVALID, "a recall of %g; from 0 to 1 is possible", v->recall);
     return HITHER_OK;
 }
 
@@ -431,6 +435,32 @@ static void plan(ht_search *s, unsigned threads) {
         s->threads = (unsigned)s->blocks;
 }
 
+static void add_stats(const ht_search *s, ht_exact_stats *stats) {
+    const ht_vectors *v = s->vectors;
+    size_t half = s->coded ? ht_codes_bytes(HT_CODE_ROWS, v->dim) / HT_CODE_ROWS / 2 : 0;
+    uint32_t threads = 0;
+    bool by_codes = false;
+    for (unsigned i = 0; i < s->threads; i++) {
+        const ht_worker *w = &s->workers[i];
+        const ht_exact_stats *did = &w->stats;
+        stats->rows_scanned += did->rows_scanned;
+        stats->rows_coarse += did->rows_coarse;
+        stats->rows_coarse_kept += did->rows_coarse_kept;
+        stats->rows_fine += did->rows_fine;
+        stats->rows_fine_kept += did->rows_fine_kept;
+        stats->rows_full += did->rows_full;
+        stats->rows_full_kept += did->rows_full_kept;
+        stats->rows_rescored += did->rows_rescored;
+        stats->bytes_read += (did->rows_coarse + did->rows_fine + w->whole) * half +
+                             (did->rows_full + did->rows_rescored) * s->row_bytes;
+        by_codes |= did->rows_coarse + did->rows_fine > 0;
+        threads += w->took_part;
+    }
+    stats->threads = threads > stats->threads ? threads : stats->threads;
+    stats->plan = by_codes ? "codes" : "full";
+    stats->bound = !by_codes ? "rounding" : s->standard_errors > 0 ? "standard error" : "residual";
+}
+
 /* Does the planned search. Its answers are in the scratch, or in s->found. */
 static hither_status run(ht_search *s, ht_exact_scratch *scratch, ht_exact_stats *stats, hither_error *err) {
     HT_TRY(ht_exact_lay_out(s, scratch, err));
@@ -439,7 +469,6 @@ static hither_status run(ht_search *s, ht_exact_scratch *scratch, ht_exact_stats
     else
         share_blocks(s);
     hither_status status = HITHER_OK;
-    ht_exact_stats total = {0};
     for (unsigned i = 0; i < s->threads; i++) {
         const ht_worker *w = &s->workers[i];
         if (w->status != HITHER_OK && status == HITHER_OK) {
@@ -449,15 +478,9 @@ static hither_status run(ht_search *s, ht_exact_scratch *scratch, ht_exact_stats
         }
         for (size_t j = 0; s->within && j < s->block_queries; j++)
             ht_release(w->state[j].found.hits);
-        total.rows_scanned += w->scanned;
-        total.rows_rescored += w->rescored;
-        total.threads += w->took_part;
     }
-    if (stats && status == HITHER_OK) {
-        stats->rows_scanned += total.rows_scanned;
-        stats->rows_rescored += total.rows_rescored;
-        stats->threads = total.threads > stats->threads ? total.threads : stats->threads;
-    }
+    if (stats && status == HITHER_OK)
+        add_stats(s, stats);
     return status;
 }
 
@@ -470,7 +493,8 @@ static ht_search search_of(const ht_vectors *vectors, const void *queries, size_
                    .live = live,
                    .allow = allow,
                    .kernels = ht_kernels_get(),
-                   .row_bytes = ht_row_bytes(vectors->dtype, vectors->dim, false)};
+                   .row_bytes = ht_row_bytes(vectors->dtype, vectors->dim, false),
+                   .standard_errors = ht_bound_standard_errors(vectors->recall)};
     ht_exact_count(&s);
     return s;
 }

@@ -49,6 +49,10 @@ typedef struct ht_vectors {
      * and touch only before a row itself is. NULL: touch vouches for both. */
     hither_status (*touch_codes)(void *ctx, size_t part, size_t begin, size_t end, hither_error *err);
     void *touch_ctx;
+    /* 0 or 1: the answer is brute force's. Between them: rows may be ruled out by what the error of their codes is
+     * likely to be instead of by what it can be, so that about this share of each answer is right. What is found still
+     * has the distance D and comes in that order. Rows without codes are searched exactly. */
+    double recall;
 } ht_vectors;
 
 /* A set of slots, in chunks of 65,536 bits: bit s of chunk s / 65536. A NULL chunk is all ones; slots at and past
@@ -59,10 +63,23 @@ typedef struct ht_mask {
     uint64_t limit;
 } ht_mask;
 
+/* What a search did. Each query counts for itself: a row read once for eight queries counts eight times. Numbers are
+ * added to what is there; names are those of the last search. */
 typedef struct ht_exact_stats {
-    uint64_t rows_scanned;  /* estimated by a fast kernel */
-    uint64_t rows_rescored; /* scored by D */
-    uint32_t threads;       /* that took part */
+    uint64_t rows_scanned;     /* estimated at all, however often */
+    uint64_t rows_coarse;      /* bounded by the coarse half of their codes alone */
+    uint64_t rows_coarse_kept; /* and not ruled out by that */
+    uint64_t rows_fine;        /* bounded by whole codes */
+    uint64_t rows_fine_kept;   /* and not ruled out by that, at the threshold of that moment */
+    uint64_t rows_full;        /* estimated in full width */
+    uint64_t rows_full_kept;   /* and not ruled out by the f32 error of that */
+    uint64_t rows_rescored;    /* scored by D */
+    uint64_t bytes_read;       /* of codes and rows, by all of the above */
+    uint32_t threads;          /* that took part */
+    const char *plan;          /* static: "full": every row read in full width; "codes": codes first, where there are */
+    const char *bound; /* static: what the first estimate of a row was trusted within: "rounding" (of f32 sums: plan
+                        * full), "residual" (what codes leave of their rows, by Cauchy and Schwarz), or "standard
+                        * error" (a share of that, as recall allows) */
 } ht_exact_stats;
 
 /* The k nearest of the rows in `live` (NULL: all) and in `allow` (NULL: all) to each query. Queries are f32 (f64 for

@@ -118,6 +118,7 @@ static hither_status keep_group(ht_worker *w, size_t j, kept_rows *k, size_t at,
     uint64_t left = word & kernels->keep_f32(uppers, norms, HT_GROUP_ROWS, &state->rule);
     if (left == 0)
         return HITHER_OK;
+    w->stats.rows_fine_kept += (uint64_t)__builtin_popcountll(left);
     uint64_t best = kernels->keep_f32(uppers, norms, HT_GROUP_ROWS, &k->promising);
     for (; left != 0; left &= left - 1) {
         size_t i = (size_t)__builtin_ctzll(left);
@@ -160,10 +161,14 @@ static void scan_groups(ht_worker *w, const ht_code_query *code, const unit *u, 
             continue;
         size_t at = g * HT_GROUP_ROWS;
         const char *blocks = u->blocks + g * u->block_bytes;
-        if (coarse)
+        if (coarse) {
             kernels->code_coarse(code, blocks, run, w->sums + at, w->uppers + at);
-        else
+            w->stats.rows_coarse += run * HT_GROUP_ROWS;
+        } else {
             kernels->code_upper(code, 1, blocks, run, w->uppers + at, HT_UNIT_ROWS);
+            w->stats.rows_fine += run * HT_GROUP_ROWS;
+            w->whole += run * HT_GROUP_ROWS;
+        }
     }
 }
 
@@ -192,6 +197,7 @@ static void rule_out(ht_worker *w, size_t j, const ht_code_query *code, const un
             continue;
         const float *norms = u->part->norms + u->begin + at;
         left[g] = words[g] & w->s->kernels->keep_f32(w->uppers + at, norms, HT_GROUP_ROWS, &w->state[j].rule);
+        w->stats.rows_coarse_kept += (uint64_t)__builtin_popcountll(left[g]);
         sets->of += REFINED_GROUP;
         for (size_t i = 0; left[g] != 0 && i < REFINED_GROUP; i++)
             if (left[g] >> i * HT_CODE_REFINED & 0xffff)
@@ -210,6 +216,7 @@ static bool scan_coarse(ht_worker *w, size_t j, const ht_code_query *code, const
     rule_out(w, j, code, u, words, left, PROBE_GROUPS, HT_UNIT_GROUPS, &sets);
     if (sets.count > 0)
         ask_for_fine(u, code->words, sets.at[0]);
+    w->stats.rows_fine += sets.count * HT_CODE_REFINED;
     for (size_t i = 0; i < sets.count; i++) {
         size_t at = sets.at[i];
         if (i + 1 < sets.count)
@@ -228,7 +235,7 @@ static hither_status scan_unit(ht_worker *w, size_t c, const unit *u, const uint
     uint64_t left[HT_UNIT_GROUPS];
     memcpy(left, words, sizeof left);
     for (size_t g = 0; g < HT_UNIT_GROUPS; g++)
-        w->scanned += words[g] != 0 ? HT_GROUP_ROWS : 0;
+        w->stats.rows_scanned += words[g] != 0 ? HT_GROUP_ROWS : 0;
     state->limit = NAN;
     ht_exact_refresh_rule(w, &state->code_bound, j);
     bool first = isinf(state->limit), bounded = false;
@@ -263,7 +270,9 @@ static hither_status scan_group(ht_worker *w, const unit *u, size_t group, uint6
     const float *rests = (const float *)(const void *)(block + u->block_bytes / 2) + 2 * HT_CODE_ROWS;
     const float *norms = u->part->norms + u->begin + at;
     w->s->kernels->code_upper(w->codes, w->coded, block, 1, w->estimates, HT_GROUP_ROWS);
-    w->scanned += HT_GROUP_ROWS * w->coded;
+    w->stats.rows_scanned += HT_GROUP_ROWS * w->coded;
+    w->stats.rows_fine += HT_GROUP_ROWS * w->coded;
+    w->whole += HT_GROUP_ROWS * w->coded;
     for (size_t c = 0; c < w->coded; c++) {
         size_t j = w->code_of[c];
         const float *uppers = w->estimates + c * HT_GROUP_ROWS;
@@ -323,6 +332,11 @@ void ht_exact_prepare_codes(ht_worker *w, size_t j) {
     if (v->dtype == HITHER_F64) { /* what rounding it to f32 took */
         error += 0x1p-22;
         code->by_rest *= 1 + 0x1p-20f;
+    }
+    double share = ht_bound_share(w->s->standard_errors, v->dim);
+    if (share < 1) {
+        error *= share;
+        code->by_rest *= (float)share;
     }
     state->code_bound = ht_bound_make_codes(v->metric, v->dim, error);
 #ifdef HT_ASSERTIONS

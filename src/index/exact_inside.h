@@ -33,8 +33,9 @@ typedef struct ht_search {
     size_t *first_unit; /* of each part, and one past the last */
     size_t rows, units;
     size_t row_bytes;
-    double bytes; /* that one query reads of all rows */
-    bool coded;   /* some part has codes that help */
+    double bytes;           /* that one query reads of all rows */
+    bool coded;             /* some part has codes that help */
+    double standard_errors; /* that codes are trusted within; 0: their bounds are proofs */
     bool within;
     float radius;
     double radius_limit; /* no D above it is within the radius */
@@ -87,7 +88,8 @@ typedef struct ht_worker {
     size_t tile_rows;
     float *rounded;
     void *scratch; /* for D */
-    uint64_t scanned, rescored;
+    ht_exact_stats stats;
+    uint64_t whole; /* rows of stats.rows_fine whose coarse half was read with the fine one */
     bool took_part;
     hither_status status;
     hither_error error;

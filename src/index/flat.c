@@ -454,7 +454,8 @@ static hither_status aim(ht_flat *flat, const ht_flat_search *search, target *t,
                               .part_count = flat->part_count,
                               .touch = flat->file ? ht_flat_touch : NULL,
                               .touch_codes = flat->file ? ht_flat_touch_codes : NULL,
-                              .touch_ctx = flat},
+                              .touch_ctx = flat,
+                              .recall = search->recall},
                   .live = ht_labels_mask(&flat->labels)};
     if (search->allow) {
         HT_TRY(ht_labels_allow(&flat->labels, search->allow, search->allow_bits, &t->allowed, err));

@@ -50,6 +50,7 @@ typedef struct ht_flat_search {
     unsigned threads;
     const uint64_t *allow; /* NULL: all labels */
     uint64_t allow_bits;
+    double recall; /* as in ht_vectors: 0 or 1 is exact */
 } ht_flat_search;
 
 /* labels and distances: queries->rows x k, padded with -1 and +inf. The queries are as in exact.h. */

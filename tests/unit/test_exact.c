@@ -16,6 +16,7 @@
 #include "index/bound.h"
 #include "index/codes.h"
 #include "kernels/kernels.h"
+#include "kernels/reference.h"
 
 #define SEED 20240711u
 
@@ -452,6 +453,50 @@ static void touches_rows_behind_codes(void **state) {
     clear(&e);
 }
 
+/* With a recall below 1 fewer rows are looked at, nearly all of an answer is right, and its distances are D; the
+ * statistics say what happened. A recall that is no share is refused, and 1 is exact. */
+static void recall_below_one(void **state) {
+    (void)state;
+    enum { ROWS = 8192, QUERIES = 20, K = 10 };
+    hither_error err;
+    example e;
+    make(&e, RANDOM, HITHER_COSINE, 200, ROWS, QUERIES, K, true);
+    e.part[0].norms = e.norms[0];
+    add_codes(&e, 0, ROWS);
+    ht_vectors v = {
+        .dtype = HITHER_F32, .metric = e.metric, .dim = (uint32_t)e.dim, .parts = e.part, .part_count = 1, .recall = 1};
+    ht_hit want[QUERIES * K], hits[QUERIES * K];
+    size_t counts[QUERIES], right = 0;
+    ht_exact_stats sure = {0}, likely = {0}, full = {0};
+    ASSERT_OK(ht_exact_search(&v, e.query, e.query_stride, QUERIES, NULL, NULL, K, 1, want, counts, &sure, &err));
+    assert_string_equal(sure.bound, "residual");
+    v.recall = 0.9;
+    ASSERT_OK(ht_exact_search(&v, e.query, e.query_stride, QUERIES, NULL, NULL, K, 1, hits, counts, &likely, &err));
+    assert_string_equal(likely.bound, "standard error");
+    assert_string_equal(likely.plan, "codes");
+    for (size_t i = 0; i < QUERIES * K; i++) {
+        const float *q = e.query + i / K * (e.query_stride / sizeof(float));
+        const char *row = (const char *)e.part[0].rows + hits[i].slot * e.part[0].stride;
+        assert_true(hits[i].distance == ht_ref_distance_f32(HITHER_COSINE, q, (const float *)(const void *)row, e.dim));
+        for (size_t j = i / K * K; j < i / K * K + K; j++)
+            right += hits[i].slot == want[j].slot;
+    }
+    assert_true(right >= QUERIES * K * 9 / 10);
+    assert_true(likely.rows_scanned == sure.rows_scanned && sure.rows_scanned == QUERIES * ROWS);
+    assert_true(likely.rows_fine_kept < sure.rows_fine_kept);
+    assert_true(sure.bytes_read >= QUERIES * ROWS * e.dim / 4 + sure.rows_rescored * e.dim * sizeof(float));
+    e.part[0].codes = NULL;
+    ASSERT_OK(ht_exact_search(&v, e.query, e.query_stride, QUERIES, NULL, NULL, K, 1, hits, counts, &full, &err));
+    assert_memory_equal(hits, want, sizeof hits); /* without codes it is exact */
+    assert_string_equal(full.bound, "rounding");
+    assert_string_equal(full.plan, "full");
+    assert_true(full.rows_full == QUERIES * ROWS && full.rows_full_kept >= QUERIES * K);
+    v.recall = -0.5;
+    ASSERT_FAILS(ht_exact_search(&v, e.query, e.query_stride, 1, NULL, NULL, K, 1, hits, counts, NULL, &err),
+                 HITHER_INVALID);
+    clear(&e);
+}
+
 static void odd_arguments(void **state) {
     (void)state;
     hither_error err;
@@ -511,6 +556,7 @@ int main(void) {
         cmocka_unit_test(wrong_bound_of_codes_is_caught),
         cmocka_unit_test(touches_what_it_reads),
         cmocka_unit_test(touches_rows_behind_codes),
+        cmocka_unit_test(recall_below_one),
         cmocka_unit_test(odd_arguments),
         cmocka_unit_test(not_finite),
     };
