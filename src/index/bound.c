@@ -109,3 +109,32 @@ ht_rule ht_bound_rule(const ht_bound *bound, double qq, double threshold) {
         return rule_cosine(bound, q, threshold);
     return rule_l2_by_dot(bound, qq, q, threshold);
 }
+
+ht_range ht_bound_range(const ht_bound *b, double qq, double e, double n) {
+    const ht_range unknown = {-(double)INFINITY, (double)INFINITY};
+    double q = sqrt(qq) * (1 + REFERENCE_ERROR), middle = e, off;
+    if (!isfinite(e) || !isfinite(n))
+        return unknown;
+    double x = n * (1 + b->norm) + 2 * b->small, dot = (b->sum + REFERENCE_ERROR) * q * x + 2 * b->tiny;
+    if (b->direct) {
+        off = fabs(e) * (1.02 * b->sum + 2 * REFERENCE_ERROR) + 2 * b->tiny + 1.02 * b->widened * (q + x);
+    } else if (b->metric == HITHER_DOT) {
+        middle = -e;
+        off = dot;
+    } else if (b->metric == HITHER_COSINE) {
+        if (!(n >= b->small))
+            return unknown;
+        middle = 1 - e / (q * n);
+        off = REFERENCE_ERROR + b->sum + (1.1 + b->sum) * b->norm + b->rounding + 4 * b->tiny / (q * n);
+    } else {
+        double lengths = qq + x * x;
+        middle = qq + n * n - 2 * e;
+        off = 2 * dot + 2.2 * b->norm * n * n + 4 * b->small * b->small + 4 * REFERENCE_ERROR * lengths;
+    }
+    ht_range range = {middle - off, middle + off};
+    if (!isfinite(range.low) || !isfinite(range.high))
+        return unknown;
+    if (b->metric == HITHER_COSINE) /* where D is clamped, a range is too */
+        range = (ht_range){fmin(range.low, 2), fmax(range.high, 0)};
+    return range;
+}

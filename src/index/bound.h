@@ -34,6 +34,13 @@ void ht_bound_widen(ht_bound *bound, uint32_t dim);
 /* The same for upper bounds from codes: the true dot product is at most upper + error * |q| * |x| (codes.h). */
 ht_bound ht_bound_make_codes(hither_metric metric, uint32_t dim, double error);
 
+/* What D can be of a row with this estimate and norm, from -inf to +inf where the estimate says nothing: an estimate or
+ * norm that is not finite, a length too small. The bound is none of codes. */
+typedef struct ht_range {
+    double low, high;
+} ht_range;
+ht_range ht_bound_range(const ht_bound *bound, double qq, double estimate, double norm);
+
 /* How many standard errors of a code's error the bound of a search for this recall spans; 0 for exact search (a recall
  * of 0 or 1), whose bounds are proofs. */
 double ht_bound_standard_errors(double recall);

@@ -19,7 +19,7 @@
 
 enum {
     SPARSE_ROWS = 6,         /* of a group: no more than these are read in full at once, codes or not */
-    HITS_A_WORKER = 1 << 20, /* room for the heaps of one worker: fewer queries at once when k is large */
+    HITS_A_WORKER = 1 << 18, /* room for the heaps of one worker: fewer queries at once when k is large */
     TOUCH_GROUPS = 16,       /* are checked at a time */
     MANY_BLOCKS = 4,         /* blocks of queries a thread from which threads take whole blocks */
     ALONE_BYTES = 32 << 20,  /* one query that reads no more than this runs on its caller */
@@ -39,56 +39,6 @@ void ht_exact_norms(const void *rows, size_t stride, size_t count, size_t dim, f
 }
 
 /* ---- one worker, one block of queries */
-
-static void shared_limit_lower(_Atomic double *shared, double limit) {
-    double seen = atomic_load_explicit(shared, memory_order_relaxed);
-    while (limit < seen &&
-           !atomic_compare_exchange_weak_explicit(shared, &seen, limit, memory_order_relaxed, memory_order_relaxed))
-        ;
-}
-
-void ht_exact_refresh_rule(ht_worker *w, const ht_bound *bound, size_t j) {
-    ht_query_state *state = &w->state[j];
-    double limit = w->s->within ? w->s->radius_limit : ht_topk_limit(&state->top);
-    if (!w->s->by_blocks && w->s->threads > 1) {
-        shared_limit_lower(&w->s->limits[j], limit);
-        double shared = atomic_load_explicit(&w->s->limits[j], memory_order_relaxed);
-        limit = shared < limit ? shared : limit;
-    }
-    if (limit == state->limit)
-        return;
-    state->limit = limit;
-    state->rule = ht_bound_rule(bound, state->qq, state->wild ? (double)INFINITY : limit);
-}
-
-static hither_status fail_not_finite(ht_worker *w, const ht_part *part, size_t row) {
-    ht_layout layout = ht_layout_of(w->s->vectors, part);
-    unsigned long long slot = part->first_slot + row;
-    size_t column = ht_stored_not_finite(&layout, ht_row_at(part, row));
-    if (column > layout.dim)
-        return ht_fail(&w->error, HITHER_NOT_FINITE, "row in slot %llu: its distance is beyond f64", slot);
-    return ht_fail(&w->error, HITHER_NOT_FINITE, "row in slot %llu, column %zu: not a finite number", slot, column);
-}
-
-hither_status ht_exact_score(ht_worker *w, ht_query_state *state, const ht_part *part, size_t row) {
-    const ht_search *s = w->s;
-    ht_layout layout = ht_layout_of(s->vectors, part);
-    double d, xx = 0;
-    if (s->vectors->touch_codes && s->vectors->touch) {
-        size_t p = (size_t)(part - s->vectors->parts);
-        HT_TRY(s->vectors->touch(s->vectors->touch_ctx, p, row, row + 1, &w->error));
-    }
-    d = ht_stored_distance(s->kernels, &layout, s->vectors->metric, state->given, state->qq, ht_row_at(part, row),
-                           w->scratch, &xx);
-    if (!isfinite(d) || !isfinite(xx))
-        return fail_not_finite(w, part, row);
-    w->stats.rows_rescored++;
-    ht_hit hit = {d, part->first_slot + row};
-    if (s->within)
-        return (float)d <= s->radius ? ht_found_add(&state->found, hit, &w->error) : HITHER_OK;
-    ht_topk_push(&state->top, hit);
-    return HITHER_OK;
-}
 
 static void root_norms(ht_worker *w, size_t at, size_t count) {
     for (size_t i = at; i < at + count; i++)
@@ -161,6 +111,15 @@ static void estimate(ht_worker *w, span some, const ht_bound *bound, const ht_pa
     }
 }
 
+hither_status ht_exact_read(ht_worker *w, size_t j, const ht_part *part, size_t row) {
+    const ht_vectors *v = w->s->vectors;
+    if (v->touch_codes && v->touch)
+        HT_TRY(v->touch(v->touch_ctx, (size_t)(part - v->parts), row, row + 1, &w->error));
+    estimate(w, (span){j, j + 1}, &w->band, part, row, 0, 1);
+    w->stats.rows_scanned--; /* it was, by its code */
+    return ht_exact_estimated(w, j, &w->band, part, row, w->estimates[j * HT_GROUP_ROWS], part->norms[row]);
+}
+
 /* word: the rows of this group that take part, at least one. */
 static hither_status scan_group(ht_worker *w, span some, const ht_bound *bound, const ht_part *part, size_t first,
                                 size_t count, uint64_t word) {
@@ -179,9 +138,11 @@ static hither_status scan_group(ht_worker *w, span some, const ht_bound *bound, 
         ht_exact_refresh_rule(w, bound, j);
         ht_query_state *state = &w->state[j];
         uint64_t kept = w->s->kernels->keep_f32(w->estimates + j * HT_GROUP_ROWS, norms, count, &state->rule) & word;
-        w->stats.rows_full_kept += (uint64_t)__builtin_popcountll(kept);
-        for (; kept != 0; kept &= kept - 1)
-            HT_TRY(ht_exact_score(w, state, part, first + (size_t)__builtin_ctzll(kept)));
+        for (; kept != 0; kept &= kept - 1) {
+            size_t i = (size_t)__builtin_ctzll(kept);
+            float e = w->estimates[j * HT_GROUP_ROWS + i];
+            HT_TRY(ht_exact_estimated(w, j, bound, part, first + i, e, norms ? norms[i] : 0));
+        }
     }
     return HITHER_OK;
 }
@@ -231,14 +192,20 @@ static hither_status touch_unit(ht_worker *w, size_t p, size_t begin, size_t end
     return HITHER_OK;
 }
 
+static ht_bound bound_of(const ht_worker *w, const ht_layout *layout, size_t queries, bool norms) {
+    bool rounds = ht_stored_rounds(layout);
+    ht_bound bound =
+        ht_bound_make(w->s->vectors->metric, queries > 1 || rounds, norms, w->s->kernels, (uint32_t)layout->dim);
+    if (rounds)
+        ht_bound_widen(&bound, (uint32_t)layout->dim);
+    return bound;
+}
+
 static hither_status scan_groups(ht_worker *w, span some, const ht_part *part, size_t begin, size_t end,
                                  const uint64_t *words) {
     const ht_vectors *v = w->s->vectors;
     ht_layout layout = ht_layout_of(v, part);
-    bool rounds = ht_stored_rounds(&layout), by_dot = some.to - some.from > 1 || rounds;
-    ht_bound bound = ht_bound_make(v->metric, by_dot, part->norms != NULL, w->s->kernels, v->dim);
-    if (rounds)
-        ht_bound_widen(&bound, v->dim);
+    ht_bound bound = bound_of(w, &layout, some.to - some.from, part->norms != NULL);
     for (size_t j = some.from; j < some.to; j++)
         w->state[j].limit = NAN; /* rules are a part's own, as norms may be */
     for (size_t g = 0; g < HT_UNIT_GROUPS; g++) {
@@ -294,13 +261,19 @@ static void begin_block(ht_worker *w, size_t block, ht_hit *room) {
     size_t first = block * s->block_queries;
     w->queries = ht_min_size(s->block_queries, s->query_count - first);
     w->coded = 0;
+    ht_layout layout = ht_layout_of(s->vectors, NULL);
+    w->band = bound_of(w, &layout, 1, true);
     for (size_t j = 0; j < w->queries; j++) {
         ht_query_state *state = &w->state[j];
         state->given = query_at(s, first + j);
         state->waiting = 0;
         read_query(w, state, j);
-        if (!s->within)
+        if (!s->within) {
             ht_topk_init(&state->top, room + j * s->k, s->k);
+            ht_topk_init(&state->ceilings, w->ceilings + j * s->k, s->k);
+        }
+        state->finalists = w->finalists + j * w->finalist_room;
+        state->finalist_count = 0;
         state->coded = false;
         if (w->code_room)
             ht_exact_prepare_codes(w, j);
@@ -331,6 +304,13 @@ static void finish_block(ht_worker *w, size_t block) {
     }
 }
 
+static hither_status settle(ht_worker *w) {
+    HT_TRY(ht_exact_settle(w));
+    for (size_t j = 0; j < w->queries; j++)
+        HT_TRY(ht_exact_score_finalists(w, j));
+    return HITHER_OK;
+}
+
 static void worker_fail(ht_worker *w, hither_status status) {
     w->status = status;
     atomic_store_explicit(&w->s->failed, 1, memory_order_relaxed);
@@ -354,7 +334,7 @@ static void work(void *ctx, size_t item) {
             for (size_t unit = 0; unit < s->units && status == HITHER_OK; unit++)
                 status = scan_unit(w, unit);
             if (status == HITHER_OK)
-                status = ht_exact_settle(w);
+                status = settle(w);
             finish_block(w, taken);
         } else {
             status = scan_unit(w, taken);
@@ -363,7 +343,7 @@ static void work(void *ctx, size_t item) {
             worker_fail(w, status);
     }
     if (!s->by_blocks && w->status == HITHER_OK) {
-        hither_status status = ht_exact_settle(w);
+        hither_status status = settle(w);
         if (status != HITHER_OK)
             worker_fail(w, status);
     }

@@ -22,7 +22,7 @@ enum {
 
 /* Scores the k rows of the unit with the highest bounds, and takes them out of `words`: a threshold near the final one
  * from the start is worth ten times the rows scored later. Any choice of rows would be right. */
-static hither_status warm_up(ht_worker *w, ht_query_state *state, const ht_part *part, size_t begin, uint64_t *words) {
+static hither_status warm_up(ht_worker *w, size_t j, const ht_part *part, size_t begin, uint64_t *words) {
     ht_topk best;
     ht_topk_init(&best, w->warm, w->s->k);
     for (size_t g = 0; g < HT_UNIT_GROUPS; g++) {
@@ -39,7 +39,7 @@ static hither_status warm_up(ht_worker *w, ht_query_state *state, const ht_part 
     }
     for (size_t i = 0; i < best.count; i++) {
         size_t row = (size_t)best.hits[i].slot;
-        HT_TRY(ht_exact_score(w, state, part, begin + row));
+        HT_TRY(ht_exact_read(w, j, part, begin + row));
         words[row / HT_GROUP_ROWS] &= ~((uint64_t)1 << row % HT_GROUP_ROWS);
     }
     return HITHER_OK;
@@ -62,7 +62,7 @@ static hither_status score_candidates(ht_worker *w, size_t j, const ht_candidate
             ask_for(w, &candidates[i + AHEAD_ROWS]);
         ht_exact_refresh_rule(w, &state->code_bound, j);
         if (w->s->kernels->keep_f32(&c->upper, &c->norm, 1, &state->rule))
-            HT_TRY(ht_exact_score(w, state, c->part, c->row));
+            HT_TRY(ht_exact_read(w, j, c->part, c->row));
     }
     return HITHER_OK;
 }
@@ -249,7 +249,7 @@ static hither_status scan_unit(ht_worker *w, size_t c, const unit *u, const uint
     if (!bounded)
         scan_groups(w, code, u, left, 0, HT_UNIT_GROUPS, false);
     if (first && !w->s->within && w->s->k <= HT_WARM_HITS) {
-        HT_TRY(warm_up(w, state, u->part, u->begin, left));
+        HT_TRY(warm_up(w, j, u->part, u->begin, left));
         ht_exact_refresh_rule(w, &state->code_bound, j);
     }
     kept_rows k;

@@ -1,7 +1,7 @@
 /*
  * exact_inside.h: what the files of exact search share: one search, its workers, and a worker's state for each query of
- * its block. exact.c shares out the work and estimates in f32, exact_codes.c estimates from codes, exact_memory.c lays
- * a search out in memory. Nobody else includes it.
+ * its block. exact.c shares out the work and estimates in f32, exact_codes.c estimates from codes, exact_score.c makes
+ * answers of estimates, exact_memory.c lays a search out in memory. Nobody else includes it.
  */
 #ifndef HT_INDEX_EXACT_INSIDE_H
 #define HT_INDEX_EXACT_INSIDE_H
@@ -58,6 +58,13 @@ typedef struct ht_candidate {
     float upper, norm;
 } ht_candidate;
 
+/* A row that its estimate in full width could not rule out: D is no lower than `low`. */
+typedef struct ht_finalist {
+    const ht_part *part;
+    size_t row;
+    double low;
+} ht_finalist;
+
 typedef struct ht_query_state {
     const float *query; /* in f32 */
     const void *given;
@@ -66,7 +73,10 @@ typedef struct ht_query_state {
     bool coded;   /* it can be estimated from codes */
     double limit; /* the threshold `rule` was made for */
     ht_rule rule;
-    ht_topk top;
+    ht_topk top;      /* of the rows scored by D */
+    ht_topk ceilings; /* of all rows read in full width: what their D cannot exceed */
+    ht_finalist *finalists;
+    size_t finalist_count;
     ht_found found;
     ht_bound code_bound;
     size_t waiting;     /* rows */
@@ -76,12 +86,16 @@ typedef struct ht_query_state {
 
 typedef struct ht_worker {
     ht_search *s;
-    size_t queries;        /* in the block */
-    size_t coded;          /* how many of them are ready for codes */
-    ht_code_query *codes;  /* those, side by side */
-    size_t *code_of;       /* which query of the block each is */
-    ht_hit *room;          /* for the heaps of a shared block; worker 0 has its heaps in search.hits */
-    int8_t *code_room;     /* for the queries of a block against codes; NULL: there are none */
+    size_t queries;         /* in the block */
+    size_t coded;           /* how many of them are ready for codes */
+    ht_code_query *codes;   /* those, side by side */
+    size_t *code_of;        /* which query of the block each is */
+    ht_hit *room;           /* for the heaps of a shared block; worker 0 has its heaps in search.hits */
+    int8_t *code_room;      /* for the queries of a block against codes; NULL: there are none */
+    ht_hit *ceilings;       /* k a query */
+    ht_finalist *finalists; /* finalist_room a query */
+    size_t finalist_room;
+    ht_bound band;         /* of rows read one by one */
     ht_candidate *waiting; /* waiting_rows a query */
     size_t waiting_rows;
     float *tile; /* rows as f32, for types that are not; so for the queries of a block of f64 */
@@ -111,8 +125,16 @@ static inline ht_layout ht_layout_of(const ht_vectors *v, const ht_part *part) {
 
 /* Makes the rule of query j anew if its threshold has moved. */
 void ht_exact_refresh_rule(ht_worker *w, const ht_bound *bound, size_t j);
-/* Scores the row by D for a query and keeps it if it is among the best. */
-hither_status ht_exact_score(ht_worker *w, ht_query_state *state, const ht_part *part, size_t row);
+/* The threshold of query j: no row whose D is above it is among its answers. */
+double ht_exact_limit(ht_worker *w, size_t j);
+/* Takes a row into account that query j has an estimate for, in full width, with its norm (any number where the bound
+ * needs none). */
+hither_status ht_exact_estimated(ht_worker *w, size_t j, const ht_bound *bound, const ht_part *part, size_t row,
+                                 float estimate, float norm);
+/* Estimates a row of a part with norms for query j, and takes it into account. */
+hither_status ht_exact_read(ht_worker *w, size_t j, const ht_part *part, size_t row);
+/* Scores by D what can still be among the answers of query j. */
+hither_status ht_exact_score_finalists(ht_worker *w, size_t j);
 
 /* Makes query j of the worker's block ready for codes, if that is possible. */
 void ht_exact_prepare_codes(ht_worker *w, size_t j);

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "index/exact_inside.h"
 
-enum { TILE_BYTES = 24 << 10, ALIGNMENT = 64, WAITING_A_QUERY = 512, WAITING_IN_ALL = 4096 };
+enum { TILE_BYTES = 24 << 10, ALIGNMENT = 64, WAITING_A_QUERY = 512, WAITING_IN_ALL = 4096, FINALISTS = 256 };
 
 /* A block being laid out; base NULL: only measured. */
 typedef struct layout {
@@ -73,12 +73,13 @@ static void place_worker(layout *l, const ht_search *s, ht_worker *w, bool share
     ht_code_query *codes = coded ? place(l, queries, sizeof *codes) : NULL;
     size_t *code_of = coded ? place(l, queries, sizeof *code_of) : NULL;
     ht_candidate *waiting = coded ? place(l, queries, waiting_rows * sizeof *waiting) : NULL;
-    ht_hit *room = NULL;
-    if (shares) {
-        size_t hits;
-        l->overflow |= !ht_mul_size(queries, s->k, &hits);
-        room = l->overflow ? NULL : place(l, hits, sizeof *room);
-    }
+    size_t hits, finalist_room = FINALISTS + s->k / 2 * 3, finalists;
+    l->overflow |= !ht_mul_size(queries, s->k, &hits) || !ht_mul_size(queries, finalist_room, &finalists);
+    if (l->overflow)
+        return;
+    ht_hit *room = shares ? place(l, hits, sizeof *room) : NULL;
+    ht_hit *ceilings = place(l, hits, sizeof *ceilings);
+    ht_finalist *finalist = s->within ? NULL : place(l, finalists, sizeof *finalist);
     if (!w)
         return;
     w->code_room = code_room;
@@ -87,6 +88,9 @@ static void place_worker(layout *l, const ht_search *s, ht_worker *w, bool share
     w->waiting = waiting;
     w->waiting_rows = waiting_rows;
     w->room = room;
+    w->ceilings = ceilings;
+    w->finalists = finalist;
+    w->finalist_room = finalist_room;
 }
 
 static void lay_out(layout *l, ht_search *s) {
