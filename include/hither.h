@@ -175,6 +175,7 @@ typedef struct hither_knn_options {
     uint32_t threads;      /* 0: one for a single query, all cores for more; only ever lowers the pool */
     const uint64_t *allow; /* NULL: all rows. Bit i % 64 of word i / 64 allows row i; rows past allow_bits are not */
     uint64_t allow_bits;
+    double recall; /* default 1: exact. Less, above 0: the share of the true answers that is enough on average */
 } hither_knn_options;
 
 /* The k nearest rows of `base` to each row of `queries`, exactly: what brute force with the reference distance gives,
@@ -289,6 +290,7 @@ typedef struct hither_index_search_options {
     uint32_t threads;      /* 0: one for a single query, all cores for more */
     const uint64_t *allow; /* NULL: all. Bit i % 64 of word i / 64 allows label i; labels past allow_bits are not */
     uint64_t allow_bits;
+    double recall; /* default 1: exact. Less, above 0: the share of the true answers that is enough on average */
 } hither_index_search_options;
 
 /* The k nearest rows to each query, as hither_knn gives them. Any thread. Since 0.1. */
@@ -303,10 +305,16 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_index_explain(hither_index *in
 
 /* All rows whose distance to a query, as hither_index_search gives it, is at most `radius`, nearest first: one group a
  * query, ids are the labels, and hither_result_plan says what ran. Errors also: INVALID for a radius that is not a
- * number. Any thread. Since 0.1. */
+ * number, or a recall: all are all. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_index_within(hither_index *index, const hither_matrix *queries,
                                                                float radius, const hither_index_search_options *options,
                                                                hither_result **out, hither_error *err);
+
+/* The same over an array that is borrowed for the call: ids are its row numbers. Errors as of hither_knn, and INVALID
+ * for a radius that is not a number, or a recall: it has no meaning here. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_within(const hither_matrix *base, const hither_matrix *queries,
+                                                         float radius, const hither_knn_options *options,
+                                                         hither_result **out, hither_error *err);
 
 /* Writes a whole new file, synced, that takes the place of `path` only when it is complete. Errors: IO, FULL,
  * PERMISSION, CORRUPT (of the file the rows come from), NOMEM. Any thread. Since 0.1. */

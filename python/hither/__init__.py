@@ -41,7 +41,7 @@ from .errors import (
     TooLargeError,
     UnsupportedError,
 )
-from .exact import knn
+from .exact import knn, within
 from .hits import Hit, Hits
 from .index import Index
 from .window import Scores, Window
@@ -90,4 +90,5 @@ __all__ = [
     "knn",
     "repair",
     "simd",
+    "within",
 ]

@@ -1,4 +1,6 @@
-"""The only file that sees the extension module: every call of the library, its errors, its results, its lifetimes.
+"""Every call of the library, its errors, its results, its lifetimes; those of arrays and indexes are in _index.py.
+
+Nobody else sees the extension module.
 
 What must stay true:
   - A buffer handed to the library stays referenced until the call returns (the `held` lists below).
@@ -10,7 +12,6 @@ What must stay true:
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -287,35 +288,6 @@ def simd() -> str:
     return str(ffi.string(lib.hither_simd()).decode())
 
 
-def knn(
-    base: Stored,
-    queries: Stored,
-    k: int,
-    metric: int,
-    threads: int,
-    allow: tuple[NDArray[np.uint64], int] | None,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    held: list[Any] = []
-    left, right = ffi.new("hither_matrix *"), ffi.new("hither_matrix *")
-    _set_stored(left, base, held)
-    _set_stored(right, queries, held)
-    options = ffi.new("hither_knn_options *")
-    options.size = ffi.sizeof("hither_knn_options")
-    options.metric = metric
-    options.threads = threads
-    if allow is not None:
-        # A mask of no bits still is one: a pointer to something, and a length of 0.
-        words = ffi.from_buffer("uint64_t[]", allow[0] if len(allow[0]) else np.zeros(1, np.uint64))
-        options.allow = words
-        options.allow_bits = allow[1]
-        held.append(words)
-    labels = np.empty((len(queries.rows), min(k, lib.HITHER_MAX_K)), np.int64)
-    distances = np.empty(labels.shape, np.float32)
-    out = ffi.from_buffer("int64_t[]", labels), ffi.from_buffer("float[]", distances)
-    _call(lib.hither_knn, left, right, k, options, *out)
-    return labels, distances
-
-
 def embedder_builtin() -> Handle:
     out = ffi.new("hither_embedder **")
     _call(lib.hither_embedder_builtin, out)
@@ -589,186 +561,3 @@ def window_info(window: Handle) -> Records:
 def window_get(window: Handle, records: Sequence[int] | NDArray[np.uint64]) -> Records:
     numbers = np.ascontiguousarray(records, np.uint64)
     return _one(window, lib.hither_window_get, ffi.from_buffer("uint64_t[]", numbers), len(numbers))
-
-
-# ---- index
-
-
-class IndexCall:
-    """The structs of a search for one query, made once and lent to one search at a time."""
-
-    __slots__ = ("error", "options", "queries")
-
-    def __init__(self, dim: int) -> None:
-        self.error = ffi.new("hither_error *")
-        self.queries = ffi.new("hither_matrix *")
-        self.queries.rows = 1
-        self.queries.dim = dim
-        self.queries.dtype = lib.HITHER_F32
-        self.options = ffi.new("hither_index_search_options *")
-        self.options.size = ffi.sizeof("hither_index_search_options")
-
-
-def _close_borrowed(rows: object, cdata: Any) -> None:
-    """Closes an index over an array, which stays referenced until then."""
-    lib.hither_index_close(cdata)
-
-
-def _made_index(out: Any) -> Any:
-    """An index as cdata that closes itself with its last reference; a call in the library holds one."""
-    return ffi.gc(out[0], lib.hither_index_close)
-
-
-def _on_index(cdata: Any, function: Callable[..., int], *arguments: Any) -> None:
-    err = ffi.new("hither_error *")
-    status = function(cdata, *arguments, err)
-    if status:
-        _raise(status, err)
-
-
-def index_new(dim: int, dtype: int, metric: int, kind: int) -> Any:
-    options = ffi.new("hither_index_options *")
-    options.size = ffi.sizeof("hither_index_options")
-    options.dim = dim
-    options.dtype = dtype
-    options.metric = metric
-    options.kind = kind
-    out = ffi.new("hither_index **")
-    _call(lib.hither_index_new, options, out)
-    return _made_index(out)
-
-
-def index_wrap(given: Stored, metric: int) -> Any:
-    rows = given.rows
-    matrix = ffi.new("hither_matrix *")
-    matrix.data = ffi.cast("void *", rows.__array_interface__["data"][0])
-    matrix.rows = len(rows)
-    matrix.dim = given.dim
-    matrix.stride = rows.strides[0] if len(rows) > 1 else 0
-    matrix.dtype = DTYPES[given.dtype]
-    out = ffi.new("hither_index **")
-    _call(lib.hither_index_wrap, matrix, metric, out)
-    return ffi.gc(out[0], functools.partial(_close_borrowed, rows))
-
-
-def index_open(path: bytes) -> Any:
-    out = ffi.new("hither_index **")
-    _call(lib.hither_index_open, _c_string(path, "path"), out)
-    return _made_index(out)
-
-
-def index_add(cdata: Any, rows: Stored, labels: NDArray[np.int64] | None) -> int:
-    """The first label given out, where `labels` is None."""
-    held: list[Any] = []
-    matrix = ffi.new("hither_matrix *")
-    _set_stored(matrix, rows, held)
-    first = ffi.new("int64_t *")
-    given = ffi.NULL if labels is None else ffi.from_buffer("int64_t[]", labels)
-    _on_index(cdata, lib.hither_index_add, matrix, given, first)
-    return int(first[0])
-
-
-def index_remove(cdata: Any, labels: NDArray[np.int64]) -> int:
-    removed = ffi.new("size_t *")
-    _on_index(cdata, lib.hither_index_remove, ffi.from_buffer("int64_t[]", labels), len(labels), removed)
-    return int(removed[0])
-
-
-def index_search_one(
-    cdata: Any, call: IndexCall, query: NDArray[np.float32], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """One packed, aligned float32 query of the index's dimension, over all rows: every microsecond counts here."""
-    labels = _empty(k, _INT64)
-    distances = _empty(k, _FLOAT32)
-    queries = call.queries
-    queries.data = held = _from_buffer(query)
-    status = _index_search(
-        cdata,
-        queries,
-        k,
-        call.options,
-        _from_buffer(_INT64_ARRAY, labels),
-        _from_buffer(_FLOAT_ARRAY, distances),
-        call.error,
-    )
-    del held  # until here the query's buffer is referenced
-    if status:
-        _raise(status, call.error)
-    return labels, distances
-
-
-_index_search = lib.hither_index_search
-_from_buffer = ffi.from_buffer
-_INT64_ARRAY = ffi.typeof("int64_t[]")
-_FLOAT_ARRAY = ffi.typeof("float[]")
-_INT64 = np.dtype(np.int64)
-_FLOAT32 = np.dtype(np.float32)
-_empty = np.empty
-
-
-def _index_options(metric: int, threads: int, allow: tuple[NDArray[np.uint64], int] | None, held: list[Any]) -> Any:
-    options = ffi.new("hither_index_search_options *")
-    options.size = ffi.sizeof("hither_index_search_options")
-    options.metric = metric
-    options.threads = threads
-    if allow is not None:
-        # A mask of no bits still is one: a pointer to something, and a length of 0.
-        words = ffi.from_buffer("uint64_t[]", allow[0] if len(allow[0]) else np.zeros(1, np.uint64))
-        options.allow = words
-        options.allow_bits = allow[1]
-        held.append(words)
-    return options
-
-
-def index_search(
-    cdata: Any,
-    queries: Stored,
-    k: int,
-    metric: int,
-    threads: int,
-    allow: tuple[NDArray[np.uint64], int] | None,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    held: list[Any] = []
-    matrix = ffi.new("hither_matrix *")
-    _set_stored(matrix, queries, held)
-    options = _index_options(metric, threads, allow, held)
-    labels = np.empty((len(queries.rows), min(k, lib.HITHER_MAX_K)), np.int64)
-    distances = np.empty(labels.shape, np.float32)
-    out = ffi.from_buffer("int64_t[]", labels), ffi.from_buffer("float[]", distances)
-    _on_index(cdata, lib.hither_index_search, matrix, k, options, *out)
-    return labels, distances
-
-
-def index_explain(
-    cdata: Any,
-    queries: Stored,
-    k: int,
-    metric: int,
-    threads: int,
-    allow: tuple[NDArray[np.uint64], int] | None,
-) -> str:
-    """The plan of a search, as JSON."""
-    held: list[Any] = []
-    matrix = ffi.new("hither_matrix *")
-    _set_stored(matrix, queries, held)
-    options = _index_options(metric, threads, allow, held)
-    out = ffi.new("hither_result **")
-    _on_index(cdata, lib.hither_index_explain, matrix, k, options, out)
-    result = ffi.gc(out[0], lib.hither_result_free)
-    return str(ffi.string(lib.hither_result_plan(result)).decode())
-
-
-def index_save(cdata: Any, path: bytes) -> None:
-    _on_index(cdata, lib.hither_index_save, _c_string(path, "path"))
-
-
-def index_verify(cdata: Any) -> None:
-    _on_index(cdata, lib.hither_index_verify)
-
-
-def index_info(cdata: Any) -> str:
-    """Facts about an index, as JSON."""
-    out = ffi.new("hither_result **")
-    _on_index(cdata, lib.hither_index_info, out)
-    found = _records(ffi.gc(out[0], lib.hither_result_free), 0)
-    return (found.metadata.get(0) if found.metadata else None) or "{}"

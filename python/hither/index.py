@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core
+from . import _core, _index
 from .arrays import Ids, Stored, Texts, allow_words, ids as id_column, own_dtype, stored
 from .errors import DimensionError, InvalidError, TooLargeError
-from .exact import check_k, check_threads, metric_number
+from .exact import Answers, check_k, check_radius, check_recall, check_threads, metric_number
 
 _F32 = np.dtype(np.float32)
 _MAX_K = _core.MAX_K
@@ -34,6 +34,7 @@ class Index:
         add(vectors, labels)               copies rows in; returns their labels
         remove(labels)                     returns how many were there
         search(queries, k)                 labels and distances, nearest first
+        within(queries, radius)            all rows that near
         explain(queries, k)                what a search did, as a dict
         save(path), verify(), close()
         info(), len(), dim, metric, dtype, kind
@@ -69,17 +70,17 @@ class Index:
 
     def __init__(self, dim: int, kind: str = "auto", metric: str | None = None, dtype: str = "f32") -> None:
         number = 0 if metric is None else metric_number(metric)
-        self._take(_core.index_new(_dim(dim), _dtype_number(dtype), number, _kind_number(kind)))
+        self._take(_index.index_new(_dim(dim), _dtype_number(dtype), number, _kind_number(kind)))
 
     def _take(self, cdata: Any) -> None:
         self._cdata = cdata  # None once closed; a call in the library has a reference of its own
-        facts = json.loads(_core.index_info(cdata))
+        facts = json.loads(_index.index_info(cdata))
         self._dim: int = facts["dim"]
         self._dtype: str = facts["dtype"]
         self._metric: str = facts["metric"]
         self._kind: str = facts["kind"]
         self._shape = (self._dim,)
-        self._calls: list[_core.IndexCall] = []  # lent to searches of one query; append and pop are atomic
+        self._calls: list[_index.IndexCall] = []  # lent to searches of one query; append and pop are atomic
 
     @classmethod
     def _of(cls, cdata: Any) -> Index:
@@ -123,7 +124,7 @@ class Index:
             raise DimensionError(f"the array has shape {array.shape}; give two dimensions, one row a vector")
         dim = array.shape[1] * (8 if name == "b1" else 1)
         number = 0 if metric is None else metric_number(metric)
-        return cls._of(_core.index_wrap(Stored(_rows_apart(array), name, dim), number))
+        return cls._of(_index.index_wrap(Stored(_rows_apart(array), name, dim), number))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Index:
@@ -141,7 +142,7 @@ class Index:
         ...     again
         <hither.Index of 2 rows, 2 dimensions, f32, cosine, exact>
         """
-        return cls._of(_core.index_open(os.fsencode(path)))
+        return cls._of(_index.index_open(os.fsencode(path)))
 
     def add(self, vectors: ArrayLike, labels: Ids | None = None) -> NDArray[np.int64]:
         """Copy rows in, all or none.
@@ -164,7 +165,7 @@ class Index:
         count = len(rows.rows)
         if given is not None and len(given) != count:
             raise InvalidError(f"{count} vectors but {len(given)} labels: give one for each")
-        first = _core.index_add(self._open(), rows, given)
+        first = _index.index_add(self._open(), rows, given)
         return np.arange(first, first + count, dtype=np.int64) if given is None else given.copy()
 
     def remove(self, labels: Ids) -> int:
@@ -172,7 +173,7 @@ class Index:
 
         Their memory comes back with the next `save` and `open`.
         """
-        return _core.index_remove(self._open(), _labels(labels))
+        return _index.index_remove(self._open(), _labels(labels))
 
     def search(
         self,
@@ -181,6 +182,7 @@ class Index:
         *,
         allow: ArrayLike | None = None,
         metric: str | None = None,
+        recall: float | None = None,
         threads: int | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k nearest rows to each query, exactly, ties in the order the rows were added.
@@ -195,6 +197,8 @@ class Index:
             The rows that may be answers: one bool a label, from 0 on (labels past its end may not), or labels.
         metric : str, optional
             Another one than the index's own.
+        recall : float, optional
+            None: exact. Below 1: the share of the true answers that is enough, on average, for less time.
         threads : int, optional
             None: one for a single query, all cores for more.
 
@@ -214,6 +218,7 @@ class Index:
             and 0 < k <= _MAX_K
             and allow is None
             and metric is None
+            and recall is None
             and threads is None
             and cdata is not None
         ):
@@ -221,15 +226,46 @@ class Index:
             try:
                 call = calls.pop()
             except IndexError:
-                call = _core.IndexCall(self._dim)
+                call = _index.IndexCall(self._dim)
             try:
-                return _core.index_search_one(cdata, call, queries, k)
+                return _index.index_search_one(cdata, call, queries, k)
             finally:
                 calls.append(call)
         rows, single = self._rows(queries, "queries", True)
-        asked = self._asked(k, allow, metric, threads)
-        labels, distances = _core.index_search(self._open(), rows, *asked)
+        asked = self._asked(allow, metric, threads, recall)
+        labels, distances = _index.index_search(self._open(), rows, check_k(k), asked)
         return (labels[0], distances[0]) if single else (labels, distances)
+
+    def within(
+        self,
+        queries: ArrayLike,
+        radius: float,
+        *,
+        allow: ArrayLike | None = None,
+        metric: str | None = None,
+        threads: int | None = None,
+    ) -> Answers | list[Answers]:
+        """All rows whose distance to a query is at most `radius`, nearest first, ties in the order they were added.
+
+        Parameters are those of `search`.
+
+        Returns
+        -------
+        (labels, distances), or a list of such pairs, one a query
+            A pair for a one-dimensional query. Queries find different numbers of rows, hence the list.
+
+        Examples
+        --------
+        >>> import numpy as np, hither
+        >>> index = hither.Index.wrap(np.array([[1, 0], [0, 1], [5, 5]], np.float32), metric="l2")
+        >>> labels, distances = index.within([1.0, 1.0], radius=1)
+        >>> labels.tolist(), distances.tolist()
+        ([0, 1], [1.0, 1.0])
+        """
+        rows, single = self._rows(queries, "queries", True)
+        asked = self._asked(allow, metric, threads)
+        found, _ = _index.index_within(self._open(), rows, check_radius(radius), asked)
+        return found[0] if single else found
 
     def explain(
         self,
@@ -238,6 +274,7 @@ class Index:
         *,
         allow: ArrayLike | None = None,
         metric: str | None = None,
+        recall: float | None = None,
         threads: int | None = None,
     ) -> dict[str, Any]:
         """Run a search and say what it did: rows looked at by their codes, rows scored in full, threads.
@@ -250,22 +287,21 @@ class Index:
         ('exact', 4, 4)
         """
         rows, _ = self._rows(queries, "queries", True)
-        plan: dict[str, Any] = json.loads(
-            _core.index_explain(self._open(), rows, *self._asked(k, allow, metric, threads))
-        )
+        asked = self._asked(allow, metric, threads, recall)
+        plan: dict[str, Any] = json.loads(_index.index_explain(self._open(), rows, check_k(k), asked))
         return plan
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a whole new file, synced to disk, that takes the place of `path` only when it is complete."""
-        _core.index_save(self._open(), os.fsencode(path))
+        _index.index_save(self._open(), os.fsencode(path))
 
     def verify(self) -> None:
         """Read every byte, mapped or not, and check it; raises `CorruptError` naming the place of the first damage."""
-        _core.index_verify(self._open())
+        _index.index_verify(self._open())
 
     def info(self) -> dict[str, Any]:
         """kind, dim, dtype, metric, rows, bytes_rows, bytes_extra (what searching adds), mapped, borrowed."""
-        facts: dict[str, Any] = json.loads(_core.index_info(self._open()))
+        facts: dict[str, Any] = json.loads(_index.index_info(self._open()))
         return facts
 
     @property
@@ -309,11 +345,12 @@ class Index:
         return rows, single
 
     def _asked(
-        self, k: int, allow: ArrayLike | None, metric: str | None, threads: int | None
-    ) -> tuple[int, int, int, tuple[NDArray[np.uint64], int] | None]:
-        """k, metric, threads and allow as numbers the library takes."""
+        self, allow: ArrayLike | None, metric: str | None, threads: int | None, recall: float | None = None
+    ) -> _index.Asked:
+        """What is asked for as numbers the library takes."""
         number = 0 if metric is None else metric_number(metric)
-        return check_k(k), number, check_threads(threads), None if allow is None else _allow(allow)
+        words = None if allow is None else _allow(allow)
+        return _index.Asked(number, check_threads(threads), words, check_recall(recall))
 
     def __len__(self) -> int:
         return int(self.info()["rows"])

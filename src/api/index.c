@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "api/answers.h"
 #include "api/api.h"
 #include "base/alloc.h"
 #include "base/values.h"
@@ -75,7 +76,7 @@ hither_status hither_index_wrap(const hither_matrix *rows, hither_metric metric,
     if (status == HITHER_OK)
         status = check_finite(&view, err);
     if (status == HITHER_OK)
-        status = ht_flat_wrap(&view, metric, &flat, err);
+        status = ht_flat_wrap(&view, metric, 0, &flat, err);
     ht_fp_leave(fp);
     if (status == HITHER_OK)
         *out = give(flat);
@@ -118,14 +119,14 @@ static hither_status read_search(const hither_index_search_options *options, uin
                                  ht_flat_search *out, hither_error *err) {
     hither_index_search_options o;
     HT_TRY(ht_options_read(&o, sizeof o, options, "hither_index_search_options", err));
-    if (k == 0)
-        return ht_fail(err, HITHER_INVALID, "k is 0; ask for at least 1 result");
-    if (k > HITHER_MAX_K)
-        return ht_fail(err, HITHER_TOO_LARGE, "k is %u; at most %u results a query are possible", k, HITHER_MAX_K);
+    HT_TRY(ht_k_check(k, err));
     if (o.metric)
         HT_TRY(check_metric(o.metric, err));
+    double recall;
+    HT_TRY(ht_recall_read(o.recall, &recall, err));
     *out = (ht_flat_search){.metric = o.metric,
                             .k = k,
+                            .recall = recall,
                             .threads = o.threads      ? o.threads
                                        : queries == 1 ? 1
                                                       : 0,
@@ -158,26 +159,10 @@ hither_status hither_index_search(hither_index *index, const hither_matrix *quer
     return search(index, queries, &what, labels, distances, NULL, err);
 }
 
-static void add_hits(hither_result *r, size_t queries, uint32_t k, const int64_t *labels, const float *distances) {
-    for (size_t j = 0; j < queries; j++) {
-        if (j > 0)
-            ht_result_next_group(r);
-        for (size_t i = j * k; i < (j + 1) * k && labels[i] >= 0; i++) {
-            ht_result_add_int(r, labels[i]);
-            ht_result_distance(r, distances[i]);
-        }
-    }
-}
-
-static void add_plan(hither_result *r, hither_index *index, const ht_exact_stats *stats) {
+static uint64_t rows_of(hither_index *index) {
     ht_flat_info info;
-    char plan[256];
     ht_flat_describe(in(index), &info);
-    (void)snprintf(plan, sizeof plan,
-                   "{\"kind\":\"exact\",\"rows\":%llu,\"rows_scanned\":%llu,\"rows_rescored\":%llu,\"threads\":%u}",
-                   (unsigned long long)info.rows, (unsigned long long)stats->rows_scanned,
-                   (unsigned long long)stats->rows_rescored, stats->threads);
-    ht_result_plan(r, plan);
+    return info.rows;
 }
 
 hither_status hither_index_explain(hither_index *index, const hither_matrix *queries, uint32_t k,
@@ -191,36 +176,15 @@ hither_status hither_index_explain(hither_index *index, const hither_matrix *que
         return ht_fail_nomem(err, SIZE_MAX, "hits");
     int64_t *labels = ht_alloc(bytes);
     float *distances = ht_alloc(bytes / 2);
-    hither_result *result = NULL;
     ht_exact_stats stats = {0};
     hither_status status = labels && distances ? HITHER_OK : ht_fail_nomem(err, bytes, "hits");
     if (status == HITHER_OK)
         status = search(index, queries, &what, labels, distances, &stats, err);
     if (status == HITHER_OK)
-        status = ht_result_new(HITHER_INCLUDE_NOTHING, 0, true, &result, err);
-    if (status == HITHER_OK) {
-        add_hits(result, queries->rows, k, labels, distances);
-        add_plan(result, index, &stats);
-        status = ht_result_check(result, err);
-    }
-    if (status == HITHER_OK)
-        *out = result;
-    else
-        hither_result_free(result);
+        status = ht_answers_nearest(queries->rows, k, labels, distances, rows_of(index), &stats, out, err);
     ht_release(distances);
     ht_release(labels);
     return status;
-}
-
-static void add_found(hither_result *r, size_t queries, const ht_found *found) {
-    for (size_t j = 0; j < queries; j++) {
-        if (j > 0)
-            ht_result_next_group(r);
-        for (size_t i = 0; i < found[j].count; i++) {
-            ht_result_add_int(r, (int64_t)found[j].hits[i].slot);
-            ht_result_distance(r, (float)found[j].hits[i].distance);
-        }
-    }
 }
 
 /* The part of hither_index_within behind the checks: found has room for the queries. */
@@ -243,23 +207,15 @@ hither_status hither_index_within(hither_index *index, const hither_matrix *quer
     *out = NULL;
     ht_flat_search what;
     HT_TRY(read_search(options, 1, queries->rows, &what, err));
+    if (what.recall < 1)
+        return ht_fail(err, HITHER_INVALID, "a recall of %g within a radius: all rows are all", what.recall);
     ht_found *found = ht_calloc(queries->rows, sizeof *found);
     if (!found)
         return ht_fail_nomem(err, queries->rows, "queries");
-    hither_result *result = NULL;
     ht_exact_stats stats = {0};
     hither_status status = within(index, queries, radius, &what, found, &stats, err);
     if (status == HITHER_OK)
-        status = ht_result_new(HITHER_INCLUDE_NOTHING, 0, true, &result, err);
-    if (status == HITHER_OK) {
-        add_found(result, queries->rows, found);
-        add_plan(result, index, &stats);
-        status = ht_result_check(result, err);
-    }
-    if (status == HITHER_OK)
-        *out = result;
-    else
-        hither_result_free(result);
+        status = ht_answers_found(queries->rows, found, rows_of(index), &stats, out, err);
     for (size_t j = 0; j < queries->rows; j++)
         ht_release(found[j].hits);
     ht_release(found);

@@ -1,18 +1,33 @@
 /*
- * knn.c: hither_knn, exact search over an array borrowed for the call. Any thread.
+ * knn.c: hither_knn and hither_within, exact search over an array borrowed for the call. Any thread.
  *
- * The base is not read ahead of the search to look for NaN: a row that is not finite has no finite estimate, so the
+ * The base is not read ahead of a search to look for NaN: a row that is not finite has no finite estimate, so the
  * search scores it by D and finds out for nothing. Only then is the array read in order, to name the first such row.
+ * Where there are so many queries that coding the array first is sooner done, an index over it does the work.
  */
 #include <math.h>
 
+#include "api/answers.h"
 #include "api/api.h"
 #include "base/alloc.h"
 #include "base/values.h"
-#include "index/exact.h"
+#include "index/flat.h"
 #include "index/stored.h"
 #include "kernels/kernels.h"
 #include "kernels/reference.h"
+
+/* Coding a row takes as long as this many queries gain by its code; measured by bench/coding.py. */
+enum { REPAYING_QUERIES = 512, REPAYING_ROWS = 4096 };
+
+/* A checked call. */
+typedef struct asked {
+    hither_knn_options o;
+    hither_matrix rows;
+    ht_floats queries;
+    ht_mask allow;
+    double recall;
+    unsigned threads;
+} asked;
 
 /* The search found a row whose distance is none: which, and why, by its first such value. */
 static hither_status name_not_finite(const hither_matrix *base, const ht_mask *allow, hither_error *err) {
@@ -44,79 +59,167 @@ static hither_status read_allow(const hither_knn_options *options, size_t rows, 
     return HITHER_OK;
 }
 
-static hither_status search(const hither_matrix *base, const hither_matrix *queries, uint32_t k,
-                            const hither_knn_options *options, const ht_mask *allow, int64_t *labels, float *distances,
-                            hither_error *err) {
+static hither_status check(const hither_matrix *base, const hither_matrix *queries, const hither_knn_options *options,
+                           asked *a, hither_error *err) {
+    HT_TRY(ht_options_read(&a->o, sizeof a->o, options, "hither_knn_options", err));
+    HT_TRY(ht_recall_read(a->o.recall, &a->recall, err));
+    if (!base || !queries)
+        return ht_fail(err, HITHER_INVALID, "knn: %s is NULL", base ? "queries" : "base");
+    hither_metric metric = a->o.metric;
+    if (metric < 0 || metric > HITHER_HAMMING)
+        return ht_fail(err, HITHER_INVALID, "metric %d is none of hither_metric", (int)metric);
+    a->rows = *base;
+    HT_TRY(ht_matrix_check(&a->rows, "base", err));
+    if (metric && (metric == HITHER_HAMMING) != (base->dtype == HITHER_B1))
+        return ht_fail(err, HITHER_UNSUPPORTED, "%s has no meaning for %s rows; hamming is for b1, and only it",
+                       ht_metric_name(metric), ht_dtype_name(base->dtype));
+    if (base->dim != queries->dim)
+        return ht_fail(err, HITHER_DIMENSION, "queries have %zu dimensions, base has %zu", queries->dim, base->dim);
+    a->o.metric = ht_metric_or_default(metric, base->dtype);
+    a->threads = a->o.threads ? a->o.threads : queries->rows == 1 ? 1 : 0;
+    return HITHER_OK;
+}
+
+/* What check left to do; the caller is between ht_fp_enter and ht_fp_leave. close_asked follows success. */
+static hither_status open_asked(const hither_matrix *queries, asked *a, hither_error *err) {
+    HT_TRY(ht_queries_read(queries, a->rows.dtype, &a->queries, err));
+    hither_status status = a->o.allow ? read_allow(&a->o, a->rows.rows, &a->allow, err) : HITHER_OK;
+    if (status != HITHER_OK)
+        ht_floats_clear(&a->queries);
+    return status;
+}
+
+static void close_asked(asked *a) {
+    ht_release((void *)(uintptr_t)a->allow.chunks);
+    ht_floats_clear(&a->queries);
+}
+
+static bool all_finite(const hither_matrix *m) {
+    ht_floats floats;
+    const ht_layout layout = {m->dtype, true, m->dim};
+    if (m->dtype == HITHER_F32)
+        return ht_floats_read(m, "base", &floats, NULL) == HITHER_OK;
+    for (size_t i = 0; i < m->rows; i++)
+        if (ht_stored_not_finite(&layout, (const char *)m->data + i * m->stride) <= m->dim)
+            return false;
+    return true;
+}
+
+/* An index over the array, if that is worth it, can be had, and the array is what an index may hold; else NULL, and the
+ * search goes without: the answers are the same. */
+static ht_flat *index_of(const asked *a) {
+    ht_flat *flat = NULL;
+    if (a->queries.view.rows < REPAYING_QUERIES || a->rows.rows < REPAYING_ROWS || a->o.allow ||
+        a->o.metric == HITHER_L1 || !ht_flat_codes_help(a->rows.dtype, (uint32_t)a->rows.dim) || !all_finite(&a->rows))
+        return NULL;
+    return ht_flat_wrap(&a->rows, a->o.metric, a->threads, &flat, NULL) == HITHER_OK ? flat : NULL;
+}
+
+static ht_vectors vectors_of(const asked *a, ht_part *part) {
+    *part = (ht_part){.rows = a->rows.data, .count = a->rows.rows, .stride = a->rows.stride, .bare = true};
+    return (ht_vectors){
+        .dtype = a->rows.dtype, .metric = a->o.metric, .dim = (uint32_t)a->rows.dim, .parts = part, .part_count = 1};
+}
+
+/* ---- the k nearest */
+
+static hither_status nearest_of_rows(const asked *a, uint32_t k, int64_t *labels, float *distances, hither_error *err) {
+    const hither_matrix *queries = &a->queries.view;
+    const ht_mask *allow = a->o.allow ? &a->allow : NULL;
     size_t total, bytes;
     if (!ht_mul_size(queries->rows, k, &total) || !ht_mul_size(total, sizeof(ht_hit), &bytes))
         return ht_fail_nomem(err, SIZE_MAX, "hits");
     ht_hit *hits = ht_alloc(bytes);
     size_t *counts = ht_calloc(queries->rows, sizeof *counts);
-    hither_status status = HITHER_OK;
-    if (!hits || !counts) {
-        status = ht_fail_nomem(err, bytes, "hits");
-        goto done;
-    }
-    ht_part part = {.rows = base->data, .count = base->rows, .stride = base->stride, .bare = true};
-    ht_vectors vectors = {.dtype = base->dtype,
-                          .metric = ht_metric_or_default(options->metric, base->dtype),
-                          .dim = (uint32_t)base->dim,
-                          .parts = &part,
-                          .part_count = 1};
-    unsigned threads = options->threads ? options->threads : queries->rows == 1 ? 1 : 0;
-    status = ht_exact_search(&vectors, queries->data, queries->stride, queries->rows, NULL, allow, k, threads, hits,
-                             counts, NULL, err);
+    ht_part part;
+    ht_vectors vectors = vectors_of(a, &part);
+    hither_status status = hits && counts ? HITHER_OK : ht_fail_nomem(err, bytes, "hits");
+    if (status == HITHER_OK)
+        status = ht_exact_search(&vectors, queries->data, queries->stride, queries->rows, NULL, allow, k, a->threads,
+                                 hits, counts, NULL, err);
     if (status == HITHER_NOT_FINITE)
-        status = name_not_finite(base, allow, err);
-    if (status != HITHER_OK)
-        goto done;
-    for (size_t j = 0; j < queries->rows; j++) {
-        for (size_t i = 0; i < k; i++) {
-            bool there = i < counts[j];
-            labels[j * k + i] = there ? (int64_t)hits[j * k + i].slot : -1;
-            distances[j * k + i] = there ? (float)hits[j * k + i].distance : INFINITY;
-        }
-    }
-done:
+        status = name_not_finite(&a->rows, allow, err);
+    if (status == HITHER_OK)
+        ht_answers_write(queries->rows, k, hits, counts, labels, distances);
     ht_release(counts);
     ht_release(hits);
     return status;
 }
 
+static hither_status nearest(const asked *a, uint32_t k, int64_t *labels, float *distances, hither_error *err) {
+    ht_flat *flat = index_of(a);
+    if (!flat)
+        return nearest_of_rows(a, k, labels, distances, err);
+    const ht_flat_search what = {.k = k, .recall = a->recall, .threads = a->threads};
+    hither_status status = ht_flat_knn(flat, &a->queries.view, &what, labels, distances, NULL, err);
+    ht_flat_release(flat);
+    return status;
+}
+
 hither_status hither_knn(const hither_matrix *base, const hither_matrix *queries, uint32_t k,
                          const hither_knn_options *options, int64_t *labels, float *distances, hither_error *err) {
-    hither_knn_options o;
-    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_knn_options", err));
-    if (!base || !queries)
-        return ht_fail(err, HITHER_INVALID, "knn: %s is NULL", base ? "queries" : "base");
-    if (k == 0)
-        return ht_fail(err, HITHER_INVALID, "k is 0; ask for at least 1 result");
-    if (k > HITHER_MAX_K)
-        return ht_fail(err, HITHER_TOO_LARGE, "k is %u; at most %u results a query are possible", k, HITHER_MAX_K);
-    if (o.metric < 0 || o.metric > HITHER_HAMMING)
-        return ht_fail(err, HITHER_INVALID, "metric %d is none of hither_metric", (int)o.metric);
-    hither_matrix rows = *base;
-    HT_TRY(ht_matrix_check(&rows, "base", err));
-    if (o.metric && (o.metric == HITHER_HAMMING) != (rows.dtype == HITHER_B1))
-        return ht_fail(err, HITHER_UNSUPPORTED, "%s has no meaning for %s rows; hamming is for b1, and only it",
-                       ht_metric_name(o.metric), ht_dtype_name(rows.dtype));
-    if (rows.dim != queries->dim)
-        return ht_fail(err, HITHER_DIMENSION, "queries have %zu dimensions, base has %zu", queries->dim, rows.dim);
+    asked a = {0};
+    HT_TRY(check(base, queries, options, &a, err));
+    HT_TRY(ht_k_check(k, err));
     if (queries->rows > 0 && (!labels || !distances))
         return ht_fail(err, HITHER_INVALID, "knn: %s is NULL", labels ? "distances" : "labels");
-    ht_floats floats;
-    ht_mask allow = {0};
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = ht_queries_read(queries, rows.dtype, &floats, err);
-    if (status != HITHER_OK)
-        goto leave;
-    if (o.allow)
-        status = read_allow(&o, rows.rows, &allow, err);
+    hither_status status = open_asked(queries, &a, err);
+    if (status == HITHER_OK) {
+        status = nearest(&a, k, labels, distances, err);
+        close_asked(&a);
+    }
+    ht_fp_leave(fp);
+    return status;
+}
+
+/* ---- all within a radius */
+
+static hither_status within_rows(const asked *a, float radius, ht_found *found, ht_exact_stats *stats,
+                                 hither_error *err) {
+    const hither_matrix *queries = &a->queries.view;
+    const ht_mask *allow = a->o.allow ? &a->allow : NULL;
+    ht_part part;
+    ht_vectors vectors = vectors_of(a, &part);
+    hither_status status = ht_exact_within(NULL, &vectors, queries->data, queries->stride, queries->rows, NULL, allow,
+                                           radius, a->threads, found, stats, err);
+    return status == HITHER_NOT_FINITE ? name_not_finite(&a->rows, allow, err) : status;
+}
+
+static hither_status within(const asked *a, float radius, hither_result **out, hither_error *err) {
+    size_t queries = a->queries.view.rows;
+    ht_exact_stats stats = {0};
+    ht_found *found = ht_calloc(queries + 1, sizeof *found);
+    if (!found)
+        return ht_fail_nomem(err, queries, "queries");
+    ht_flat *flat = index_of(a);
+    const ht_flat_search what = {.k = 1, .recall = 1, .threads = a->threads};
+    hither_status status = flat ? ht_flat_within(flat, &a->queries.view, &what, radius, found, &stats, err)
+                                : within_rows(a, radius, found, &stats, err);
     if (status == HITHER_OK)
-        status = search(&rows, &floats.view, k, &o, o.allow ? &allow : NULL, labels, distances, err);
-    ht_release((void *)(uintptr_t)allow.chunks);
-    ht_floats_clear(&floats);
-leave:
+        status = ht_answers_found(queries, found, a->rows.rows, &stats, out, err);
+    for (size_t j = 0; j < queries; j++)
+        ht_release(found[j].hits);
+    ht_release(found);
+    ht_flat_release(flat);
+    return status;
+}
+
+hither_status hither_within(const hither_matrix *base, const hither_matrix *queries, float radius,
+                            const hither_knn_options *options, hither_result **out, hither_error *err) {
+    asked a = {0};
+    if (!out)
+        return ht_fail(err, HITHER_INVALID, "within: out is NULL");
+    *out = NULL;
+    HT_TRY(check(base, queries, options, &a, err));
+    if (a.recall < 1)
+        return ht_fail(err, HITHER_INVALID, "a recall of %g within a radius: all rows are all", a.recall);
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = open_asked(queries, &a, err);
+    if (status == HITHER_OK) {
+        status = within(&a, radius, out, err);
+        close_asked(&a);
+    }
     ht_fp_leave(fp);
     return status;
 }

@@ -146,10 +146,9 @@ static hither_status reserve_arrays(ht_flat *flat, hither_error *err) {
     return HITHER_OK;
 }
 
-bool ht_flat_coded(const ht_flat *flat) {
-    const ht_flat_spec *spec = &flat->spec;
-    bool wide = spec->dtype == HITHER_F64 && spec->dim <= HT_CODES_MOST_F64_DIM;
-    return spec->dim >= LEAST_CODED_DIM && (wide || spec->dtype == HITHER_F32);
+bool ht_flat_codes_help(hither_dtype dtype, uint32_t dim) {
+    bool wide = dtype == HITHER_F64 && dim <= HT_CODES_MOST_F64_DIM;
+    return dim >= LEAST_CODED_DIM && (wide || dtype == HITHER_F32);
 }
 
 void ht_flat_codes(const ht_flat *flat, const void *rows, size_t stride, size_t begin, size_t end, void *codes) {
@@ -207,7 +206,7 @@ static void finish_rows(ht_flat *flat, size_t p) {
     flat_block *block = &flat->blocks[p];
     finishing f = {flat, p, block->finished / HT_CODE_ROWS * HT_CODE_ROWS, part->count};
     if (f.to > f.from && block->norms)
-        ht_parallel(0, (f.to - f.from - 1) / SLICE_ROWS + 1, finish_slice, &f);
+        ht_parallel(flat->threads, (f.to - f.from - 1) / SLICE_ROWS + 1, finish_slice, &f);
     block->finished = part->count;
     if (block->codes)
         part->coded_rows = part->count / HT_CODE_ROWS * HT_CODE_ROWS;
@@ -353,11 +352,13 @@ static void take_rows(ht_flat *flat, size_t count) {
     HT_ASSERT(count == 0);
 }
 
-hither_status ht_flat_wrap(const hither_matrix *rows, hither_metric metric, ht_flat **out, hither_error *err) {
+hither_status ht_flat_wrap(const hither_matrix *rows, hither_metric metric, unsigned threads, ht_flat **out,
+                           hither_error *err) {
     ht_flat_spec spec = {.dtype = rows->dtype, .metric = metric, .dim = (uint32_t)rows->dim};
     ht_flat *flat;
     HT_TRY(ht_flat_make(&spec, &flat, err));
     flat->borrowed = true;
+    flat->threads = threads;
     ht_part part = {.rows = rows->data, .stride = rows->stride, .count = rows->rows, .bare = rows->dtype == HITHER_I8};
     hither_status status = ht_flat_part(flat, &part, 0, err);
     if (status == HITHER_OK)

@@ -29,9 +29,13 @@ typedef struct ht_flat_info {
 } ht_flat_info;
 
 HT_NODISCARD hither_status ht_flat_new(const ht_flat_spec *spec, ht_flat **out, hither_error *err);
-/* Borrows the rows for the life of the index; they must not change. Of any dtype, finite. Rows cannot be added. */
-HT_NODISCARD hither_status ht_flat_wrap(const hither_matrix *rows, hither_metric metric, ht_flat **out,
-                                        hither_error *err);
+/* Borrows the rows for the life of the index; they must not change. Of any dtype, finite. Rows cannot be added. threads
+ * (0: all) make norms and codes. */
+HT_NODISCARD hither_status ht_flat_wrap(const hither_matrix *rows, hither_metric metric, unsigned threads,
+                                        ht_flat **out, hither_error *err);
+/* Whether rows of an index are coded: in few dimensions, and beside rows that are small themselves, codes cost more
+ * than they save. */
+bool ht_flat_codes_help(hither_dtype dtype, uint32_t dim);
 ht_flat *ht_flat_acquire(ht_flat *flat);
 void ht_flat_release(ht_flat *flat);
 
@@ -47,6 +51,7 @@ HT_NODISCARD hither_status ht_flat_remove(ht_flat *flat, const int64_t *labels, 
 typedef struct ht_flat_search {
     hither_metric metric; /* 0: the index's own */
     size_t k;
+    double recall; /* 1: exact */
     unsigned threads;
     const uint64_t *allow; /* NULL: all labels */
     uint64_t allow_bits;

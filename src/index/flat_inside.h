@@ -34,6 +34,7 @@ struct ht_flat {
     ht_flat_spec spec;
     size_t stride; /* of rows this index owns or maps */
     bool borrowed;
+    unsigned threads; /* that make norms and codes; 0: all */
     pthread_rwlock_t lock;
     ht_labels labels;
     ht_part *parts; /* what searches see; every part but the last is full up to a multiple of 64 */
@@ -48,9 +49,7 @@ HT_NODISCARD hither_status ht_flat_make(const ht_flat_spec *spec, ht_flat **out,
 /* One more part at the end: mapped rows with their norms and codes (NULL: none) as given; borrowed rows, for which both
  * are made (norms NULL); or room for `capacity` rows of its own (rows NULL). */
 HT_NODISCARD hither_status ht_flat_part(ht_flat *flat, const ht_part *given, size_t capacity, hither_error *err);
-/* Whether rows of an index are coded: in few dimensions, and beside rows that are small themselves, codes cost more
- * than they save. */
-bool ht_flat_coded(const ht_flat *flat);
+static inline bool ht_flat_coded(const ht_flat *flat) { return ht_flat_codes_help(flat->spec.dtype, flat->spec.dim); }
 /* As ht_codes_make, of rows as this index stores them. */
 void ht_flat_codes(const ht_flat *flat, const void *rows, size_t stride, size_t begin, size_t end, void *codes);
 /* Whether it keeps norms: bits need none. */

@@ -236,7 +236,7 @@ static void borrowed_rows(void **state) {
     }
     hither_matrix m = matrix(t.rows[0], 200);
     ht_flat *flat;
-    assert_int_equal(ht_flat_wrap(&m, HITHER_COSINE, &flat, NULL), HITHER_OK);
+    assert_int_equal(ht_flat_wrap(&m, HITHER_COSINE, 1, &flat, NULL), HITHER_OK);
     for (int i = 0; i < 20; i++)
         compare_search(flat, &t, HITHER_COSINE, NULL, 0, 10);
     twin_remove(flat, &t);
