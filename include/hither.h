@@ -175,7 +175,7 @@ typedef struct hither_knn_options {
     uint32_t threads;      /* 0: one for a single query, all cores for more; only ever lowers the pool */
     const uint64_t *allow; /* NULL: all rows. Bit i % 64 of word i / 64 allows row i; rows past allow_bits are not */
     uint64_t allow_bits;
-    double recall; /* default 1: exact. Less, above 0: the share of the true answers that is enough on average */
+    double recall; /* default 1: exact. Less: about the share of true answers that is enough, where rows have codes */
 } hither_knn_options;
 
 /* The k nearest rows of `base` to each row of `queries`, exactly: what brute force with the reference distance gives,
@@ -290,15 +290,17 @@ typedef struct hither_index_search_options {
     uint32_t threads;      /* 0: one for a single query, all cores for more */
     const uint64_t *allow; /* NULL: all. Bit i % 64 of word i / 64 allows label i; labels past allow_bits are not */
     uint64_t allow_bits;
-    double recall; /* default 1: exact. Less, above 0: the share of the true answers that is enough on average */
+    double recall; /* default 1: exact. Less: about the share of true answers that is enough, where rows have codes */
 } hither_index_search_options;
 
 /* The k nearest rows to each query, as hither_knn gives them. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_index_search(hither_index *index, const hither_matrix *queries,
                                                                uint32_t k, const hither_index_search_options *options,
                                                                int64_t *labels, float *distances, hither_error *err);
-/* The same search as a result: one group a query, ids are the labels, and hither_result_plan says what ran. Any thread.
- * Since 0.1. */
+/* The same search as a result: one group a query, ids are the labels, and hither_result_plan says what ran: kind, rows,
+ * plan ("full" or "codes"), bound (what let rows be ruled out: "rounding", "residual", or "standard error" where recall
+ * is below 1), recall, rows_scanned, rows_rescored, bytes_read, threads, and stages, each with the rows it looked at
+ * and those it kept for the next. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_index_explain(hither_index *index, const hither_matrix *queries,
                                                                 uint32_t k, const hither_index_search_options *options,
                                                                 hither_result **out, hither_error *err);

@@ -4,6 +4,7 @@
 #ifndef HT_API_ANSWERS_H
 #define HT_API_ANSWERS_H
 
+#include "base/buf.h"
 #include "base/result.h"
 #include "index/exact.h"
 
@@ -16,11 +17,17 @@ HT_NODISCARD hither_status ht_recall_read(double recall, double *out, hither_err
 void ht_answers_write(size_t queries, size_t k, const ht_hit *hits, const size_t *counts, int64_t *labels,
                       float *distances);
 
+/* What a search was of, and what it did. */
+typedef struct ht_searched {
+    uint64_t rows;
+    double recall;
+    ht_exact_stats stats;
+} ht_searched;
+
 /* A result of one group a query, of what was found within a radius, and its plan. */
-HT_NODISCARD hither_status ht_answers_found(size_t queries, const ht_found *found, uint64_t rows,
-                                            const ht_exact_stats *stats, hither_result **out, hither_error *err);
+HT_NODISCARD hither_status ht_answers_found(size_t queries, const ht_found *found, const ht_searched *s,
+                                            hither_result **out, hither_error *err);
 /* The same of labels as ht_answers_write leaves them. */
 HT_NODISCARD hither_status ht_answers_nearest(size_t queries, size_t k, const int64_t *labels, const float *distances,
-                                              uint64_t rows, const ht_exact_stats *stats, hither_result **out,
-                                              hither_error *err);
+                                              const ht_searched *s, hither_result **out, hither_error *err);
 #endif

@@ -176,12 +176,12 @@ hither_status hither_index_explain(hither_index *index, const hither_matrix *que
         return ht_fail_nomem(err, SIZE_MAX, "hits");
     int64_t *labels = ht_alloc(bytes);
     float *distances = ht_alloc(bytes / 2);
-    ht_exact_stats stats = {0};
+    ht_searched searched = {.rows = rows_of(index), .recall = what.recall};
     hither_status status = labels && distances ? HITHER_OK : ht_fail_nomem(err, bytes, "hits");
     if (status == HITHER_OK)
-        status = search(index, queries, &what, labels, distances, &stats, err);
+        status = search(index, queries, &what, labels, distances, &searched.stats, err);
     if (status == HITHER_OK)
-        status = ht_answers_nearest(queries->rows, k, labels, distances, rows_of(index), &stats, out, err);
+        status = ht_answers_nearest(queries->rows, k, labels, distances, &searched, out, err);
     ht_release(distances);
     ht_release(labels);
     return status;
@@ -212,10 +212,10 @@ hither_status hither_index_within(hither_index *index, const hither_matrix *quer
     ht_found *found = ht_calloc(queries->rows, sizeof *found);
     if (!found)
         return ht_fail_nomem(err, queries->rows, "queries");
-    ht_exact_stats stats = {0};
-    hither_status status = within(index, queries, radius, &what, found, &stats, err);
+    ht_searched searched = {.rows = rows_of(index), .recall = what.recall};
+    hither_status status = within(index, queries, radius, &what, found, &searched.stats, err);
     if (status == HITHER_OK)
-        status = ht_answers_found(queries->rows, found, rows_of(index), &stats, out, err);
+        status = ht_answers_found(queries->rows, found, &searched, out, err);
     for (size_t j = 0; j < queries->rows; j++)
         ht_release(found[j].hits);
     ht_release(found);

@@ -188,16 +188,16 @@ static hither_status within_rows(const asked *a, float radius, ht_found *found, 
 
 static hither_status within(const asked *a, float radius, hither_result **out, hither_error *err) {
     size_t queries = a->queries.view.rows;
-    ht_exact_stats stats = {0};
+    ht_searched searched = {.rows = a->rows.rows, .recall = 1};
     ht_found *found = ht_calloc(queries + 1, sizeof *found);
     if (!found)
         return ht_fail_nomem(err, queries, "queries");
     ht_flat *flat = index_of(a);
     const ht_flat_search what = {.k = 1, .recall = 1, .threads = a->threads};
-    hither_status status = flat ? ht_flat_within(flat, &a->queries.view, &what, radius, found, &stats, err)
-                                : within_rows(a, radius, found, &stats, err);
+    hither_status status = flat ? ht_flat_within(flat, &a->queries.view, &what, radius, found, &searched.stats, err)
+                                : within_rows(a, radius, found, &searched.stats, err);
     if (status == HITHER_OK)
-        status = ht_answers_found(queries, found, a->rows.rows, &stats, out, err);
+        status = ht_answers_found(queries, found, &searched, out, err);
     for (size_t j = 0; j < queries; j++)
         ht_release(found[j].hits);
     ht_release(found);

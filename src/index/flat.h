@@ -51,7 +51,6 @@ HT_NODISCARD hither_status ht_flat_remove(ht_flat *flat, const int64_t *labels, 
 typedef struct ht_flat_search {
     hither_metric metric; /* 0: the index's own */
     size_t k;
-    double recall; /* 1: exact */
     unsigned threads;
     const uint64_t *allow; /* NULL: all labels */
     uint64_t allow_bits;

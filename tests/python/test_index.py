@@ -203,6 +203,7 @@ def test_closed_is_closed() -> None:
         lambda: index.add(some(1, DIM)),
         lambda: index.remove(0),
         lambda: index.explain(some(1, DIM)),
+        lambda: index.within(some(1, DIM), 1),
         lambda: index.save("x"),
         lambda: len(index),
         index.verify,
@@ -221,6 +222,62 @@ def test_explain_says_what_ran() -> None:
     plan = index.explain(some(2, 64, 4), 5, metric="l2", threads=1, allow=np.ones(300, bool))
     assert plan["kind"] == "exact" and plan["rows"] == 300 and plan["rows_scanned"] >= 300 and plan["threads"] == 1
     json.dumps(plan)
+
+
+def test_the_stages_of_a_plan_add_up() -> None:
+    rng = np.random.default_rng(7)
+    rows = rng.normal(size=(20_000, 64)).astype(np.float32)
+    index = hither.Index.wrap(rows)
+    plan = index.explain(rows[:1] + 1, 10)
+    stages = {stage["stage"]: stage for stage in plan["stages"]}
+    assert (plan["plan"], plan["bound"], plan["recall"]) == ("codes", "residual", 1)
+    assert stages["distance"] == {"stage": "distance", "rows": plan["rows_rescored"], "kept": 10}
+    assert all(stage["kept"] <= stage["rows"] for stage in plan["stages"])
+    assert 0 < plan["bytes_read"] < rows.nbytes / 2
+    plain = index.explain(rows[:1] + 1, 10, metric="l1")
+    assert (plain["plan"], plain["bound"]) == ("full", "rounding")
+    assert plain["bytes_read"] >= rows.nbytes
+
+
+def test_a_recall_below_one_finds_nearly_all_of_it_for_less() -> None:
+    rng = np.random.default_rng(8)
+    rows, queries = rng.normal(size=(20_000, 64)).astype(np.float32), rng.normal(size=(40, 64)).astype(np.float32)
+    index = hither.Index.wrap(rows)
+    exact, _ = index.search(queries)
+    some, distances = index.search(queries, recall=0.9)
+    shared = [len(set(a.tolist()) & set(b.tolist())) for a, b in zip(exact, some, strict=True)]
+    assert sum(shared) >= 0.85 * exact.size
+    assert (np.diff(distances, axis=1) >= 0).all()
+    plan, whole = index.explain(queries, recall=0.9), index.explain(queries)
+    assert plan["bound"] == "standard error" and plan["recall"] == 0.9
+    assert plan["rows_rescored"] < whole["rows_rescored"]
+    assert (index.search(queries, recall=1.0)[0] == exact).all()
+    for wrong in (0, -0.5, 1.5, float("nan"), "much"):
+        with pytest.raises(hither.InvalidError, match="recall"):
+            index.search(queries, recall=wrong)  # type: ignore[arg-type]
+        with pytest.raises(hither.InvalidError, match="recall"):
+            hither.knn(rows, queries, recall=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_within_a_radius(metric: str) -> None:
+    base, queries = some(700, 40), some(6, 40, 2)
+    index = hither.Index.wrap(base, metric)
+    labels, distances = index.search(queries, 700)
+    radius = float(distances[0, 200])
+    for found in (index.within(queries, radius), hither.within(base, queries, radius, metric)):
+        assert isinstance(found, list) and len(found) == 6
+        for j, (rows, far) in enumerate(found):
+            count = int((distances[j] <= np.float32(radius)).sum())
+            assert rows.tolist() == labels[j, :count].tolist()
+            assert far.tobytes() == distances[j, :count].tobytes()
+    one = index.within(queries[0], radius, allow=np.arange(700) % 2 == 0)
+    assert isinstance(one, tuple) and (one[0] % 2 == 0).all() and len(one[0]) > 0
+    assert index.within(queries[:0], radius) == [] == hither.within(base, queries[:0], radius, metric)
+    assert len(index.within(queries[0], -np.inf)[0]) == 0
+    for wrong in (float("nan"), "far", None):
+        with pytest.raises(hither.InvalidError, match="radius"):
+            index.within(queries, wrong)  # type: ignore[arg-type]
 
 
 def test_truncated_flipped_and_foreign_files(tmp_path: Path) -> None:

@@ -166,11 +166,102 @@ static void not_finite(void **state) {
     REFUSED(HITHER_NOT_FINITE, "row 3, column 1", &b, &wide, 1, NULL);
 }
 
+/* Everything within a radius: the nearest of all rows, cut where they are farther away. */
+static void within(void **state) {
+    (void)state;
+    hither_matrix b = base_view(), q = query_view();
+    uint64_t allow[ROWS / 64 + 1] = {0};
+    hither_result *r;
+    for (size_t i = 0; i < ROWS; i += 3)
+        allow[i / 64] |= (uint64_t)1 << i % 64;
+    for (int metric = HITHER_COSINE; metric <= HITHER_L1; metric++) {
+        for (int some = 0; some < 2; some++) {
+            hither_knn_options *o = HITHER_OPTIONS(hither_knn_options, .metric = (hither_metric)metric,
+                                                   .allow = some ? allow : NULL, .allow_bits = ROWS);
+            ASSERT_OK(hither_knn(&b, &q, ROWS, o, labels, distances, &err));
+            float radius = distances[ROWS / 5];
+            ASSERT_OK(hither_within(&b, &q, radius, o, &r, &err));
+            assert_int_equal(hither_result_groups(r), QUERIES);
+            for (size_t j = 0; j < QUERIES; j++) {
+                size_t count = 0;
+                while (count < ROWS && distances[j * ROWS + count] <= radius)
+                    count++;
+                assert_int_equal(hither_result_count(r, j), count);
+                assert_memory_equal(hither_result_ids(r, j).ints, labels + j * ROWS, count * sizeof *labels);
+                assert_memory_equal(hither_result_distances(r, j), distances + j * ROWS, count * sizeof *distances);
+            }
+            assert_true(strstr(hither_result_plan(r), "\"plan\":\"full\",\"bound\":\"rounding\"") != NULL);
+            hither_result_free(r);
+        }
+    }
+    ASSERT_FAILS(hither_within(&b, &q, NAN, NULL, &r, &err), HITHER_INVALID);
+    ASSERT_FAILS(hither_within(&b, &q, 1, HITHER_OPTIONS(hither_knn_options, .recall = 0.5), &r, &err), HITHER_INVALID);
+    ASSERT_FAILS(hither_within(&b, &q, 1, NULL, NULL, &err), HITHER_INVALID);
+    ASSERT_FAILS(hither_within(&b, NULL, 1, NULL, &r, &err), HITHER_INVALID);
+    assert_null(r);
+    base[77 * STRIDE + 1] = NAN;
+    ASSERT_FAILS(hither_within(&b, &q, 1, NULL, &r, &err), HITHER_NOT_FINITE);
+    assert_non_null(strstr(err.message, "base, row 77, column 1"));
+}
+
+/* So many queries that the array is coded first: the same answers as without codes, which is what a search with allowed
+ * rows is. */
+static void coded(void **state) {
+    (void)state;
+    enum { MANY = 4100, ASKED = 520, WIDE = 32 };
+    static float rows[MANY * WIDE], asked[ASKED * WIDE];
+    static uint64_t all[MANY / 64 + 1];
+    static int64_t with[ASKED * K], without[ASKED * K];
+    static float far[ASKED * K], other[ASKED * K];
+    memset(all, 0xff, sizeof all);
+    for (size_t i = 0; i < MANY * WIDE; i++)
+        rows[i] = (float)(int64_t)ht_mix64(SEED * 2 + i / 64) * 0x1p-63f + (float)(int64_t)ht_mix64(i) * 0x1p-65f;
+    for (size_t i = 0; i < ASKED * WIDE; i++)
+        asked[i] = rows[i * 7] + 0.01F;
+    hither_matrix b = {rows, MANY, WIDE, 0, HITHER_F32}, q = {asked, ASKED, WIDE, 0, HITHER_F32};
+    for (int metric = HITHER_COSINE; metric <= HITHER_L1; metric++) {
+        hither_result *r, *s;
+        hither_knn_options *o = HITHER_OPTIONS(hither_knn_options, .metric = (hither_metric)metric, .threads = 2);
+        hither_knn_options *plain =
+            HITHER_OPTIONS(hither_knn_options, .metric = (hither_metric)metric, .allow = all, .allow_bits = MANY);
+        ASSERT_OK(hither_knn(&b, &q, K, o, with, far, &err));
+        ASSERT_OK(hither_knn(&b, &q, K, plain, without, other, &err));
+        assert_memory_equal(with, without, sizeof with);
+        assert_memory_equal(far, other, sizeof far);
+        ASSERT_OK(hither_within(&b, &q, far[K - 1], o, &r, &err));
+        ASSERT_OK(hither_within(&b, &q, far[K - 1], plain, &s, &err));
+        assert_true((strstr(hither_result_plan(r), "\"codes\"") != NULL) == (metric != HITHER_L1));
+        assert_null(strstr(hither_result_plan(s), "\"codes\""));
+        for (size_t j = 0; j < ASKED; j++) {
+            size_t count = hither_result_count(r, j);
+            assert_int_equal(count, hither_result_count(s, j));
+            if (count > 0)
+                assert_memory_equal(hither_result_ids(r, j).ints, hither_result_ids(s, j).ints, count * 8);
+        }
+        hither_result_free(r);
+        hither_result_free(s);
+        rows[4000 * WIDE + 3] = INFINITY;
+        REFUSED(HITHER_NOT_FINITE, "base, row 4000, column 3: infinity", &b, &q, 1, o);
+        rows[4000 * WIDE + 3] = 0;
+    }
+}
+
+static void recall(void **state) {
+    (void)state;
+    hither_matrix b = base_view(), q = query_view();
+    REFUSED(HITHER_INVALID, "recall is 1.5", &b, &q, 1, HITHER_OPTIONS(hither_knn_options, .recall = 1.5));
+    REFUSED(HITHER_INVALID, "recall is -1", &b, &q, 1, HITHER_OPTIONS(hither_knn_options, .recall = -1));
+    REFUSED(HITHER_INVALID, "recall is nan", &b, &q, 1, HITHER_OPTIONS(hither_knn_options, .recall = NAN));
+    ASSERT_OK(hither_knn(&b, &q, K, HITHER_OPTIONS(hither_knn_options, .recall = 0.9), labels, distances, &err));
+    check_against_counting(HITHER_COSINE, K, NULL, 0); /* there are no codes to be trusted further than they prove */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(answers, setup),    cmocka_unit_test_setup(allowed_rows, setup),
         cmocka_unit_test_setup(empty, setup),      cmocka_unit_test_setup(refusals, setup),
-        cmocka_unit_test_setup(not_finite, setup),
+        cmocka_unit_test_setup(not_finite, setup), cmocka_unit_test_setup(within, setup),
+        cmocka_unit_test_setup(coded, setup),      cmocka_unit_test_setup(recall, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
