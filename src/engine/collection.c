@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/codes_cache.h"
 #include "engine/plan.h"
 
 /* ---- counts */
@@ -74,8 +75,8 @@ static hither_status add_dead(void *arg, uint64_t slot, uint64_t dead_seq) {
 }
 
 /* The base's extent of the same segment, told how many rows count now, or a new one. Takes the segment over. */
-static hither_status adopt(const ht_collection *c, const ht_snapshot *base, ht_segment *segment, ht_extent **out,
-                           hither_error *err) {
+static hither_status adopt(const ht_collection *c, const ht_snapshot *base, ht_segment *segment, uint64_t committed,
+                           ht_extent **out, hither_error *err) {
     const ht_segment_info *info = ht_segment_describe(segment);
     for (size_t i = 0; base && i < base->extent_count; i++) {
         if (base->extents[i]->sid == info->sid) {
@@ -88,12 +89,15 @@ static hither_status adopt(const ht_collection *c, const ht_snapshot *base, ht_s
     hither_status status = ht_extent_new(segment, c->metric, out, err);
     if (status != HITHER_OK)
         ht_segment_release(segment);
+    else if (!c->db->memory)
+        ht_codes_load(c->db->store, *out, committed);
     return status;
 }
 
-/* The collection's segments as extents; *count is right even on failure, for the caller to release. */
-static hither_status load_extents(ht_collection *c, const ht_snapshot *base, ht_extent ***out, size_t *count,
-                                  hither_error *err) {
+/* The collection's segments as extents, with what is kept of their rows below `committed`; *count is right even on
+ * failure, for the caller to release. */
+static hither_status load_extents(ht_collection *c, const ht_snapshot *base, uint64_t committed, ht_extent ***out,
+                                  size_t *count, hither_error *err) {
     ht_segment **segments = NULL;
     size_t n = 0;
     HT_TRY(ht_store_segments(c->db->store, c->cid, &segments, &n, err));
@@ -103,7 +107,7 @@ static hither_status load_extents(ht_collection *c, const ht_snapshot *base, ht_
         status = ht_fail_nomem(err, n * sizeof(ht_extent *), "the segments of a collection");
     for (size_t i = 0; i < n; i++) {
         if (status == HITHER_OK) {
-            status = adopt(c, base, segments[i], &extents[i], err);
+            status = adopt(c, base, segments[i], committed, &extents[i], err);
             *count += status == HITHER_OK;
         } else {
             ht_segment_release(segments[i]);
@@ -128,7 +132,7 @@ static hither_status load_snapshot(ht_collection *c, const ht_snapshot *base, co
     size_t count = 0;
     hither_status status = ht_reader_dead(reader, base ? base->seq : 0, add_dead, &dead, err);
     if (status == HITHER_OK)
-        status = load_extents(c, base, &extents, &count, err);
+        status = load_extents(c, base, row->next_slot, &extents, &count, err);
     if (status == HITHER_OK && rows_covered(extents, count) < row->next_slot) {
         /* The segments are read after the row: a collection dropped in between has none. */
         ht_collection_row again;
@@ -203,6 +207,10 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
     c->metric = row->metric;
     memcpy(c->embedder, row->embedder, sizeof c->embedder);
     status = ht_collection_load(c, err);
+    if (status == HITHER_OK && !db->readonly && !db->memory) {
+        const ht_snapshot *s = atomic_load_explicit(&c->home.current, memory_order_relaxed);
+        ht_cache_sweep(db->store, c->cid, s->extents, s->extent_count);
+    }
     if (status == HITHER_OK)
         *out = c;
     else

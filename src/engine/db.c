@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/codes_cache.h"
 #include "engine/state.h"
 #include "kernels/kernels.h"
 
@@ -60,12 +61,27 @@ hither_status ht_db_open(const char *path, uint32_t flags, uint32_t busy_timeout
     return status;
 }
 
+/* Codes made by this process, for the next one; of collections for which that is worth a file. */
+#define LEAST_KEPT_BYTES ((size_t)4 << 20)
+
+void ht_db_keep_codes(ht_db *db, size_t least) {
+    if (db->readonly || db->memory)
+        return;
+    for (ht_collection *c = db->collections; c; c = c->next) {
+        const ht_snapshot *s = atomic_load_explicit(&c->home.current, memory_order_relaxed);
+        for (size_t i = 0; i < s->extent_count; i++)
+            ht_codes_save(db->store, s->extents[i], s->slot_limit, least);
+    }
+}
+
 void ht_db_close(ht_db *db) {
     if (!db || atomic_fetch_sub_explicit(&db->references, 1, memory_order_acq_rel) != 1)
         return;
     bool ours = db->generation == ht_fork_generation();
-    if (ours)
+    if (ours) {
+        ht_db_keep_codes(db, LEAST_KEPT_BYTES);
         ht_graveyard_clear(&db->graveyard);
+    }
     while (db->collections) {
         ht_collection *c = db->collections;
         db->collections = c->next;
@@ -226,8 +242,10 @@ hither_status ht_db_drop(ht_db *db, const char *name, hither_error *err) {
     hither_status status = ht_store_collection(db->store, name, 0, &row, err);
     if (status == HITHER_OK)
         status = ht_store_drop(db->store, row.cid, err);
-    if (status == HITHER_OK)
+    if (status == HITHER_OK) {
         ht_collection_forget(db, row.cid);
+        ht_cache_sweep(db->store, row.cid, NULL, 0);
+    }
     pthread_mutex_unlock(&db->writer);
     return status;
 }

@@ -11,11 +11,15 @@
 #include <sched.h>
 
 #include "base/alloc.h"
+#include "base/container.h"
+#include "base/pool.h"
 #include "index/codes.h"
 #include "index/exact.h"
+#include "kernels/kernels.h"
 
 #define BUSY            0x80u
 #define LEAST_CODED_DIM 32u /* below, a row's 12 bytes beside its codes outweigh what they save */
+#define AHEAD_BLOCKS    8u  /* coded at once by one thread */
 
 hither_status ht_extent_new(ht_segment *segment, hither_metric metric, ht_extent **out, hither_error *err) {
     const ht_segment_info *info = ht_segment_describe(segment);
@@ -62,6 +66,8 @@ void ht_extent_release(ht_extent *extent) {
     if (!extent || atomic_fetch_sub_explicit(&extent->references, 1, memory_order_acq_rel) != 1)
         return;
     ht_segment_release(extent->segment);
+    ht_container_close(extent->kept_file);
+    ht_release((void *)extent->seen);
     ht_release((void *)extent->checked);
     ht_release((void *)extent->coded);
     ht_release(extent->codes);
@@ -85,9 +91,27 @@ static bool is_coded(const ht_extent *extent, size_t b) {
     return atomic_load_explicit(&extent->coded[b], memory_order_acquire) != 0;
 }
 
-static hither_status check_rows(ht_extent *extent, size_t begin, size_t end, hither_error *err) {
-    HT_TRY(ht_segment_check(extent->segment, begin, end, err));
-    ht_exact_norms(extent->rows + begin * extent->stride, extent->stride, end - begin, extent->dim,
+/* Checks the rows of `mask` in a block whose norms the cache has brought. Two threads may check one row at once. */
+static hither_status check_kept(ht_extent *extent, size_t b, uint64_t mask, hither_error *err) {
+    uint64_t left = mask & ~atomic_load_explicit(&extent->seen[b], memory_order_acquire);
+    for (; left; left &= left - 1) {
+        size_t row = b * HT_BLOCK_ROWS + (size_t)__builtin_ctzll(left);
+        HT_TRY(ht_segment_check(extent->segment, row, row + 1, err));
+    }
+    atomic_fetch_or_explicit(&extent->seen[b], mask, memory_order_release);
+    return HITHER_OK;
+}
+
+/* The first `count` rows of a block. */
+static uint64_t rows_mask(size_t count) { return count < 64 ? ((uint64_t)1 << count) - 1 : UINT64_MAX; }
+
+/* Rows [from, to) of block b; nobody else is at work on it. */
+static hither_status check_rows(ht_extent *extent, size_t b, size_t from, size_t to, hither_error *err) {
+    if (b * HT_BLOCK_ROWS < extent->kept)
+        return check_kept(extent, b, rows_mask(to), err);
+    size_t begin = b * HT_BLOCK_ROWS + from;
+    HT_TRY(ht_segment_check(extent->segment, begin, b * HT_BLOCK_ROWS + to, err));
+    ht_exact_norms(extent->rows + begin * extent->stride, extent->stride, to - from, extent->dim,
                    extent->norms + begin);
     return HITHER_OK;
 }
@@ -109,7 +133,7 @@ static hither_status touch_block(ht_extent *extent, size_t b, uint8_t wanted, bo
         hither_status status = HITHER_OK;
         uint8_t reached = seen;
         if (seen < wanted) {
-            status = check_rows(extent, b * HT_BLOCK_ROWS + seen, b * HT_BLOCK_ROWS + wanted, err);
+            status = check_rows(extent, b, seen, wanted, err);
             reached = status == HITHER_OK ? wanted : seen;
         }
         if (status == HITHER_OK && codes && !is_coded(extent, b))
@@ -122,17 +146,72 @@ static hither_status touch_block(ht_extent *extent, size_t b, uint8_t wanted, bo
 hither_status ht_extent_touch(ht_extent *extent, size_t begin, size_t end, bool codes, hither_error *err) {
     codes = codes && extent->codes;
     for (size_t b = begin / HT_BLOCK_ROWS; b * HT_BLOCK_ROWS < end; b++) {
-        uint8_t wanted = (uint8_t)ht_min_size(HT_BLOCK_ROWS, end - b * HT_BLOCK_ROWS);
+        size_t wanted = ht_min_size(HT_BLOCK_ROWS, end - b * HT_BLOCK_ROWS);
         bool all = codes && wanted == HT_BLOCK_ROWS;
-        if (atomic_load_explicit(&extent->checked[b], memory_order_acquire) != HT_BLOCK_ROWS ||
-            (all && !is_coded(extent, b)))
-            HT_TRY(touch_block(extent, b, wanted, all, err));
+        if (!all && b * HT_BLOCK_ROWS < extent->kept) {
+            uint64_t before = begin > b * HT_BLOCK_ROWS ? rows_mask(begin - b * HT_BLOCK_ROWS) : 0;
+            HT_TRY(check_kept(extent, b, rows_mask(wanted) & ~before, err));
+        } else if (atomic_load_explicit(&extent->checked[b], memory_order_acquire) != HT_BLOCK_ROWS ||
+                   (all && !is_coded(extent, b))) {
+            HT_TRY(touch_block(extent, b, (uint8_t)wanted, all, err));
+        }
     }
     return HITHER_OK;
 }
 
+hither_status ht_extent_touch_kept(ht_extent *extent, size_t begin, size_t end, hither_error *err) {
+    hither_status status = ht_container_touch(extent->kept_file, "codes", ht_codes_bytes(begin, extent->dim),
+                                              ht_codes_bytes(end, extent->dim), err);
+    if (status != HITHER_OK)
+        atomic_store_explicit(&extent->spoilt, true, memory_order_release);
+    return status;
+}
+
+size_t ht_extent_coded(ht_extent *extent, size_t from, size_t rows) {
+    _Atomic size_t *ready = &extent->ready[from != 0];
+    size_t first = from / HT_BLOCK_ROWS, limit = rows / HT_BLOCK_ROWS, had, reached;
+    if (!extent->codes || limit <= first)
+        return 0;
+    had = reached = first + atomic_load_explicit(ready, memory_order_acquire);
+    while (reached < limit && is_coded(extent, reached))
+        reached++;
+    if (reached > had) /* a race leaves the lesser of two numbers that are both right */
+        atomic_store_explicit(ready, reached - first, memory_order_release);
+    return (ht_min_size(reached, limit) - first) * HT_BLOCK_ROWS;
+}
+
+/* Blocks to be coded, by several threads. */
+typedef struct ahead {
+    ht_extent *extent;
+    size_t first, limit;
+} ahead;
+
+static void code_some(void *ctx, size_t item) {
+    const ahead *a = ctx;
+    size_t begin = (a->first + item * AHEAD_BLOCKS) * HT_BLOCK_ROWS;
+    size_t end = ht_min_size(begin + AHEAD_BLOCKS * HT_BLOCK_ROWS, a->limit * HT_BLOCK_ROWS);
+    ht_fp_state fp = ht_fp_enter();
+    hither_status ignored = ht_extent_touch(a->extent, begin, end, true, NULL);
+    ht_fp_leave(fp);
+    (void)ignored;
+}
+
+void ht_extent_code_ahead(ht_extent *extent, size_t from, size_t rows, size_t budget) {
+    size_t coded = ht_extent_coded(extent, from, rows);
+    size_t blocks = 1 + budget / (HT_BLOCK_ROWS * extent->stride);
+    ahead a = {extent, (from + coded) / HT_BLOCK_ROWS, rows / HT_BLOCK_ROWS};
+    if (!extent->codes || a.first >= a.limit)
+        return;
+    a.limit = a.first + ht_min_size(blocks, a.limit - a.first);
+    ht_parallel(0, (a.limit - a.first + AHEAD_BLOCKS - 1) / AHEAD_BLOCKS, code_some, &a);
+}
+
 hither_status ht_extent_check_row(const ht_extent *extent, size_t position, hither_error *err) {
-    uint8_t seen = atomic_load_explicit(&extent->checked[position / HT_BLOCK_ROWS], memory_order_acquire);
+    size_t b = position / HT_BLOCK_ROWS;
+    if (position < extent->kept &&
+        atomic_load_explicit(&extent->seen[b], memory_order_acquire) >> position % HT_BLOCK_ROWS & 1)
+        return HITHER_OK;
+    uint8_t seen = atomic_load_explicit(&extent->checked[b], memory_order_acquire);
     if (position % HT_BLOCK_ROWS < (size_t)(seen & ~BUSY))
         return HITHER_OK;
     return ht_segment_check(extent->segment, position, position + 1, err);

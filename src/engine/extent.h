@@ -8,6 +8,10 @@
  *     again, so readers read them without a lock once they have seen the count (acquire, paired with its release);
  *   - a block marked `coded` has 64 checked rows and their final codes; any other is searched in full precision, or
  *     coded by whoever touches it for its codes;
+ *   - the first `kept` rows, whole blocks, came with norms and codes from a cache on disk (codes_cache.h), which
+ *     vouches for both: such a row is checked on its own, when it is read in full (`seen`, a bit a row, in place of
+ *     `checked`), and its norm never written. Should the cache prove bad (`spoilt`), its codes are made as if it were
+ *     not there; the norms, which were checked when they were loaded, stay;
  *   - norms past the count, and the codes of a block that is not full, are written by one thread at a time: a reader
  *     that has claimed the block, or the writer for rows no snapshot has yet.
  * Any thread may touch; only the holder of the writer lock calls ht_extent_stage, ht_extent_code and ht_extent_trust.
@@ -32,9 +36,15 @@ typedef struct ht_extent {
     const char *rows; /* the mapping: row i at rows + i * stride */
     float *norms;     /* capacity of them */
     void *codes;      /* room for capacity of them, of which the system gives what is written; NULL: not coded */
-    _Atomic uint8_t *checked; /* per block: rows checked, 0...64; the top bit: a thread is at work on it */
-    _Atomic uint8_t *coded;   /* per block: 1 once its codes are final */
-    _Atomic bool warm;        /* searched before, or written by this process: codes are worth making */
+    _Atomic uint8_t *checked;       /* per block: rows checked, 0...64; the top bit: a thread is at work on it */
+    _Atomic uint8_t *coded;         /* per block: 1 once its codes are final */
+    _Atomic size_t ready[2];        /* blocks coded in a row, from the first on, and from `kept` on */
+    size_t kept;                    /* rows; set before any other thread knows the extent */
+    struct ht_container *kept_file; /* NULL: kept is 0 */
+    const void *kept_codes;
+    _Atomic uint64_t *seen; /* per block below `kept` */
+    _Atomic bool spoilt;
+    _Atomic bool warm; /* searched before, or written by this process: codes are worth making */
 } ht_extent;
 
 /* Takes over the segment's reference on success. One reference is the caller's. The metric decides whether codes are of
@@ -47,10 +57,18 @@ static inline const float *ht_extent_row(const ht_extent *extent, uint64_t slot)
     return (const float *)(const void *)(extent->rows + (slot - extent->first_slot) * extent->stride);
 }
 
-/* How many of the first `rows` rows may be searched by their codes, once they have been touched. */
-static inline size_t ht_extent_coded(const ht_extent *extent, size_t rows) {
-    return extent->codes ? rows / HT_BLOCK_ROWS * HT_BLOCK_ROWS : 0;
+/* Whether the first `kept` rows are searched by the codes of the cache. */
+static inline bool ht_extent_keeps(const ht_extent *extent) {
+    return extent->kept && !atomic_load_explicit(&extent->spoilt, memory_order_acquire);
 }
+
+/* How many of the rows [from, rows), from being 0 or `kept`, have been coded so far, all in a row from the first on. */
+size_t ht_extent_coded(ht_extent *extent, size_t from, size_t rows);
+/* Codes up to `budget` bytes of vectors more of those rows, in parallel. A row that fails its checksum ends it: whoever
+ * searches will meet it. */
+void ht_extent_code_ahead(ht_extent *extent, size_t from, size_t rows, size_t budget);
+/* Has the cache's codes of rows [begin, end) below `kept` checked; a failure spoils it. */
+HT_NODISCARD hither_status ht_extent_touch_kept(ht_extent *extent, size_t begin, size_t end, hither_error *err);
 
 /* Makes sure that rows [begin, end), positions in the extent, are checked and have norms, and, with `codes`, that the
  * full blocks among them are coded. CORRUPT names the place. */

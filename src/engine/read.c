@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/parts.h"
 #include "engine/plan.h"
 
 /* Hits held at once; a batch of more queries is answered in parts. */
@@ -205,17 +206,8 @@ static void say_plan(hither_result *result, const ht_exact_stats *stats, const h
 static hither_status search_all(view *v, const hither_matrix *queries, size_t k, unsigned threads,
                                 const ht_selection *selected, hither_result *result, hither_error *err) {
     const ht_snapshot *s = v->snapshot;
-    bool codes = ht_snapshot_use_codes(s, queries->rows);
-    ht_vectors vectors = {.dtype = HITHER_F32,
-                          .metric = v->c->metric,
-                          .dim = v->c->dim,
-                          .parts = codes ? s->parts : s->plain_parts,
-                          .part_count = s->extent_count,
-                          .touch = codes ? ht_snapshot_touch : ht_snapshot_touch_plain,
-                          .touch_ctx = v->snapshot};
-    ht_mask live = ht_snapshot_mask(s);
     ht_exact_stats stats = {0};
-    ht_mask allow = selected ? ht_selection_mask(selected) : live;
+    ht_mask allow = selected ? ht_selection_mask(selected) : (ht_mask){0};
     uint64_t rows = selected ? selected->count : s->live_count;
     k = rows < k ? (size_t)rows : k;
     if (!threads && queries->rows == 1)
@@ -224,9 +216,11 @@ static hither_status search_all(view *v, const hither_matrix *queries, size_t k,
     HT_TRY(ht_scratch_reserve(v->scratch, at_once * k, at_once, err));
     for (size_t first = 0; first < queries->rows; first += at_once) {
         size_t n = ht_min_size(at_once, queries->rows - first);
-        const float *q = (const float *)(const void *)((const char *)queries->data + first * queries->stride);
+        hither_matrix some = *queries;
+        some.data = (const char *)queries->data + first * queries->stride;
+        some.rows = n;
         if (k)
-            HT_TRY(ht_exact_search(&vectors, q, queries->stride, n, &live, selected ? &allow : NULL, k, threads,
+            HT_TRY(ht_parts_search(s, v->scratch, v->c->metric, &some, selected ? &allow : NULL, k, threads,
                                    v->scratch->hits, v->scratch->counts, &stats, err));
         else
             memset(v->scratch->counts, 0, n * sizeof *v->scratch->counts);

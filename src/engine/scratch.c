@@ -37,12 +37,14 @@ static void drop_buffers(ht_scratch *s) {
     s->hits = NULL;
     s->counts = NULL;
     s->hit_room = s->count_room = 0;
+    ht_exact_scratch_clear(&s->exact);
 }
 
 void ht_scratch_give(ht_scratch *s) {
     if (!s)
         return;
-    if (s->hit_room > KEPT_BYTES / sizeof *s->hits || s->count_room > KEPT_BYTES / sizeof *s->counts)
+    if (s->hit_room > KEPT_BYTES / sizeof *s->hits || s->count_room > KEPT_BYTES / sizeof *s->counts ||
+        s->exact.bytes > KEPT_BYTES)
         drop_buffers(s);
     atomic_store_explicit(&s->hazard, NULL, memory_order_release);
     atomic_store_explicit(&s->taken, false, memory_order_release);
@@ -87,6 +89,8 @@ void ht_scratch_clear(ht_scratch_pool *pool) {
     while (s) {
         ht_scratch *next = s->next;
         drop_buffers(s);
+        ht_release(s->parts);
+        ht_release(s->homes);
         ht_release(s);
         s = next;
     }

@@ -13,8 +13,10 @@
 
 #include "base/error.h"
 #include "base/topk.h"
+#include "index/exact.h"
 
 struct ht_snapshot;
+typedef struct ht_part_home ht_part_home;
 
 typedef struct ht_scratch {
     _Atomic(struct ht_snapshot *) hazard; /* the snapshot this reader stands on; written by its holder only */
@@ -23,6 +25,10 @@ typedef struct ht_scratch {
     ht_hit *hits;            /* grown by ht_scratch_hits */
     size_t *counts;
     size_t hit_room, count_room;
+    ht_exact_scratch exact; /* what exact search works in */
+    ht_part *parts;         /* of the snapshot, with what they are parts of; parts.c makes them */
+    ht_part_home *homes;
+    size_t part_count, part_room;
 } ht_scratch;
 
 typedef struct ht_scratch_pool {

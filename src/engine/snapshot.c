@@ -14,8 +14,7 @@
 
 #include "base/alloc.h"
 
-#define CHUNK_WORDS         (HT_CHUNK_SLOTS / 64)
-#define QUERIES_WORTH_CODES 8
+#define CHUNK_WORDS (HT_CHUNK_SLOTS / 64)
 
 typedef struct chunk {
     _Atomic uint32_t references;
@@ -34,18 +33,16 @@ static void chunk_release(const uint64_t *words) {
         ht_release(c);
 }
 
-/* The snapshot, its extents, parts and spine are one block. */
+/* The snapshot, its extents and spine are one block. */
 static ht_snapshot *allocate(size_t extents, size_t chunks) {
     size_t bytes = sizeof(ht_snapshot), part;
-    if (!ht_mul_size(extents, sizeof(ht_extent *) + 2 * sizeof(ht_part), &part) || !ht_add_size(bytes, part, &bytes) ||
+    if (!ht_mul_size(extents, sizeof(ht_extent *), &part) || !ht_add_size(bytes, part, &bytes) ||
         !ht_mul_size(chunks, sizeof(uint64_t *), &part) || !ht_add_size(bytes, part, &bytes))
         return NULL;
     ht_snapshot *s = ht_calloc(1, bytes);
     if (!s)
         return NULL;
-    s->parts = (ht_part *)(void *)(s + 1);
-    s->plain_parts = s->parts + extents;
-    s->extents = (ht_extent **)(void *)(s->plain_parts + extents);
+    s->extents = (ht_extent **)(void *)(s + 1);
     s->chunks = (const uint64_t **)(void *)(s->extents + extents);
     s->chunk_count = chunks;
     atomic_init(&s->holders, 0);
@@ -67,19 +64,7 @@ static void take_extents(ht_snapshot *s, const ht_change *change) {
         ht_extent *extent = change->extents[i];
         if (extent->first_slot >= change->slot_limit)
             break; /* a reader process may see a segment of a later commit */
-        uint64_t rows = change->slot_limit - extent->first_slot;
-        size_t count = (size_t)(rows < extent->capacity ? rows : extent->capacity);
         s->extents[i] = ht_extent_acquire(extent);
-        s->parts[i] = (ht_part){.rows = extent->rows,
-                                .first_slot = extent->first_slot,
-                                .count = count,
-                                .stride = extent->stride,
-                                .norms = extent->norms,
-                                .codes = extent->codes,
-                                .coded_rows = ht_extent_coded(extent, count)};
-        s->plain_parts[i] = s->parts[i];
-        s->plain_parts[i].codes = NULL;
-        s->plain_parts[i].coded_rows = 0;
         s->extent_count++;
     }
 }
@@ -218,22 +203,4 @@ hither_status ht_snapshot_row(const ht_snapshot *s, uint64_t slot, const float *
         }
     }
     return ht_fail(err, HITHER_CORRUPT, "no segment holds slot %llu; run `hither verify`", (unsigned long long)slot);
-}
-
-hither_status ht_snapshot_touch(void *snapshot, size_t part, size_t begin, size_t end, hither_error *err) {
-    const ht_snapshot *s = snapshot;
-    return ht_extent_touch(s->extents[part], begin, end, true, err);
-}
-
-hither_status ht_snapshot_touch_plain(void *snapshot, size_t part, size_t begin, size_t end, hither_error *err) {
-    const ht_snapshot *s = snapshot;
-    return ht_extent_touch(s->extents[part], begin, end, false, err);
-}
-
-bool ht_snapshot_use_codes(const ht_snapshot *s, size_t queries) {
-    bool use = true;
-    for (size_t i = 0; i < s->extent_count; i++)
-        if (!atomic_exchange_explicit(&s->extents[i]->warm, true, memory_order_relaxed))
-            use = queries >= QUERIES_WORTH_CODES;
-    return use;
 }

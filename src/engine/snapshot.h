@@ -22,10 +22,8 @@ typedef struct ht_snapshot {
     uint64_t slot_limit;
     uint64_t live_count;
     ht_id_kind id_kind;
-    size_t extent_count; /* extents and parts, by rising first_slot, those below slot_limit */
+    size_t extent_count; /* by rising first_slot, those below slot_limit */
     ht_extent **extents;
-    ht_part *parts;
-    ht_part *plain_parts; /* the same without codes */
     size_t chunk_count;
     const uint64_t **chunks;
     _Atomic uint32_t holders;         /* counted references */
@@ -73,14 +71,5 @@ uint64_t ht_snapshot_next(const ht_snapshot *s, uint64_t slot);
 ht_mask ht_snapshot_mask(const ht_snapshot *s);
 /* The vector of a slot below slot_limit, checked. */
 HT_NODISCARD hither_status ht_snapshot_row(const ht_snapshot *s, uint64_t slot, const float **out, hither_error *err);
-/* For ht_vectors.touch; the context is the snapshot. */
-HT_NODISCARD hither_status ht_snapshot_touch(void *snapshot, size_t part, size_t begin, size_t end, hither_error *err);
-/* The same where codes are not used. */
-HT_NODISCARD hither_status ht_snapshot_touch_plain(void *snapshot, size_t part, size_t begin, size_t end,
-                                                   hither_error *err);
-/* Whether a search of `queries` queries is to use codes. Making them takes longer than one plain search does, so the
- * first query after an open (most often the only one of its process) goes without; all later ones find them made, or
- * make them. */
-bool ht_snapshot_use_codes(const ht_snapshot *snapshot, size_t queries);
 
 #endif

@@ -56,6 +56,10 @@ struct ht_collection {
 
 ht_db *ht_db_acquire(ht_db *db);
 
+/* Writes the codes of every collection to disk where there are `least` bytes of vectors more of them than are there.
+ * Nobody else uses the database meanwhile. */
+void ht_db_keep_codes(ht_db *db, size_t least);
+
 /* For every entry point: FORKED, NOT_FOUND if the collection was dropped; a read-only handle catches up. */
 HT_NODISCARD hither_status ht_collection_enter(ht_collection *c, hither_error *err);
 /* For every entry point that writes: FORKED, READONLY, NOT_FOUND if the collection was dropped. */

@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/crc32c.h"
+#include "base/hash.h"
 #include "store/inside.h"
 
 enum { RESERVE_STEP = 64 << 20, MIB = 1 << 20, LARGEST_ORDINAL = 10 /* 1,024 MiB */ };
@@ -103,6 +104,25 @@ hither_status ht_segment_check(const ht_segment *segment, uint64_t begin, uint64
                            h->first_slot + position, h->rows_offset + position * h->stride);
     }
     return HITHER_OK;
+}
+
+/* A checksum of the sums as bytes, and beside it a hash of them in four lanes, as one lane would wait for its product.
+ */
+void ht_segment_digest(const ht_segment *segment, uint64_t begin, uint64_t end, uint64_t digest[2]) {
+    const ht_segment_header *h = &segment->header;
+    const unsigned char *table = segment->map + h->sums_offset;
+    uint64_t lanes[4] = {h->first_slot + begin, end - begin, h->dtype, h->dim};
+    uint32_t crc = ht_crc32c((uint32_t)digest[0], lanes, sizeof lanes);
+    crc = ht_crc32c(crc, table + begin * sizeof(ht_row_sums), (size_t)(end - begin) * sizeof(ht_row_sums));
+    for (uint64_t i = begin; i < end; i++) {
+        uint64_t sums, *lane = &lanes[i % 4];
+        memcpy(&sums, table + i * sizeof sums, sizeof sums);
+        *lane = (*lane ^ sums) * 0x9e3779b97f4a7c15u;
+        *lane ^= *lane >> 32;
+    }
+    for (size_t i = 0; i < 4; i++)
+        digest[1] = ht_mix64(digest[1] * 0x100000001b3u + lanes[i]);
+    digest[0] = crc;
 }
 
 /* ---- life */

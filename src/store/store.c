@@ -286,6 +286,7 @@ void ht_store_close(ht_store *store) {
 
 bool ht_store_readonly(const ht_store *store) { return store->readonly; }
 const char *ht_store_path(const ht_store *store) { return store->path; }
+const ht_io *ht_store_io(const ht_store *store) { return store->io; }
 const char *ht_store_sqlite_version(void) { return sqlite3_libversion(); }
 void ht_store_poison(ht_store *store) { atomic_store(&store->poisoned, true); }
 

@@ -34,6 +34,7 @@ HT_NODISCARD hither_status ht_store_open(const ht_io *io, const char *path, unsi
 void ht_store_close(ht_store *store);
 bool ht_store_readonly(const ht_store *store);
 const char *ht_store_path(const ht_store *store);
+const ht_io *ht_store_io(const ht_store *store); /* the table its files are reached through */
 const char *ht_store_sqlite_version(void);
 
 /* Bytes on disk of the catalog (with its log) and of all segments. */
@@ -111,6 +112,9 @@ typedef struct ht_row_sums {
     uint32_t vector; /* crc32c(slot as u64 LE || vector bytes, dim elements without padding; nothing if it has none) */
     uint32_t row;    /* crc32c(slot as u64 LE || id || metadata || document), each as tag byte, u32 LE length, bytes */
 } ht_row_sums;
+/* Folds the sums of rows [begin, end), and where they are, into a digest that began as zeros: equal digests mean equal
+ * rows, ids, metadata and documents included, but for chances of one in 2^96. Any thread. */
+void ht_segment_digest(const ht_segment *segment, uint64_t begin, uint64_t end, uint64_t digest[2]);
 ht_row_sums ht_row_sums_make(uint64_t slot, const void *vector, size_t vector_bytes, const hither_ids *ids, size_t i,
                              ht_text metadata, ht_text document);
 /* Writes `count` rows (each `stride` bytes, padding zero) and their sums at `position`; not durable before sync. Space

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/io.h"
 #include "cmocka_all.h"
+#include "engine/parts.h"
 #include "engine/state.h"
 #include "index/exact.h"
 #include "io_fault.h"
@@ -176,13 +177,14 @@ static void check_norms(ht_collection *c, size_t rows) {
     float wanted[256];
     assert_int_equal(ht_scratch_take(&pool, &scratch, NULL), HITHER_OK);
     const ht_snapshot *s = ht_snapshot_pin(&c->home, scratch);
+    ht_extent *extent = s->extents[0];
     assert_int_equal(s->extent_count, 1);
-    assert_int_equal(s->parts[0].count, rows);
-    ASSERT_OK(ht_snapshot_touch(atomic_load(&c->home.current), 0, 0, rows, &err));
+    assert_int_equal(s->slot_limit, rows);
+    ASSERT_OK(ht_extent_touch(extent, 0, rows, false, &err));
     ht_fp_state fp = ht_fp_enter();
-    ht_exact_norms(s->parts[0].rows, s->parts[0].stride, rows, DIM, wanted);
+    ht_exact_norms(extent->rows, extent->stride, rows, DIM, wanted);
     ht_fp_leave(fp);
-    assert_memory_equal(s->parts[0].norms, wanted, rows * sizeof(float));
+    assert_memory_equal(extent->norms, wanted, rows * sizeof(float));
     ht_scratch_clear(&pool);
 }
 
@@ -228,7 +230,7 @@ static void norms_are_those_of_the_index(void **state) {
 static size_t coded_blocks(ht_collection *c) {
     ht_snapshot *s = atomic_load(&c->home.current);
     size_t count = 0;
-    for (size_t b = 0; b < s->parts[0].count / HT_BLOCK_ROWS; b++)
+    for (size_t b = 0; b < s->slot_limit / HT_BLOCK_ROWS; b++)
         count += s->extents[0]->coded[b];
     return count;
 }
@@ -260,21 +262,17 @@ static void the_first_query_after_an_open_makes_no_codes(void **state) {
         assert_int_equal(coded_blocks(c), round == 0 ? 5 : 0); /* the writer codes what it writes */
         for (int search = 0; search < 3; search++) {
             hither_matrix q = test_matrix(rows + 3 * WIDE, 1, WIDE);
-            assert_int_equal(ht_snapshot_use_codes(atomic_load(&c->home.current), 1), round == 0 || search > 0);
-            ht_vectors all = {.dtype = HITHER_F32,
-                              .metric = HITHER_COSINE,
-                              .dim = WIDE,
-                              .parts = search ? atomic_load(&c->home.current)->parts
-                                              : atomic_load(&c->home.current)->plain_parts,
-                              .part_count = 1,
-                              .touch = search ? ht_snapshot_touch : ht_snapshot_touch_plain,
-                              .touch_ctx = atomic_load(&c->home.current)};
+            ht_scratch scratch = {0};
+            ht_vectors all;
+            ASSERT_OK(ht_parts_make(atomic_load(&c->home.current), &scratch, WIDE, HITHER_COSINE, 1, &all, &err));
             ht_hit hits[K], wanted[K];
             size_t count;
             ASSERT_OK(ht_exact_search(&all, q.data, 0, 1, NULL, NULL, K, 1, hits, &count, NULL, &err));
             assert_int_equal(coded_blocks(c), round == 0 || search > 0 ? 5 : 0);
             ASSERT_OK(ht_brute_search(&all, q.data, 0, 1, NULL, NULL, K, wanted, &count, &err));
             assert_memory_equal(hits, wanted, sizeof hits);
+            ht_release(scratch.parts);
+            ht_release(scratch.homes);
         }
         ht_fp_leave(fp);
         ht_collection_close(c);
