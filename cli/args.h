@@ -17,9 +17,14 @@
 enum { HT_EXIT_OK = 0, HT_EXIT_ERROR = 1, HT_EXIT_USAGE = 2, HT_EXIT_DAMAGE = 3 };
 
 typedef enum ht_opt {
+    HT_OPT_AGE,
+    HT_OPT_ARCHIVE,
     HT_OPT_BATCH,
+    HT_OPT_COLOR,
+    HT_OPT_CONTEXT,
     HT_OPT_DIM,
     HT_OPT_DTYPE,
+    HT_OPT_EVERY,
     HT_OPT_EXPLAIN,
     HT_OPT_FOLLOW,
     HT_OPT_FORMAT,
@@ -33,6 +38,8 @@ typedef enum ht_opt {
     HT_OPT_LIMIT,
     HT_OPT_MAN,
     HT_OPT_METRIC,
+    HT_OPT_NEAR,
+    HT_OPT_NUMBER,
     HT_OPT_ON_ALARM,
     HT_OPT_OUTPUT,
     HT_OPT_RARE,

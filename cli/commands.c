@@ -91,17 +91,52 @@ static const ht_option watch_options[] = {
      UINT64_MAX},
     {HT_OPT_RARE, "rare", 0, HT_KIND_NUMBER, "N",
      "call a form rare while the window holds at most N lines of it; 0: only new forms (default 1)", 0, 16777216},
+    {HT_OPT_AGE, "age", 0, HT_KIND_TEXT, "TIME",
+     "forget lines older than this too: 90s, 10m, 1h30m; by the lines' own times where they have them", 0, 0},
     {HT_OPT_RATE, "rate", 'r', HT_KIND_TEXT, "SHARE",
      "share of the lines to print, about, and one line a form: 0.1% (default) or 0.001", 0, 0},
     {HT_OPT_THRESHOLD, "threshold", 't', HT_KIND_REAL, "X",
      "instead of a share, print every new or rare line with a score of at least X", 0, 0},
     {HT_OPT_ON_ALARM, "on-alarm", 0, HT_KIND_TEXT, "COMMAND",
      "run COMMAND by the shell for each alarm, with HITHER_LINE, HITHER_SCORE and HITHER_REASON set", 0, 0},
+    {HT_OPT_ARCHIVE, "archive", 0, HT_KIND_TEXT, "DB/NAME",
+     "keep all lines as rows of a collection, which \"hither search DB NAME\" can search meanwhile", 0, 0},
     {HT_OPT_FOLLOW, "follow", 'f', HT_KIND_FLAG, NULL,
      "read all FILEs at once and go on as they grow, are moved away and made anew", 0, 0},
     {HT_OPT_FORMAT, "format", 0, HT_KIND_CHOICE, "auto|text",
      "auto (default): of journalctl -o json's lines, only the MESSAGE; text: all lines as they are", 0, 0},
-    OPTION_JSON("print one JSON object an alarm: score, reason, line, nearest, count, number, rarity, distance, level"),
+    OPTION_JSON(
+        "print one JSON object an alarm: score, reason, line, nearest, changed, count, number, rarity, distance, "
+        "level, time, clock, file"),
+    END_OF_OPTIONS};
+
+static const ht_option grep_options[] = {
+    {HT_OPT_THRESHOLD, "threshold", 't', HT_KIND_REAL, "X",
+     "print lines with a part that is this similar to PATTERN (1: equal; default 0.5)", 0, 0},
+    {HT_OPT_K, "k", 'k', HT_KIND_NUMBER, "N", "print only the N nearest lines, nearest first, at the end", 1, 100000},
+    {HT_OPT_NUMBER, "line-number", 'n', HT_KIND_FLAG, NULL, "print the line's number before it", 0, 0},
+    {HT_OPT_CONTEXT, "context", 'C', HT_KIND_NUMBER, "N",
+     "print N lines before and after each line found (not with -k)", 0, 10000},
+    {HT_OPT_COLOR, "color", 0, HT_KIND_CHOICE, "auto|always|never", "colour the part that is near (default auto)", 0,
+     0},
+    OPTION_JSON("print one JSON object a line: similarity, file, number, line, part"),
+    END_OF_OPTIONS};
+
+static const ht_option uniq_options[] = {
+    {HT_OPT_NEAR, "near", 0, HT_KIND_FLAG, NULL,
+     "group lines that are near-equal; without it only lines that differ in numbers, times, addresses and the like", 0,
+     0},
+    {HT_OPT_THRESHOLD, "threshold", 't', HT_KIND_REAL, "X",
+     "how similar near-equal lines are (1: equal; default 0.7 with --near)", 0, 0},
+    OPTION_JSON("print one JSON object a group: count, number (of its first line), line"),
+    END_OF_OPTIONS};
+
+static const ht_option top_options[] = {
+    {HT_OPT_EVERY, "every", 0, HT_KIND_NUMBER, "SECONDS", "show the groups anew after so long (default 2)", 1, 3600},
+    {HT_OPT_LIMIT, "limit", 'n', HT_KIND_NUMBER, "N", "show N groups (default: what fits; 10 where it is no terminal)",
+     1, 200},
+    {HT_OPT_FOLLOW, "follow", 'f', HT_KIND_FLAG, NULL,
+     "read all FILEs at once and go on as they grow, are moved away and made anew", 0, 0},
     END_OF_OPTIONS};
 
 static const ht_option knn_options[] = {OPTION_K("how many rows to find (default 10)"),
@@ -224,6 +259,30 @@ const ht_command ht_commands[] = {
      "tail -f app.log | hither watch\nhither watch -f --rate 0.5% /var/log/*.log\njournalctl -f -o json | hither watch "
      "--json",
      watch_options, ht_run_watch},
+    {"grep", "PATTERN [FILE...]", 1, SIZE_MAX, "print the lines that say something like PATTERN",
+     "Prints the lines of the files, or of standard input, that are near PATTERN: as wholes, or in a run of about as "
+     "many "
+     "words as PATTERN has. Near is what the built-in embedder takes for near: lines that share words, parts of words "
+     "or "
+     "misspelt words, in any order.\n\n"
+     "Ends with 0 if a line was found, with 1 if none was.",
+     "hither grep \"disk is full\" /var/log/syslog -n -C 2\njournalctl -f | hither grep \"connection refused by host\"",
+     grep_options, ht_run_grep},
+    {"uniq", "[FILE...]", 0, SIZE_MAX, "print one line for each group of lines that are alike",
+     "Reads lines and prints the first line of each group of lines that are alike, in order, with how many there are. "
+     "The "
+     "lines need not follow each other. Lines are alike when they differ in numbers, times, addresses and the like "
+     "only; "
+     "with --near also when their words are nearly the same. A line joins the group whose first line is nearest. Of "
+     "65,536 groups the oldest is printed and forgotten to make room.",
+     "hither uniq --near app.log | sort -rn | head", uniq_options, ht_run_uniq},
+    {"top", "[FILE...]", 0, SIZE_MAX, "show the groups of lines that grow",
+     "Reads lines and shows the groups of near-equal lines that grew most in the last minute: lines in that minute, "
+     "lines "
+     "in all, and the group's first line. On a terminal the list is shown anew in its place; elsewhere it is printed "
+     "each "
+     "time, and at the end.",
+     "tail -f app.log | hither top\nhither top -f --every 10 /var/log/*.log", top_options, ht_run_top},
     {"knn", "BASE.npy QUERIES.npy", 2, 2, "nearest rows of one array to those of another",
      "Prints, for each row of QUERIES.npy, the nearest rows of BASE.npy: row numbers, counted from 0, and distances "
      "(smaller is nearer). No database is made. The answer is exact.\n\n"

@@ -15,6 +15,7 @@ int ht_run_drop(const ht_args *args);
 int ht_run_embed(const ht_args *args);
 int ht_run_export(const ht_args *args);
 int ht_run_get(const ht_args *args);
+int ht_run_grep(const ht_args *args);
 int ht_run_help(const ht_args *args);
 int ht_run_import(const ht_args *args);
 int ht_run_index_build(const ht_args *args);
@@ -29,6 +30,8 @@ int ht_run_repair(const ht_args *args);
 int ht_run_restore(const ht_args *args);
 int ht_run_scan(const ht_args *args);
 int ht_run_search(const ht_args *args);
+int ht_run_top(const ht_args *args);
+int ht_run_uniq(const ht_args *args);
 int ht_run_verify(const ht_args *args);
 int ht_run_watch(const ht_args *args);
 

@@ -32,7 +32,7 @@ wait
 # the level a line states, the file it came from
 (ordinary 110; echo "ERROR cannot reach the database"; echo "[warn] cache is cold now"; echo "level=fatal giving up for good"
  echo "no error occurred at all today") > levels.log
-hither watch --json levels.log short.log 2>/dev/null | sed -E 's/.*"line":"([^"]*)".*"level":(.*)}/\1: \2/'
+hither watch --json levels.log short.log 2>/dev/null | sed -E 's/.*"line":"([^"]*)".*"level":([^,]*),.*"file":(.*)}/\1: \2 \3/'
 # the journal's JSON: only the message counts
 (for i in $(seq 210); do echo "{\"MESSAGE\":\"job $i done\",\"PRIORITY\":\"6\",\"_PID\":\"$i\"}"; done
  echo '{"_PID":"7","MESSAGE":"filesystem is read-only now"}'; echo '{"MESSAGE":[1,2],"odd":"binary message"}') > journal.json

@@ -1,0 +1,338 @@
+/*
+ * cmd_grep.c: grep by meaning. A line is as near as its nearest part: the whole of it, or a run of about as many words
+ * as the pattern has, so that a long line that says it in passing is found too. Lines are printed as they come, or with
+ * -k the nearest of all at the end. Memory: a batch, the lines before for -C, and k lines.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/alloc.h"
+#include "commands.h"
+#include "lines.h"
+#include "output.h"
+
+static const double USUAL_THRESHOLD = 0.5;
+static const float WORTH_A_LOOK = 0.1F; /* of a whole line; below, it shares next to nothing with the pattern */
+
+enum { PARTS = 96, WORDS = 1024 };
+
+/* A line that was read: to be printed before a match, or one of the k nearest. */
+typedef struct kept {
+    char *text;
+    size_t bytes;
+    const char *file;
+    uint64_t number, order; /* order: of coming, over all files */
+    float similarity;
+    size_t begin, end; /* the nearest part */
+} kept;
+
+typedef struct grep {
+    const ht_args *args;
+    ht_lines lines;
+    hither_embedder *embedder;
+    float *pattern, *vectors; /* of the pattern; of a batch of lines or the parts of one */
+    uint32_t dim;
+    size_t words; /* of the pattern */
+    double threshold;
+    uint32_t k;             /* 0: all */
+    kept *best;             /* k of them, nearest first */
+    size_t found;           /* in best */
+    kept *before;           /* ring of `context` lines */
+    size_t context, stored; /* lines stored ever */
+    uint64_t after;         /* lines still to be printed */
+    uint64_t printed;       /* order of the last line printed, counted from 1; 0: none */
+    uint64_t order, matches;
+    bool color, named;
+    ht_buf out;
+} grep;
+
+/* ---- how near */
+
+static float dot(const grep *g, const float *vector) {
+    double sum = 0;
+    for (uint32_t i = 0; i < g->dim; i++)
+        sum += (double)g->pattern[i] * (double)vector[i];
+    return (float)sum;
+}
+
+static hither_status embed(grep *g, const ht_column *texts, hither_error *err) {
+    HT_TRY(ht_column_check(texts, err));
+    const hither_strings view = ht_column_view(texts);
+    return hither_embedder_embed(g->embedder, &view, g->vectors, err);
+}
+
+static size_t split(const char *text, size_t bytes, size_t begins[WORDS], size_t ends[WORDS]) {
+    size_t count = 0;
+    for (size_t i = 0; i < bytes && count < WORDS;) {
+        while (i < bytes && strchr(" \t", text[i]) && text[i])
+            i++;
+        begins[count] = i;
+        while (i < bytes && !(strchr(" \t", text[i]) && text[i]))
+            i++;
+        ends[count] = i;
+        count += ends[count] > begins[count];
+    }
+    return count;
+}
+
+/* The nearest run of words of the line, if that is nearer than the whole. One word more than the pattern has, for the
+ * one that often stands between. */
+static hither_status nearest_part(grep *g, kept *line, hither_error *err) {
+    size_t begins[WORDS], ends[WORDS], from[PARTS], to[PARTS], parts = 0;
+    const size_t count = split(line->text, line->bytes, begins, ends), width = g->words + 1;
+    const size_t step = count > PARTS ? (count + PARTS - 1) / PARTS : 1;
+    ht_column texts;
+    ht_column_init(&texts);
+    for (size_t i = 0; i + width <= count && parts < PARTS; i += step) {
+        from[parts] = begins[i];
+        to[parts] = ends[i + width - 1];
+        ht_column_add(&texts, line->text + from[parts], to[parts] - from[parts]);
+        parts++;
+    }
+    hither_status status = parts ? embed(g, &texts, err) : HITHER_OK;
+    for (size_t i = 0; status == HITHER_OK && i < parts; i++) {
+        float similarity = dot(g, g->vectors + i * g->dim);
+        if (similarity > line->similarity) {
+            line->similarity = similarity;
+            line->begin = from[i];
+            line->end = to[i];
+        }
+    }
+    ht_column_clear(&texts);
+    return status;
+}
+
+/* ---- printing */
+
+static void colored(grep *g, const char *code, const char *text) {
+    ht_buf_printf(&g->out, g->color ? "\033[%sm%s\033[0m" : "%s%s", g->color ? code : "", text);
+}
+
+static void print_json(grep *g, const kept *line) {
+    ht_buf_puts(&g->out, "{\"similarity\":");
+    ht_json_float(&g->out, line->similarity);
+    ht_buf_puts(&g->out, ",\"file\":");
+    const char *file = g->args->count > 1 ? line->file : "-";
+    ht_json_text(&g->out, file, strlen(file));
+    ht_buf_printf(&g->out, ",\"number\":%llu,\"line\":", (unsigned long long)line->number);
+    ht_json_text(&g->out, line->text, line->bytes);
+    ht_buf_puts(&g->out, ",\"part\":");
+    ht_json_text(&g->out, line->text + line->begin, line->end - line->begin);
+    ht_buf_puts(&g->out, "}\n");
+}
+
+static void print_people(grep *g, const kept *line, bool match) {
+    char number[32];
+    const char *mark = match ? ":" : "-";
+    if (g->named) {
+        colored(g, "35", line->file);
+        colored(g, "36", mark);
+    }
+    if (ht_args_has(g->args, HT_OPT_NUMBER)) {
+        snprintf(number, sizeof number, "%llu", (unsigned long long)line->number);
+        colored(g, "32", number);
+        colored(g, "36", mark);
+    }
+    if (!match || !g->color) {
+        ht_show_block(&g->out, line->text, line->bytes);
+    } else {
+        ht_show_block(&g->out, line->text, line->begin);
+        ht_buf_puts(&g->out, "\033[1;31m");
+        ht_show_block(&g->out, line->text + line->begin, line->end - line->begin);
+        ht_buf_puts(&g->out, "\033[0m");
+        ht_show_block(&g->out, line->text + line->end, line->bytes - line->end);
+    }
+    ht_buf_putc(&g->out, '\n');
+}
+
+/* Between blocks of lines that do not follow each other stands "--", as in grep. */
+static void print(grep *g, const kept *line, bool match) {
+    if (ht_args_has(g->args, HT_OPT_JSON)) {
+        if (match)
+            print_json(g, line);
+        return;
+    }
+    if (g->context && g->printed && line->order != g->printed + 1) {
+        colored(g, "36", "--");
+        ht_buf_putc(&g->out, '\n');
+    }
+    print_people(g, line, match);
+    g->printed = line->order;
+}
+
+/* ---- lines */
+
+static hither_status copy(kept *to, const kept *from, hither_error *err) {
+    char *text = ht_memdup(from->text, from->bytes + !from->bytes);
+    if (!text)
+        return ht_fail_nomem(err, from->bytes, "a line");
+    ht_release(to->text);
+    *to = *from;
+    to->text = text;
+    return HITHER_OK;
+}
+
+/* Into its place among the k nearest; of equals the earlier one is nearer. */
+static hither_status rank(grep *g, const kept *line, hither_error *err) {
+    size_t at = g->found;
+    while (at > 0 && g->best[at - 1].similarity < line->similarity)
+        at--;
+    if (at == g->k)
+        return HITHER_OK;
+    kept last = {0};
+    if (g->found == g->k)
+        last = g->best[g->k - 1];
+    else
+        g->found++;
+    memmove(g->best + at + 1, g->best + at, (g->found - 1 - at) * sizeof *g->best);
+    g->best[at] = last; /* whose text makes room */
+    hither_status status = copy(&g->best[at], line, err);
+    if (status != HITHER_OK) { /* leave no text twice */
+        memmove(g->best + at, g->best + at + 1, (g->found - 1 - at) * sizeof *g->best);
+        g->best[--g->found] = (kept){0};
+        ht_release(last.text);
+    }
+    return status;
+}
+
+static hither_status match(grep *g, const kept *line, hither_error *err) {
+    g->matches++;
+    if (g->k)
+        return rank(g, line, err);
+    const size_t have = g->stored < g->context ? g->stored : g->context;
+    for (size_t i = g->stored - have; i < g->stored; i++) {
+        const kept *before = &g->before[i % g->context];
+        if (before->order > g->printed && before->file == line->file)
+            print(g, before, false);
+    }
+    print(g, line, true);
+    g->after = g->context;
+    return HITHER_OK;
+}
+
+static hither_status look_at(grep *g, kept *line, hither_error *err) {
+    if (line->similarity >= WORTH_A_LOOK)
+        HT_TRY(nearest_part(g, line, err));
+    if ((double)line->similarity >= g->threshold && line->bytes > 0)
+        HT_TRY(match(g, line, err));
+    else if (g->after > 0 && line->number > 1) {
+        print(g, line, false);
+        g->after--;
+    } else
+        g->after = 0;
+    return g->context ? copy(&g->before[g->stored++ % g->context], line, err) : HITHER_OK;
+}
+
+static hither_status take(void *ctx, hither_error *err) {
+    grep *g = ctx;
+    const ht_lines *l = &g->lines;
+    float whole[HT_LINES_AT_ONCE];
+    ht_column texts; /* as they are, but in UTF-8 */
+    ht_buf clean;
+    ht_column_init(&texts);
+    ht_buf_init(&clean, SIZE_MAX / 2);
+    const hither_strings lines = ht_column_view(&l->texts);
+    for (size_t i = 0; i < lines.count; i++) {
+        const ht_text line = ht_strings_at(&lines, i);
+        ht_buf_reset(&clean);
+        ht_clean_utf8(&clean, line.data, line.bytes);
+        ht_column_add(&texts, clean.data ? clean.data : "", clean.size);
+    }
+    ht_buf_clear(&clean);
+    hither_status status = embed(g, &texts, err);
+    for (size_t i = 0; status == HITHER_OK && i < lines.count; i++)
+        whole[i] = dot(g, g->vectors + i * g->dim);
+    const hither_strings cleaned = ht_column_view(&texts);
+    for (size_t i = 0; status == HITHER_OK && i < lines.count && !g->lines.stop; i++) {
+        const ht_text text = ht_strings_at(&cleaned, i);
+        kept line = {.bytes = text.bytes,
+                     .file = !strcmp(l->files[i], "-") ? "(standard input)" : l->files[i],
+                     .number = l->numbers[i],
+                     .order = ++g->order,
+                     .similarity = whole[i],
+                     .end = text.bytes};
+        line.text = texts.bytes.data ? texts.bytes.data + cleaned.offsets[i] : NULL;
+        status = look_at(g, &line, err);
+    }
+    ht_column_clear(&texts);
+    g->lines.stop |= !ht_out_buf(&g->out) || !ht_out_flush();
+    return status;
+}
+
+/* ---- beginning and end */
+
+static hither_status begin(grep *g, hither_error *err) {
+    const char *pattern = g->args->operands[0];
+    const uint64_t offsets[] = {0, strlen(pattern)};
+    const hither_strings one = {.bytes = pattern, .offsets = offsets, .count = 1};
+    size_t begins[WORDS], ends[WORDS];
+    HT_TRY(hither_embedder_builtin(&g->embedder, err));
+    g->dim = hither_embedder_dim(g->embedder);
+    g->words = split(pattern, strlen(pattern), begins, ends);
+    g->pattern = ht_calloc(g->dim, sizeof *g->pattern);
+    g->vectors = ht_calloc((size_t)g->dim * HT_LINES_AT_ONCE, sizeof *g->vectors);
+    g->best = ht_calloc((size_t)g->k + 1, sizeof *g->best);
+    g->before = ht_calloc(g->context + 1, sizeof *g->before);
+    if (!g->pattern || !g->vectors || !g->best || !g->before)
+        return ht_fail_nomem(err, (size_t)g->dim * HT_LINES_AT_ONCE * sizeof *g->vectors, "lines");
+    HT_TRY(hither_embedder_embed(g->embedder, &one, g->pattern, err));
+    for (uint32_t i = 0; i < g->dim; i++)
+        if (g->pattern[i] != 0)
+            return HITHER_OK;
+    return ht_fail(err, HITHER_INVALID, "the pattern \"%.60s\" has no word to look for", pattern);
+}
+
+static void end(grep *g) {
+    for (size_t i = 0; g->best && i < g->found; i++) {
+        if (!g->lines.stop)
+            print(g, &g->best[i], true);
+        ht_release(g->best[i].text);
+    }
+    for (size_t i = 0; g->before && i < g->context; i++)
+        ht_release(g->before[i].text);
+    ht_out_buf(&g->out);
+    ht_release(g->before);
+    ht_release(g->best);
+    ht_release(g->vectors);
+    ht_release(g->pattern);
+    hither_embedder_close(g->embedder);
+    ht_lines_clear(&g->lines);
+    ht_buf_clear(&g->out);
+}
+
+static bool wants_color(const ht_args *args) {
+    const char *when = ht_args_text(args, HT_OPT_COLOR, "auto");
+    return !strcmp(when, "always") || (!strcmp(when, "auto") && ht_out_terminal()->color);
+}
+
+int ht_run_grep(const ht_args *args) {
+    hither_error err = {0};
+    grep *g = ht_calloc(1, sizeof *g);
+    if (!g)
+        return ht_report(ht_fail_nomem(&err, sizeof *g, "lines"), &err);
+    ht_args files = *args; /* without the pattern */
+    files.operands++;
+    files.count--;
+    g->args = args;
+    g->k = (uint32_t)ht_args_number(args, HT_OPT_K, 0);
+    g->context = g->k ? 0 : (size_t)ht_args_number(args, HT_OPT_CONTEXT, 0);
+    g->threshold = ht_args_has(args, HT_OPT_THRESHOLD) ? args->values[HT_OPT_THRESHOLD].real
+                   : g->k                              ? (double)WORTH_A_LOOK
+                                                       : USUAL_THRESHOLD;
+    g->color = wants_color(args);
+    g->named = files.count > 1;
+    ht_buf_init(&g->out, SIZE_MAX / 2);
+    ht_lines_init(&g->lines, &files);
+    g->lines.keep_blank = true;
+    g->lines.ctx = g;
+    g->lines.take = take;
+    hither_status status = begin(g, &err);
+    if (status == HITHER_OK)
+        status = ht_lines_run(&g->lines, &err);
+    end(g);
+    const bool none = g->matches == 0;
+    ht_release(g);
+    const int code = ht_lines_end(status, &err);
+    return code == HT_EXIT_OK && none ? HT_EXIT_ERROR : code;
+}
