@@ -304,3 +304,7 @@ const char *ht_args_text(const ht_args *args, ht_opt key, const char *otherwise)
 uint64_t ht_args_number(const ht_args *args, ht_opt key, uint64_t otherwise) {
     return args->values[key].given ? args->values[key].number : otherwise;
 }
+
+double ht_args_real(const ht_args *args, ht_opt key, double otherwise) {
+    return ht_args_has(args, key) ? args->values[key].real : otherwise;
+}

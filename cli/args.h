@@ -42,8 +42,10 @@ typedef enum ht_opt {
     HT_OPT_NUMBER,
     HT_OPT_ON_ALARM,
     HT_OPT_OUTPUT,
+    HT_OPT_RADIUS,
     HT_OPT_RARE,
     HT_OPT_RATE,
+    HT_OPT_RECALL,
     HT_OPT_TEXT,
     HT_OPT_THRESHOLD,
     HT_OPT_VECTOR,
@@ -116,6 +118,7 @@ void ht_args_free(ht_args *args);
 /* The value of a choice or text option, or `otherwise` where it was not given. */
 const char *ht_args_text(const ht_args *args, ht_opt key, const char *otherwise);
 uint64_t ht_args_number(const ht_args *args, ht_opt key, uint64_t otherwise);
+double ht_args_real(const ht_args *args, ht_opt key, double otherwise);
 static inline bool ht_args_has(const ht_args *args, ht_opt key) { return args->values[key].given; }
 
 /* The table as text: all commands, one command, those of a group, and the man page (roff). */

@@ -8,43 +8,79 @@
 #include "database.h"
 #include "output.h"
 
-enum { LINES_AT_ONCE = 256, QUERIES_AT_ONCE = 256 };
+/* Many queries at once: the library codes an array once a call, where they repay it. */
+enum { LINES_AT_ONCE = 256, QUERIES_AT_ONCE = 256, CELLS_AT_ONCE = 4 << 20 };
 
-static hither_status knn(const ht_args *args, const ht_array *base, const ht_array *queries, hither_error *err) {
-    const uint32_t k = (uint32_t)ht_args_number(args, HT_OPT_K, 10);
-    const hither_matrix rows = ht_array_view(base, 0, base->rows);
-    const bool json = ht_args_has(args, HT_OPT_JSON);
-    const hither_knn_options options = {.size = sizeof options, .metric = ht_metric_option(args)};
-    size_t cells = ht_min_size(queries->rows, QUERIES_AT_ONCE) * k;
-    int64_t *labels = ht_calloc(cells, sizeof *labels);
-    float *distances = ht_calloc(cells, sizeof *distances);
+typedef struct finding {
+    hither_matrix rows;
+    hither_knn_options options;
+    uint32_t k;
+    size_t at_once; /* queries */
+    bool json, within;
+    float radius;
+    int64_t *labels;
+    float *distances;
     ht_buf out;
-    ht_buf_init(&out, SIZE_MAX / 2);
-    hither_status status = labels && distances ? HITHER_OK : ht_fail_nomem(err, cells * 12, "the answers");
-    bool more = true;
-    if (status == HITHER_OK && !json)
-        ht_buf_puts(&out, "query\trank\trow\tdistance\n");
-    for (size_t i = 0; status == HITHER_OK && more && i < queries->rows; i += QUERIES_AT_ONCE) {
-        const hither_matrix part = ht_array_view(queries, i, ht_min_size(queries->rows - i, QUERIES_AT_ONCE));
-        status = hither_knn(&rows, &part, k, &options, labels, distances, err);
-        for (size_t j = 0; status == HITHER_OK && j < part.rows; j++)
-            ht_print_labels(&out, json, i + j, k, labels + j * k, distances + j * k);
-        more = status == HITHER_OK && ht_out_buf(&out);
+} finding;
+
+static hither_status knn_part(finding *f, const ht_array *queries, size_t from, hither_error *err) {
+    const hither_matrix part = ht_array_view(queries, from, ht_min_size(queries->rows - from, f->at_once));
+    if (f->within) {
+        hither_result *found;
+        HT_TRY(hither_within(&f->rows, &part, f->radius, &f->options, &found, err));
+        for (size_t j = 0; j < part.rows; j++)
+            ht_print_found(&f->out, f->json, from + j, found, j);
+        hither_result_free(found);
+        return HITHER_OK;
     }
-    ht_buf_clear(&out);
-    ht_release(labels);
-    ht_release(distances);
+    HT_TRY(hither_knn(&f->rows, &part, f->k, &f->options, f->labels, f->distances, err));
+    for (size_t j = 0; j < part.rows; j++)
+        ht_print_labels(&f->out, f->json, from + j, f->k, f->labels + j * f->k, f->distances + j * f->k);
+    return HITHER_OK;
+}
+
+static hither_status knn(finding *f, const ht_array *queries, hither_error *err) {
+    f->at_once = CELLS_AT_ONCE / f->k > QUERIES_AT_ONCE ? CELLS_AT_ONCE / f->k : QUERIES_AT_ONCE;
+    size_t cells = ht_min_size(queries->rows, f->at_once) * f->k;
+    bool more = true;
+    f->labels = ht_calloc(cells, sizeof *f->labels);
+    f->distances = ht_calloc(cells, sizeof *f->distances);
+    ht_buf_init(&f->out, SIZE_MAX / 2);
+    hither_status status = f->labels && f->distances ? HITHER_OK : ht_fail_nomem(err, cells * 12, "the answers");
+    if (status == HITHER_OK && !f->json)
+        ht_buf_puts(&f->out, "query\trank\trow\tdistance\n");
+    for (size_t i = 0; status == HITHER_OK && more && i < queries->rows; i += f->at_once) {
+        status = knn_part(f, queries, i, err);
+        more = status == HITHER_OK && ht_out_buf(&f->out);
+    }
+    ht_buf_clear(&f->out);
+    ht_release(f->labels);
+    ht_release(f->distances);
     return status;
+}
+
+/* The metric asked for already says that rows are bits. */
+static hither_dtype asked_dtype(const ht_args *args) {
+    return ht_metric_option(args) == HITHER_HAMMING ? HITHER_B1 : ht_dtype_option(args);
 }
 
 int ht_run_knn(const ht_args *args) {
     hither_error err;
     ht_array base = {0}, queries = {0};
-    hither_status status = ht_array_read(args->operands[0], &base, &err);
+    finding f = {.options = {.size = sizeof f.options, .metric = ht_metric_option(args)},
+                 .k = (uint32_t)ht_args_number(args, HT_OPT_K, 10),
+                 .json = ht_args_has(args, HT_OPT_JSON),
+                 .within = ht_args_has(args, HT_OPT_RADIUS),
+                 .radius = (float)ht_args_real(args, HT_OPT_RADIUS, 0)};
+    if (!ht_recall_option(args, &f.options.recall))
+        return HT_EXIT_USAGE;
+    hither_status status = ht_array_read(args->operands[0], asked_dtype(args), &base, &err);
     if (status == HITHER_OK)
-        status = ht_array_read(args->operands[1], &queries, &err);
-    if (status == HITHER_OK)
-        status = knn(args, &base, &queries, &err);
+        status = ht_array_read_queries(args->operands[1], base.dtype, &queries, &err);
+    if (status == HITHER_OK) {
+        f.rows = ht_array_view(&base, 0, base.rows);
+        status = knn(&f, &queries, &err);
+    }
     ht_array_free(&base);
     ht_array_free(&queries);
     return status == HITHER_OK ? HT_EXIT_OK : ht_report(status, &err);

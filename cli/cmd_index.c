@@ -35,18 +35,23 @@ static hither_status read_labels(const char *path, ht_buf *out, hither_error *er
     return status == HITHER_OK ? ht_buf_check(out, "labels", err) : status;
 }
 
-/* Rows from anything that can be read, a few MiB at a time. labels: NULL, or one for each row. */
-static hither_status add_rows(hither_index *index, ht_npy *npy, const int64_t *labels, hither_error *err) {
-    size_t row_bytes = (size_t)npy->dim * sizeof(float), at_once = BLOCK_BYTES / row_bytes;
+/* Rows from anything that can be read, a few MiB at a time, as `dtype`: what they are in the file, or f32. labels:
+ * NULL, or one for each row. */
+static hither_status add_rows(hither_index *index, ht_npy *npy, hither_dtype dtype, bool as_is, const int64_t *labels,
+                              hither_error *err) {
+    size_t row_bytes = (size_t)npy->dim * (as_is ? npy->item : sizeof(float)), at_once = BLOCK_BYTES / row_bytes;
+    const size_t dim = (size_t)npy->dim * (dtype == HITHER_B1 ? 8 : 1);
     at_once = at_once ? at_once : 1;
-    float *block = ht_alloc(at_once * row_bytes);
+    char *block = ht_alloc(at_once * row_bytes);
     hither_status status = block ? HITHER_OK : ht_fail_nomem(err, at_once * row_bytes, "rows");
     while (status == HITHER_OK && npy->next < npy->rows) {
         const uint64_t from = npy->next;
         size_t count = 0;
-        while (status == HITHER_OK && count < at_once && npy->next < npy->rows)
-            status = ht_npy_row(npy, block + count++ * npy->dim, err);
-        const hither_matrix rows = {.data = block, .rows = count, .dim = npy->dim, .dtype = HITHER_F32};
+        for (; status == HITHER_OK && count < at_once && npy->next < npy->rows; count++) {
+            char *row = block + count * row_bytes;
+            status = as_is ? ht_npy_raw(npy, row, err) : ht_npy_row(npy, (float *)(void *)row, err);
+        }
+        const hither_matrix rows = {.data = block, .rows = count, .dim = dim, .dtype = dtype};
         if (status == HITHER_OK)
             status = hither_index_add(index, &rows, labels ? labels + from : NULL, NULL, err);
     }
@@ -54,21 +59,27 @@ static hither_status add_rows(hither_index *index, ht_npy *npy, const int64_t *l
     return status;
 }
 
-/* float32 in a file is borrowed as it lies there, so it may be larger than memory; all else is copied. */
+/* A file whose rows are stored as they are is borrowed as it lies there, so it may be larger than memory; all else is
+ * copied. */
 static hither_status fill(const ht_args *args, ht_npy *npy, const int64_t *labels, ht_array *array,
                           hither_index **index, hither_error *err) {
-    const hither_dtype dtype = ht_dtype_option(args);
-    if ((!dtype || dtype == HITHER_F32) && !labels)
-        HT_TRY(ht_array_map(npy, array, err));
+    hither_dtype have, dtype = ht_dtype_option(args);
+    HT_TRY(ht_array_dtype(npy, dtype, &have, err));
+    if (!dtype)
+        dtype = have == HITHER_I8 ? HITHER_I8 : HITHER_F32;
+    if (have == dtype && !labels)
+        HT_TRY(ht_array_map(npy, dtype, array, err));
     if (array->mapping) {
         const hither_matrix rows = ht_array_view(array, 0, array->rows);
         hither_status status = hither_index_wrap(&rows, ht_metric_option(args), index, err);
         return ht_name_file(status, npy->reader->name, err);
     }
+    const bool as_is = have == dtype || have == HITHER_F64;
+    const uint32_t dim = npy->dim * (dtype == HITHER_B1 && as_is && have == HITHER_B1 ? 8 : 1);
     const hither_index_options options = {
-        .size = sizeof options, .dim = npy->dim, .dtype = dtype, .metric = ht_metric_option(args)};
+        .size = sizeof options, .dim = dim, .dtype = dtype, .metric = ht_metric_option(args)};
     HT_TRY(hither_index_new(&options, index, err));
-    return add_rows(*index, npy, labels, err);
+    return add_rows(*index, npy, as_is ? have : HITHER_F32, as_is, labels, err);
 }
 
 static hither_status check_count(const ht_npy *npy, const char *path, const ht_buf *labels, hither_error *err) {
@@ -113,7 +124,7 @@ int ht_run_index_build(const ht_args *args) {
     hither_status status = ht_reader_open(&r, args->operands[0], &err);
     if (status != HITHER_OK)
         return ht_report(status, &err);
-    status = ht_npy_open(&npy, &r, &err);
+    status = ht_npy_open_any(&npy, &r, &err);
     if (status == HITHER_OK)
         status = build(args, &npy, &err);
     ht_npy_close(&npy);
@@ -144,29 +155,38 @@ typedef struct searching {
     const char *queries; /* the file's name */
     hither_index_search_options options;
     uint32_t k;
-    bool json, explain;
+    bool json, explain, within;
+    float radius;
     int64_t *labels;
     float *distances;
     ht_buf out;
 } searching;
 
-/* Searches a second time, for what it did. */
-static hither_status print_plan(searching *s, const hither_matrix *part, hither_error *err) {
+/* As a result, where there is more to say than labels and distances. */
+static hither_status search_result(searching *s, const hither_matrix *part, size_t from, hither_error *err) {
     hither_result *result;
-    HT_TRY(hither_index_explain(s->index, part, s->k, &s->options, &result, err));
-    ht_buf_printf(&s->out, s->json ? "{\"plan\":%s}\n" : "plan\t%s\n", hither_result_plan(result));
+    if (s->within)
+        HT_TRY(hither_index_within(s->index, part, s->radius, &s->options, &result, err));
+    else
+        HT_TRY(hither_index_explain(s->index, part, s->k, &s->options, &result, err));
+    for (size_t j = 0; j < part->rows; j++)
+        ht_print_found(&s->out, s->json, from + j, result, j);
+    if (s->explain)
+        ht_buf_printf(&s->out, s->json ? "{\"plan\":%s}\n" : "plan\t%s\n", hither_result_plan(result));
     hither_result_free(result);
     return HITHER_OK;
 }
 
 static hither_status search_part(searching *s, const ht_array *queries, size_t from, bool *more, hither_error *err) {
     const hither_matrix part = ht_array_view(queries, from, ht_min_size(queries->rows - from, QUERIES_AT_ONCE));
-    HT_TRY(ht_name_file(hither_index_search(s->index, &part, s->k, &s->options, s->labels, s->distances, err),
-                        s->queries, err));
-    for (size_t j = 0; j < part.rows; j++)
-        ht_print_labels(&s->out, s->json, from + j, s->k, s->labels + j * s->k, s->distances + j * s->k);
-    if (s->explain)
-        HT_TRY(print_plan(s, &part, err));
+    if (s->within || s->explain) {
+        HT_TRY(ht_name_file(search_result(s, &part, from, err), s->queries, err));
+    } else {
+        HT_TRY(ht_name_file(hither_index_search(s->index, &part, s->k, &s->options, s->labels, s->distances, err),
+                            s->queries, err));
+        for (size_t j = 0; j < part.rows; j++)
+            ht_print_labels(&s->out, s->json, from + j, s->k, s->labels + j * s->k, s->distances + j * s->k);
+    }
     *more = ht_out_buf(&s->out);
     return HITHER_OK;
 }
@@ -188,6 +208,20 @@ static hither_status search_all(searching *s, const ht_array *queries, hither_er
     return status;
 }
 
+static hither_status index_dtype(hither_index *index, hither_dtype *out, hither_error *err) {
+    hither_result *result = NULL;
+    json_t *facts;
+    HT_TRY(hither_index_info(index, &result, err));
+    hither_status status = ht_metadata_object(result, 0, &facts, err);
+    if (status == HITHER_OK) {
+        const char *name = json_string_value(json_object_get(facts, "dtype"));
+        *out = name && !strcmp(name, "b1") ? HITHER_B1 : HITHER_F32;
+        json_decref(facts);
+    }
+    hither_result_free(result);
+    return status;
+}
+
 int ht_run_index_search(const ht_args *args) {
     hither_error err;
     ht_array queries = {0};
@@ -195,12 +229,19 @@ int ht_run_index_search(const ht_args *args) {
                    .queries = args->operands[1],
                    .k = (uint32_t)ht_args_number(args, HT_OPT_K, 10),
                    .json = ht_args_has(args, HT_OPT_JSON),
-                   .explain = ht_args_has(args, HT_OPT_EXPLAIN)};
+                   .explain = ht_args_has(args, HT_OPT_EXPLAIN),
+                   .within = ht_args_has(args, HT_OPT_RADIUS),
+                   .radius = (float)ht_args_real(args, HT_OPT_RADIUS, 0)};
+    hither_dtype dtype = HITHER_F32;
+    if (!ht_recall_option(args, &s.options.recall))
+        return HT_EXIT_USAGE;
     if (ht_args_has(args, HT_OPT_METRIC))
         s.options.metric = ht_metric_option(args);
     hither_status status = hither_index_open(args->operands[0], &s.index, &err);
     if (status == HITHER_OK)
-        status = ht_array_read(args->operands[1], &queries, &err);
+        status = index_dtype(s.index, &dtype, &err);
+    if (status == HITHER_OK)
+        status = ht_array_read_queries(args->operands[1], dtype, &queries, &err);
     if (status == HITHER_OK)
         status = search_all(&s, &queries, &err);
     ht_array_free(&queries);

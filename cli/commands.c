@@ -139,21 +139,44 @@ static const ht_option top_options[] = {
      "read all FILEs at once and go on as they grow, are moved away and made anew", 0, 0},
     END_OF_OPTIONS};
 
-static const ht_option knn_options[] = {OPTION_K("how many rows to find (default 10)"),
-                                        OPTION_METRIC("what near means (default cosine)"),
-                                        OPTION_JSON("print one JSON object a query"), END_OF_OPTIONS};
+#define OPTION_ROW_METRIC(text)                                                                                        \
+    { HT_OPT_METRIC, "metric", 'm', HT_KIND_CHOICE, "cosine|dot|l2|l1|hamming", text, 0, 0 }
+#define OPTION_RADIUS                                                                                                  \
+    {                                                                                                                  \
+        HT_OPT_RADIUS, "radius", 0, HT_KIND_REAL, "X",                                                                 \
+            "instead of the k nearest, all rows at a distance of at most X", 0, 0                                      \
+    }
+#define OPTION_RECALL                                                                                                  \
+    {                                                                                                                  \
+        HT_OPT_RECALL, "recall", 0, HT_KIND_REAL, "R",                                                                 \
+            "the share of the true answers that is enough (default 1: exact)", 0, 0                                    \
+    }
+
+static const ht_option knn_options[] = {
+    OPTION_K("how many rows to find (default 10)"),
+    OPTION_ROW_METRIC("what near means (default cosine, of bits hamming)"),
+    OPTION_RADIUS,
+    OPTION_RECALL,
+    {HT_OPT_DTYPE, "dtype", 0, HT_KIND_CHOICE, "f32|f64|f16|bf16|i8|b1",
+     "bf16: read uint16 as the upper halves of float32; b1: read uint8 as packed bits; others are what the file says",
+     0, 0},
+    OPTION_JSON("print one JSON object a query"),
+    END_OF_OPTIONS};
 
 static const ht_option index_build_options[] = {
     {HT_OPT_OUTPUT, "output", 'o', HT_KIND_TEXT, "OUT", "the file to write, whole or not at all; wanted", 0, 0},
-    OPTION_METRIC("what near means where a search does not say (default cosine)"),
-    {HT_OPT_DTYPE, "dtype", 0, HT_KIND_CHOICE, "f32|f64|f16|bf16|i8|b1", "how a number is stored (default f32)", 0, 0},
+    OPTION_ROW_METRIC("what near means where a search does not say (default cosine, of bits hamming)"),
+    {HT_OPT_DTYPE, "dtype", 0, HT_KIND_CHOICE, "f32|f64|f16|bf16|i8|b1",
+     "how a number is stored (default f32; of int8 i8)", 0, 0},
     {HT_OPT_LABELS, "labels", 0, HT_KIND_TEXT, "FILE",
      "one label a line, a whole number from 0 on, for row 0, 1, ... (default: the row number)", 0, 0},
     END_OF_OPTIONS};
 
 static const ht_option index_search_options[] = {
     OPTION_K("how many rows to find (default 10)"),
-    OPTION_METRIC("another metric than the index's own"),
+    OPTION_ROW_METRIC("another metric than the index's own"),
+    OPTION_RADIUS,
+    OPTION_RECALL,
     OPTION_JSON("print one JSON object a query"),
     {HT_OPT_EXPLAIN, "explain", 0, HT_KIND_FLAG, NULL, "print what the search did, for each 256 queries", 0, 0},
     END_OF_OPTIONS};
@@ -285,15 +308,21 @@ const ht_command ht_commands[] = {
      "tail -f app.log | hither top\nhither top -f --every 10 /var/log/*.log", top_options, ht_run_top},
     {"knn", "BASE.npy QUERIES.npy", 2, 2, "nearest rows of one array to those of another",
      "Prints, for each row of QUERIES.npy, the nearest rows of BASE.npy: row numbers, counted from 0, and distances "
-     "(smaller is nearer). No database is made. The answer is exact.\n\n"
+     "(smaller is nearer). No database is made. The answer is exact for the numbers in the files: float16, float32, "
+     "float64 and int8, and with --dtype also bf16 (uint16) and packed bits (uint8).\n\n"
      "With --json a query is {\"query\", \"labels\", \"distances\"}.",
-     "hither knn base.npy queries.npy -k 3 --metric l2", knn_options, ht_run_knn},
+     "hither knn base.npy queries.npy -k 3 --metric l2\n"
+     "hither knn base.npy queries.npy --radius 0.2\n"
+     "hither knn bits.npy queries.npy --dtype b1",
+     knn_options, ht_run_knn},
     {"index build", "FILE.npy|-", 1, 1, "make a file of an array that is searched at once",
-     "Writes the rows of FILE.npy, and what searching them needs, to the file named by -o. A float32 array in a file "
-     "is read where it lies, so it may be larger than memory; float16, float64 and standard input are copied into "
-     "memory first.",
+     "Writes the rows of FILE.npy, and what searching them needs, to the file named by -o. Numbers are float16, "
+     "float32, float64 or int8, with --dtype bf16 also uint16, and with --dtype b1 also packed uint8; they are stored "
+     "as --dtype says. An array in a file that is stored as it is is read where it lies, so it may be larger than "
+     "memory; others, and standard input, are copied into memory first.",
      "hither index build base.npy -o base.hi --metric l2\n"
-     "hither index build base.npy -o base.hi --labels numbers.txt",
+     "hither index build base.npy -o base.hi --labels numbers.txt\n"
+     "hither index build base.npy -o small.hi --dtype i8",
      index_build_options, ht_run_index_build},
     {"index info", "FILE", 1, 1, "say what an index file holds",
      "Prints facts about the index: kind, dimensions, type, metric, rows, bytes of rows, and bytes of what searching "
@@ -305,7 +334,8 @@ const ht_command ht_commands[] = {
      "With --json a query is {\"query\", \"labels\", \"distances\"}, and with --explain what the search did is "
      "{\"plan\"}.",
      "hither index search base.hi queries.npy -k 3\n"
-     "hither index search base.hi queries.npy --metric dot --json",
+     "hither index search base.hi queries.npy --metric dot --json\n"
+     "hither index search base.hi queries.npy --radius 0.2 --explain",
      index_search_options, ht_run_index_search},
     {"index verify", "FILE", 1, 1, "check every byte of an index file",
      "Reads every byte of the index and checks it against its checksums, and what searching needs against the rows. "

@@ -77,17 +77,30 @@ static hither_status bad_header(const literal *l, hither_error *err) {
                    l->name);
 }
 
-static hither_status check_type(ht_npy *npy, const literal *l, ht_text type, hither_error *err) {
-    if (type.bytes == 3 && type.data[0] == '<' && type.data[1] == 'f' && memchr("248", type.data[2], 3)) {
-        npy->item = (unsigned)(type.data[2] - '0');
+/* "<f4" and the like; a single byte has no order, and numpy writes '|'. */
+static bool take_type(ht_npy *npy, ht_text type, bool any) {
+    if (type.bytes != 3)
+        return false;
+    char kind = type.data[1], item = type.data[2];
+    bool one = type.data[0] == '|' && (kind == 'i' || kind == 'u') && item == '1';
+    if (!(type.data[0] == '<' && kind == 'f' && memchr("248", item, 3)) &&
+        !(any && (one || !memcmp(type.data, "<u2", 3))))
+        return false;
+    npy->kind = kind;
+    npy->item = (unsigned)(item - '0');
+    return true;
+}
+
+static hither_status check_type(ht_npy *npy, const literal *l, ht_text type, bool any, hither_error *err) {
+    if (take_type(npy, type, any))
         return HITHER_OK;
-    }
     bool object = memchr(type.data, 'O', type.bytes) != NULL;
     return ht_fail(err, HITHER_UNSUPPORTED,
-                   "%s: the array's type is '%.*s'%s; float16, float32 and float64 (little-endian) are read: save it "
+                   "%s: the array's type is '%.*s'%s; float16, float32%s float64 (little-endian)%s are read: save it "
                    "with .astype('<f4')",
                    l->name, (int)ht_min_size(type.bytes, 40), type.data,
-                   object ? ", Python objects, which are never unpickled" : "");
+                   object ? ", Python objects, which are never unpickled" : "", any ? "," : " and",
+                   any ? ", int8, uint8 and uint16" : "");
 }
 
 static hither_status check_shape(ht_npy *npy, const literal *l, const uint64_t *dims, unsigned count,
@@ -106,7 +119,7 @@ static hither_status check_shape(ht_npy *npy, const literal *l, const uint64_t *
     return HITHER_OK;
 }
 
-static hither_status parse_header(ht_npy *npy, literal *l, hither_error *err) {
+static hither_status parse_header(ht_npy *npy, literal *l, bool any, hither_error *err) {
     ht_text type = {0};
     uint64_t dims[DIMS_MAX];
     unsigned count = 0;
@@ -135,7 +148,7 @@ static hither_status parse_header(ht_npy *npy, literal *l, hither_error *err) {
     spaces(l);
     if (l->at != l->end || !type.data || !have_order || !have_shape)
         return bad_header(l, err);
-    HT_TRY(check_type(npy, l, type, err));
+    HT_TRY(check_type(npy, l, type, any, err));
     if (fortran && count > 1)
         return ht_fail(err, HITHER_UNSUPPORTED,
                        "%s: the array is in Fortran order; save it with numpy.ascontiguousarray", l->name);
@@ -156,7 +169,7 @@ static hither_status check_size(const ht_npy *npy, hither_error *err) {
     return HITHER_OK;
 }
 
-static hither_status read_npy_header(ht_npy *npy, hither_error *err) {
+static hither_status read_npy_header(ht_npy *npy, bool any, hither_error *err) {
     ht_reader *r = npy->reader;
     unsigned char start[12];
     size_t got;
@@ -182,20 +195,24 @@ static hither_status read_npy_header(ht_npy *npy, hither_error *err) {
     if (status == HITHER_OK && got < length)
         status = ht_fail(err, HITHER_SYNTAX, "%s ends within its .npy header", r->name);
     if (status == HITHER_OK)
-        status = parse_header(npy, &l, err);
+        status = parse_header(npy, &l, any, err);
     ht_release(header);
     return status;
 }
 
-hither_status ht_npy_open(ht_npy *npy, ht_reader *r, hither_error *err) {
+static hither_status open_npy(ht_npy *npy, ht_reader *r, bool any, hither_error *err) {
     *npy = (ht_npy){.reader = r};
-    HT_TRY(read_npy_header(npy, err));
+    HT_TRY(read_npy_header(npy, any, err));
     HT_TRY(check_size(npy, err));
     npy->raw = ht_alloc((size_t)npy->dim * npy->item);
     if (!npy->raw)
         return ht_fail_nomem(err, (size_t)npy->dim * npy->item, "a row");
     return HITHER_OK;
 }
+
+hither_status ht_npy_open(ht_npy *npy, ht_reader *r, hither_error *err) { return open_npy(npy, r, false, err); }
+
+hither_status ht_npy_open_any(ht_npy *npy, ht_reader *r, hither_error *err) { return open_npy(npy, r, true, err); }
 
 void ht_npy_close(ht_npy *npy) {
     ht_release(npy->raw);
@@ -215,7 +232,9 @@ static float from_half(uint16_t half) {
 }
 
 /* Hosts are little-endian, as the database's own files are. */
-static float element(const char *raw, unsigned item) {
+static float element(const char *raw, char kind, unsigned item) {
+    if (item == 1)
+        return kind == 'i' ? (float)(signed char)*raw : (float)(unsigned char)*raw;
     if (item == 4) {
         float value;
         memcpy(&value, raw, 4);
@@ -228,42 +247,50 @@ static float element(const char *raw, unsigned item) {
     }
     uint16_t half;
     memcpy(&half, raw, 2);
-    return from_half(half);
+    return kind == 'u' ? (float)half : from_half(half);
 }
 
-hither_status ht_npy_row(ht_npy *npy, float *out, hither_error *err) {
+hither_status ht_npy_raw(ht_npy *npy, char *out, hither_error *err) {
     const char *name = npy->reader->name;
     size_t got, bytes = (size_t)npy->dim * npy->item;
-    HT_TRY(ht_reader_take(npy->reader, npy->raw, bytes, &got, err));
+    HT_TRY(ht_reader_take(npy->reader, out, bytes, &got, err));
     if (got < bytes)
         return ht_fail(err, HITHER_CORRUPT, "%s ends within row %llu; the header promised %llu rows", name,
                        (unsigned long long)npy->next, (unsigned long long)npy->rows);
-    for (uint32_t j = 0; j < npy->dim; j++) {
-        out[j] = element(npy->raw + (size_t)j * npy->item, npy->item);
-        if (!isfinite(out[j]))
-            return ht_fail(err, HITHER_NOT_FINITE,
-                           "%s: row %llu, column %u is %s; every value must be a finite float32", name,
-                           (unsigned long long)npy->next, j, isnan(out[j]) ? "NaN" : "infinite, or too large");
-    }
-    npy->next++;
     char more;
-    if (npy->next == npy->rows) {
+    if (npy->next + 1 == npy->rows) {
         HT_TRY(ht_reader_take(npy->reader, &more, 1, &got, err));
         if (got)
             return ht_fail(err, HITHER_CORRUPT, "%s goes on after the %llu rows its header promised", name,
                            (unsigned long long)npy->rows);
     }
+    npy->next++;
     return HITHER_OK;
 }
 
-hither_status ht_npy_read_rows(ht_npy *npy, float **out, hither_error *err) {
+hither_status ht_npy_row(ht_npy *npy, float *out, hither_error *err) {
+    HT_TRY(ht_npy_raw(npy, npy->raw, err));
+    for (uint32_t j = 0; j < npy->dim; j++) {
+        out[j] = element(npy->raw + (size_t)j * npy->item, npy->kind, npy->item);
+        if (!isfinite(out[j]))
+            return ht_fail(err, HITHER_NOT_FINITE,
+                           "%s: row %llu, column %u is %s; every value must be a finite float32", npy->reader->name,
+                           (unsigned long long)npy->next - 1, j, isnan(out[j]) ? "NaN" : "infinite, or too large");
+    }
+    return HITHER_OK;
+}
+
+/* Grown as rows arrive: a header cannot make it larger than twice what is there. */
+static hither_status read_all(ht_npy *npy, bool raw, char **out, hither_error *err) {
     hither_status status = HITHER_OK;
-    /* Grown as rows arrive: a header cannot make it larger than twice what is there. */
     ht_buf all;
     ht_buf_init(&all, SIZE_MAX / 2);
     while (status == HITHER_OK && npy->next < npy->rows) {
-        void *room = ht_buf_grow(&all, (size_t)npy->dim * sizeof(float));
-        status = room ? ht_npy_row(npy, room, err) : ht_fail_nomem(err, all.size, "an array");
+        void *room = ht_buf_grow(&all, (size_t)npy->dim * (raw ? npy->item : sizeof(float)));
+        if (!room)
+            status = ht_fail_nomem(err, all.size, "an array");
+        else
+            status = raw ? ht_npy_raw(npy, room, err) : ht_npy_row(npy, room, err);
     }
     void *data = all.data ? all.data : ht_alloc(1);
     if (status == HITHER_OK && !data)
@@ -273,6 +300,15 @@ hither_status ht_npy_read_rows(ht_npy *npy, float **out, hither_error *err) {
         return status;
     }
     *out = data;
+    return HITHER_OK;
+}
+
+hither_status ht_npy_read_raw(ht_npy *npy, char **out, hither_error *err) { return read_all(npy, true, out, err); }
+
+hither_status ht_npy_read_rows(ht_npy *npy, float **out, hither_error *err) {
+    char *data;
+    HT_TRY(read_all(npy, false, &data, err));
+    *out = (float *)(void *)data;
     return HITHER_OK;
 }
 

@@ -12,7 +12,7 @@ def npy(path, dtype, shape, *values):
     shape = tuple(int(n) for n in shape.split(","))
     text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
     text += " " * (-(len(text) + 11) % 64) + "\n"
-    kind = {"<f2": "e", "<f4": "f", "<f8": "d", "<i4": "i", ">f4": "f"}.get(dtype, "B")
+    kind = {"<f2": "e", "<f4": "f", "<f8": "d", "<i4": "i", ">f4": "f", "|i1": "b", "<u2": "H"}.get(dtype, "B")
     data = struct.pack(f"<{len(values)}{kind}", *(float(v) if kind in "efd" else int(v) for v in values))
     with open(path, "wb") as file:
         file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + data)
