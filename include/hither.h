@@ -528,6 +528,11 @@ typedef struct hither_window_options {
     double alarm_rate;         /* share of records to call alarms, up to 1; default: none are */
     uint64_t alarm_after;      /* records to learn from before the first alarm; default 0 */
     uint32_t alarm_below;      /* only forms with fewer records than this can be alarms; default 2 */
+    double alarms_per_day; /* instead of alarm_rate: so many alarms in 24 hours of the records' times, or the clock */
+    double half_life;      /* the centroid forgets: a record counts half after so many; default: all alike */
+    /* A user's own mask rules, tried before the built-in ones (docs/watch.md): one a line, NAME PATTERN, '#' begins a
+     * comment. NUL-terminated; copied; default: none. */
+    const char *rules;
 } hither_window_options;
 
 /* What a record was worth when it came, judged by the window before it. */
@@ -543,7 +548,8 @@ typedef struct hither_score {
     uint64_t form; /* the same for all records of its form, and no other's, as long as the window holds one of them */
 } hither_score;
 
-/* A window of texts or vectors, in RAM only. Errors: INVALID, DIMENSION, NOMEM. Any thread. Since 0.1. */
+/* A window of texts or vectors, in RAM only. Errors: INVALID (rules: the message names the line), DIMENSION, ENCODING,
+ * TOO_LARGE, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_window_new(const hither_window_options *options, hither_window **out,
                                                              hither_error *err);
 HITHER_API void hither_window_close(hither_window *w);
@@ -558,7 +564,8 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_window_push(hither_window *w, 
  * vector, equal vectors being one form, and its text, if any, is only kept. Without vectors the texts are pushed as
  * hither_window_push does. times_ms, one a record, in milliseconds from any moment, are what age_ms goes by: a record
  * leaves when it is older than that against the latest time so far, and none counts as older than the one before it.
- * Without times, age goes by the machine's monotonic clock; a window with an age has the one or the other. */
+ * alarms_per_day goes by them too. Without times, both go by the machine's monotonic clock; a window with the one or
+ * the other has times for all records or for none. */
 typedef struct hither_window_rows {
     size_t size;
     hither_matrix vectors;
@@ -592,6 +599,27 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_window_centroid(hither_window 
  * TOO_LARGE, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_window_outliers(hither_window *w, uint32_t n, double below,
                                                                   hither_result **out, hither_error *err);
+
+/* Why a record scored as it did: one record, its number as id, the text of the nearest other form as document (missing
+ * if there is none or it left), and as metadata a JSON object: "reason" ("new form", "rare" or "known"), "novelty",
+ * "rarity", "distance", "centroid" (null where there is none), "seen", "record", "nearest" (a number or null), "form"
+ * and "nearest_form" (masked texts, null for vectors and for records that left), "added" and "removed" (the words of
+ * the form that the nearest one lacks, and the other way round; arrays, there if both forms are). score: as push gave
+ * it. Errors: INVALID, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_explain(hither_window *w, const hither_score *score,
+                                                                 hither_result **out, hither_error *err);
+
+/* Writes the window into one file, whole or not at all: records, forms, counts, the alarms' threshold and the rules, so
+ * that hither_window_open goes on as if nothing had happened. Pushes wait meanwhile. Errors: INVALID, IO, FULL,
+ * PERMISSION, NOT_FOUND (the folder), NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_save(hither_window *w, const char *path, hither_error *err);
+
+/* A window as it was saved. What `options` (may be NULL) leaves at 0 or NULL is as saved; a smaller capacity keeps the
+ * newest. The embedder must be the one of then (MODEL), rules that are given the same (INVALID). Ages go on by the wall
+ * clock where they went by the machine's. Errors: also NOT_FOUND, NOT_DATABASE, FORMAT, CORRUPT, IO, DIMENSION, NOMEM.
+ * Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_open(const char *path, const hither_window_options *options,
+                                                              hither_window **out, hither_error *err);
 
 /* One record whose metadata says what the window is: capacity, dim, records (in it), forms (distinct ones among them),
  * pushed (records ever). Errors: INVALID, NOMEM. Any thread. Since 0.1. */

@@ -2,6 +2,7 @@
  * window.c: hither_window_*. Joins the window with an embedder, which neither knows the other. Any thread.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "api/api.h"
 #include "base/alloc.h"
@@ -10,7 +11,6 @@
 #include "stream/window.h"
 
 #define DEFAULT_CAPACITY 16384u
-#define MAX_CAPACITY     (1u << 24)
 
 struct hither_window {
     ht_window *window;
@@ -23,9 +23,10 @@ static hither_status embed_form(void *ctx, const char *text, size_t bytes, float
     return ht_embedder_one(ctx, text, bytes, vector, err);
 }
 
-/* And what embeds the texts, or NULL. */
-static hither_status check_options(const hither_window_options *o, ht_embedder **out, hither_error *err) {
-    *out = NULL;
+static hither_status check_options(const hither_window_options *o, hither_error *err) {
+    if (o->capacity > HT_WINDOW_MOST_RECORDS)
+        return ht_fail(err, HITHER_INVALID, "window: a capacity of %" PRIu32 " records; at most %u are possible",
+                       o->capacity, HT_WINDOW_MOST_RECORDS);
     if (o->dim > HITHER_MAX_DIM)
         return ht_fail(err, HITHER_DIMENSION, "window: %" PRIu32 " dimensions; 1 to %u are possible", o->dim,
                        HITHER_MAX_DIM);
@@ -34,14 +35,64 @@ static hither_status check_options(const hither_window_options *o, ht_embedder *
     if (!(o->alarm_rate >= 0 && o->alarm_rate <= 1))
         return ht_fail(err, HITHER_INVALID, "window: an alarm_rate of %g; it is a share of the records, from 0 to 1",
                        o->alarm_rate);
-    if (!o->embedder)
-        return o->dim ? HITHER_OK : ht_embedder_builtin(out, err);
-    uint32_t dim = ht_embedder_dim(ht_embedder_in(o->embedder));
-    if (o->dim && o->dim != dim)
-        return ht_fail(err, HITHER_DIMENSION, "window: dim is %" PRIu32 ", but the embedder makes %" PRIu32, o->dim,
-                       dim);
-    *out = ht_embedder_acquire(ht_embedder_in(o->embedder));
+    if (!(o->alarms_per_day >= 0 && o->alarms_per_day <= 1e12))
+        return ht_fail(err, HITHER_INVALID, "window: %g alarms_per_day; 0 to 1e12 are possible", o->alarms_per_day);
+    if (o->alarm_rate > 0 && o->alarms_per_day > 0)
+        return ht_fail(err, HITHER_INVALID, "window: alarm_rate and alarms_per_day; give one of them");
+    if (!(o->half_life >= 0 && o->half_life <= 1e12))
+        return ht_fail(err, HITHER_INVALID, "window: a half_life of %g records; 0 to 1e12 are possible", o->half_life);
+    if (o->half_life > 0 && o->no_centroid)
+        return ht_fail(err, HITHER_INVALID, "window: half_life is of the centroid, which no_centroid leaves out");
     return HITHER_OK;
+}
+
+/* What embeds the texts of a window of `dim` dimensions (0: as many as that makes), or NULL. */
+static hither_status find_embedder(hither_embedder *given, uint32_t dim, ht_embedder **out, hither_error *err) {
+    *out = NULL;
+    if (!given)
+        return dim ? HITHER_OK : ht_embedder_builtin(out, err);
+    uint32_t made = ht_embedder_dim(ht_embedder_in(given));
+    if (dim && dim != made)
+        return ht_fail(err, HITHER_DIMENSION, "window: dim is %" PRIu32 ", but the embedder makes %" PRIu32, dim, made);
+    *out = ht_embedder_acquire(ht_embedder_in(given));
+    return HITHER_OK;
+}
+
+/* The spec as the options change it. */
+static void apply(const hither_window_options *o, ht_window_spec *spec) {
+    spec->capacity = o->capacity ? o->capacity : spec->capacity;
+    spec->age_ms = o->age_ms ? o->age_ms : spec->age_ms;
+    spec->no_centroid = spec->no_centroid || o->no_centroid;
+    if (o->alarm_rate > 0 || o->alarms_per_day > 0) {
+        spec->alarm_rate = o->alarm_rate;
+        spec->alarms_per_day = o->alarms_per_day;
+    }
+    spec->alarm_after = o->alarm_after ? o->alarm_after : spec->alarm_after;
+    spec->alarm_below = o->alarm_below ? o->alarm_below : spec->alarm_below;
+    spec->half_life = o->half_life > 0 ? o->half_life : spec->half_life;
+}
+
+/* Takes the embedder over, whatever happens. */
+static hither_status make(ht_window_spec *spec, ht_embedder *embedder, ht_text rules, hither_window **out,
+                          hither_error *err) {
+    hither_window *w = ht_calloc(1, sizeof *w);
+    if (!w) {
+        ht_embedder_release(embedder);
+        return ht_fail_nomem(err, sizeof *w, "a window");
+    }
+    w->generation = ht_fork_generation();
+    w->embedder = embedder;
+    w->dim = spec->dim = embedder ? ht_embedder_dim(embedder) : spec->dim;
+    spec->embed = embedder ? embed_form : NULL;
+    spec->embed_ctx = embedder;
+    hither_status status = rules.bytes > 0 ? ht_rules_new(rules.data, rules.bytes, &spec->rules, err) : HITHER_OK;
+    if (status == HITHER_OK)
+        status = ht_window_new(spec, &w->window, err);
+    if (status == HITHER_OK)
+        *out = w;
+    else
+        hither_window_close(w);
+    return status;
 }
 
 hither_status hither_window_new(const hither_window_options *options, hither_window **out, hither_error *err) {
@@ -49,35 +100,91 @@ hither_status hither_window_new(const hither_window_options *options, hither_win
         return ht_fail(err, HITHER_INVALID, "window: out is NULL");
     *out = NULL;
     hither_window_options o;
+    ht_embedder *embedder;
     HT_TRY(ht_options_read(&o, sizeof o, options, "hither_window_options", err));
-    uint32_t capacity = o.capacity ? o.capacity : DEFAULT_CAPACITY;
-    if (capacity > MAX_CAPACITY)
-        return ht_fail(err, HITHER_INVALID, "window: a capacity of %" PRIu32 " records; at most %u are possible",
-                       capacity, MAX_CAPACITY);
-    hither_window *w = ht_calloc(1, sizeof *w);
-    if (!w)
-        return ht_fail_nomem(err, sizeof *w, "a window");
-    w->generation = ht_fork_generation();
-    hither_status status = check_options(&o, &w->embedder, err);
-    const ht_window_spec spec = {
-        .capacity = capacity,
-        .dim = w->embedder ? ht_embedder_dim(w->embedder) : o.dim,
-        .age_ms = o.age_ms,
-        .no_centroid = o.no_centroid != 0,
-        .alarm_rate = o.alarm_rate,
-        .alarm_after = o.alarm_after,
-        .alarm_below = o.alarm_below ? o.alarm_below : 2,
-        .embed = w->embedder ? embed_form : NULL,
-        .embed_ctx = w->embedder,
-    };
-    w->dim = spec.dim;
-    if (status == HITHER_OK)
-        status = ht_window_new(&spec, &w->window, err);
+    HT_TRY(check_options(&o, err));
+    HT_TRY(find_embedder(o.embedder, o.dim, &embedder, err));
+    ht_window_spec spec = {.capacity = DEFAULT_CAPACITY, .dim = o.dim, .alarm_below = 2};
+    apply(&o, &spec);
+    return make(&spec, embedder, (ht_text){o.rules, o.rules ? strlen(o.rules) : 0}, out, err);
+}
+
+/* ---- saved */
+
+hither_status hither_window_save(hither_window *w, const char *path, hither_error *err) {
+    if (!w || !path)
+        return ht_fail(err, HITHER_INVALID, "save: %s is NULL", w ? "path" : "window");
+    HT_TRY(ht_fork_check(w->generation, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status =
+        ht_window_save(w->window, ht_io_posix(), path, w->embedder ? ht_embedder_name(w->embedder) : "", err);
+    ht_fp_leave(fp);
+    return status;
+}
+
+/* The embedder that the window was saved with: the one given, or the built-in one. */
+static hither_status same_embedder(const hither_window_options *o, const ht_window_spec *spec, ht_text saved,
+                                   ht_embedder **out, hither_error *err) {
+    bool builtin = saved.bytes == strlen(HT_BUILTIN_NAME) && memcmp(saved.data, HT_BUILTIN_NAME, saved.bytes) == 0;
+    if (o->dim && o->dim != spec->dim)
+        return ht_fail(err, HITHER_DIMENSION, "window: dim is %" PRIu32 ", but it was saved with %" PRIu32, o->dim,
+                       spec->dim);
+    HT_TRY(find_embedder(o->embedder, builtin ? 0 : spec->dim, out, err));
+    const char *name = *out ? ht_embedder_name(*out) : "";
+    if (strlen(name) == saved.bytes && memcmp(name, saved.data, saved.bytes) == 0 &&
+        (!*out || ht_embedder_dim(*out) == spec->dim))
+        return HITHER_OK;
+    ht_embedder_release(*out);
+    return ht_fail(err, HITHER_MODEL, "window: saved with the embedder \"%.*s\", opened with \"%s\"",
+                   (int)ht_min_size(saved.bytes, 64), saved.data, name);
+}
+
+static hither_status open_saved(ht_window_saved *saved, ht_window_spec *spec, ht_text embedder_name,
+                                const hither_window_options *o, hither_window **out, hither_error *err) {
+    ht_text rules = ht_window_saved_rules(saved);
+    ht_embedder *embedder;
+    if (o->rules && (strlen(o->rules) != rules.bytes || memcmp(o->rules, rules.data, rules.bytes) != 0))
+        return ht_fail(err, HITHER_INVALID, "window: it was saved with other rules, which its forms were masked by");
+    HT_TRY(same_embedder(o, spec, embedder_name, &embedder, err));
+    apply(o, spec);
+    hither_window *w;
+    HT_TRY(make(spec, embedder, rules, &w, err));
+    hither_status status = ht_window_restore(w->window, saved, err);
     if (status == HITHER_OK)
         *out = w;
     else
         hither_window_close(w);
     return status;
+}
+
+hither_status hither_window_open(const char *path, const hither_window_options *options, hither_window **out,
+                                 hither_error *err) {
+    if (out)
+        *out = NULL;
+    if (!path || !out)
+        return ht_fail(err, HITHER_INVALID, "window: %s is NULL", path ? "out" : "path");
+    hither_window_options o;
+    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_window_options", err));
+    HT_TRY(check_options(&o, err));
+    ht_window_saved *saved;
+    ht_window_spec spec;
+    ht_text embedder_name;
+    HT_TRY(ht_window_saved_open(ht_io_posix(), path, &saved, &spec, &embedder_name, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = open_saved(saved, &spec, embedder_name, &o, out, err);
+    ht_fp_leave(fp);
+    ht_window_saved_close(saved);
+    return status;
+}
+
+hither_status hither_window_explain(hither_window *w, const hither_score *score, hither_result **out,
+                                    hither_error *err) {
+    if (out)
+        *out = NULL;
+    if (!w || !score || !out)
+        return ht_fail(err, HITHER_INVALID, "explain: %s is NULL", !w ? "window" : !score ? "score" : "out");
+    HT_TRY(ht_fork_check(w->generation, err));
+    return ht_window_explain(w->window, score, out, err);
 }
 
 void hither_window_close(hither_window *w) {

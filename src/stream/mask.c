@@ -11,6 +11,7 @@
 #include "stream/shapes.h"
 
 typedef struct masker {
+    const ht_rules *rules;
     const char *text;
     size_t bytes, at;
     size_t copied;   /* text[copied ... at) goes to out as it is */
@@ -111,8 +112,18 @@ static bool mask_here(masker *m) {
     return false;
 }
 
+static bool mask_by_rules(masker *m) {
+    const char *mark;
+    size_t n = m->rules ? ht_rules_match(m->rules, m->text, m->bytes, m->at, &mark) : 0;
+    if (n > 0)
+        put_mark(m, mark, n);
+    return n > 0;
+}
+
 static void step(masker *m) {
     unsigned char c = (unsigned char)m->text[m->at];
+    if (c > ' ' && mask_by_rules(m))
+        return;
     if (c <= ' ' || c == 0x7F) {
         end_word(m);
         m->copied = ++m->at;
@@ -131,8 +142,8 @@ static void step(masker *m) {
     }
 }
 
-void ht_mask_line(const char *line, size_t bytes, ht_buf *out) {
-    masker m = {.text = line, .bytes = bytes, .out = out, .start = out->size, .word = out->size};
+void ht_mask_line(const ht_rules *rules, const char *line, size_t bytes, ht_buf *out) {
+    masker m = {.rules = rules, .text = line, .bytes = bytes, .out = out, .start = out->size, .word = out->size};
     m.last_word = m.last_end = out->size;
     size_t first = 0;
     while (first < bytes && (unsigned char)line[first] <= ' ')

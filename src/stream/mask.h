@@ -7,8 +7,9 @@
 #define HT_STREAM_MASK_H
 
 #include "base/buf.h"
+#include "stream/rules.h"
 
-/* Appends the masked form of the line to out. */
-void ht_mask_line(const char *line, size_t bytes, ht_buf *out);
+/* Appends the masked form of the line to out. rules: the user's own, tried first; NULL: none. */
+void ht_mask_line(const ht_rules *rules, const char *line, size_t bytes, ht_buf *out);
 
 #endif

@@ -16,7 +16,8 @@
 #include "stream/window_inside.h"
 
 #define KEPT_BYTES  HT_WINDOW_TEXT_BYTES
-#define MASK_GROWTH 6u       /* no byte of a line becomes more bytes of its form than this, but for a mark or two */
+#define MASK_GROWTH 6u /* no byte of a line becomes more bytes of its form than this, but for a mark or two */
+#define DAY_MS      86400e3
 #define LANES       16u      /* floats in a stride's smallest step */
 #define TO_INTEGER  0x1.8p52 /* added and taken away again, it rounds a double to a whole number */
 
@@ -26,14 +27,17 @@ static size_t padded(const ht_window *w) { return w->forms.stride / sizeof(float
 hither_status ht_window_new(const ht_window_spec *spec, ht_window **out, hither_error *err) {
     *out = NULL;
     ht_window *w = ht_calloc(1, sizeof *w);
-    if (!w)
+    if (!w) {
+        ht_rules_free(spec->rules);
         return ht_fail_nomem(err, sizeof *w, "a window");
+    }
     w->spec = *spec;
     w->now_ms = INT64_MIN;
     ht_forms_init(&w->forms, spec->dim, spec->capacity + 1);
-    ht_alarm_init(&w->alarm, spec->alarm_rate);
+    w->keeps = spec->half_life > 0 ? exp2(-1 / spec->half_life) : 1;
+    ht_alarm_init(&w->alarm);
     ht_buf_init(&w->clean, KEPT_BYTES + 4);
-    ht_buf_init(&w->masked, MASK_GROWTH * KEPT_BYTES + 64);
+    ht_buf_init(&w->masked, (spec->rules ? HT_RULE_MARK_BYTES + 1 : MASK_GROWTH) * KEPT_BYTES + 64);
     w->records = ht_calloc(spec->capacity, sizeof *w->records);
     w->sums = ht_calloc(padded(w), sizeof *w->sums);
     w->mean = ht_calloc(padded(w), sizeof *w->mean);
@@ -45,6 +49,7 @@ hither_status ht_window_new(const ht_window_spec *spec, ht_window **out, hither_
     }
     if (code == 0)
         pthread_mutex_destroy(&w->mutex);
+    ht_rules_free(w->spec.rules);
     ht_release(w->vector);
     ht_release(w->mean);
     ht_release(w->sums);
@@ -63,6 +68,7 @@ void ht_window_free(ht_window *w) {
     ht_forms_clear(&w->forms);
     ht_buf_clear(&w->clean);
     ht_buf_clear(&w->masked);
+    ht_rules_free(w->spec.rules);
     ht_release(w->vector);
     ht_release(w->mean);
     ht_release(w->sums);
@@ -110,7 +116,7 @@ static hither_status clean_text(ht_window *w, ht_text *text, hither_error *err) 
 hither_status ht_window_mask(ht_window *w, ht_text *text, hither_error *err) {
     HT_TRY(clean_text(w, text, err));
     ht_buf_reset(&w->masked);
-    ht_mask_line(text->data, text->bytes, &w->masked);
+    ht_mask_line(w->spec.rules, text->data, text->bytes, &w->masked);
     HT_TRY(ht_buf_check(&w->masked, "the form of a record", err));
     w->masked.size = cut(w->masked.data ? w->masked.data : "", w->masked.size, KEPT_BYTES);
     return HITHER_OK;
@@ -145,10 +151,16 @@ static void update_mean(ht_window *w) {
     w->mean2 = ht_kernels_get()->ref_dot_f32(w->mean, w->mean, w->spec.dim);
 }
 
+static void decay(ht_window *w) {
+    for (size_t i = 0; i < padded(w); i++)
+        w->sums[i] *= w->keeps;
+    w->weight = w->weight * w->keeps + 1;
+}
+
 static float centroid_similarity(const ht_window *w, uint32_t form) {
     if (w->spec.no_centroid)
         return NAN;
-    if (w->count == 0)
+    if (w->count == 0 && !(w->weight > 0))
         return 1.0f;
     double norm2 = w->forms.forms[form].norm2 * w->mean2;
     double dot = ht_kernels_get()->ref_dot_f32(ht_forms_vector(&w->forms, form), w->mean, w->spec.dim);
@@ -182,10 +194,10 @@ static hither_status score_record(ht_window *w, uint32_t form, hither_score *sco
 /* A form is an alarm once for as long as it stays in the window. */
 static uint32_t judge(ht_window *w, uint32_t form, const hither_score *score) {
     ht_form *f = &w->forms.forms[form];
-    if (!(w->spec.alarm_rate > 0) || w->next < w->spec.alarm_after)
+    if (!ht_window_alarms(w) || w->next < w->spec.alarm_after)
         return 0;
     bool rare = score->seen < w->spec.alarm_below;
-    if (ht_alarm_take(&w->alarm, (double)score->novelty, rare && !f->alarmed)) {
+    if (ht_alarm_take(&w->alarm, w->share, (double)score->novelty, rare && !f->alarmed)) {
         f->alarmed = true;
         return 1;
     }
@@ -217,7 +229,7 @@ void ht_window_expire(ht_window *w) {
         const ht_record *oldest = ht_window_record(w, w->next - w->count);
         if ((uint64_t)w->now_ms - (uint64_t)oldest->time_ms <= w->spec.age_ms)
             break;
-        if (!w->spec.no_centroid)
+        if (!w->spec.no_centroid && !(w->spec.half_life > 0))
             ht_window_add(w, w->sums, oldest->form, -1);
         leave(w);
         any = true;
@@ -228,7 +240,8 @@ void ht_window_expire(ht_window *w) {
 
 /* The record's time; never before the one before it, so that the oldest always leaves first. */
 static hither_status take_time(ht_window *w, const int64_t *time_ms, hither_error *err) {
-    if (w->spec.age_ms == 0)
+    w->share = w->spec.alarm_rate;
+    if (w->spec.age_ms == 0 && !(w->spec.alarms_per_day > 0))
         return HITHER_OK;
     if (w->next > 0 && w->own_times != (time_ms != NULL))
         return ht_fail(err, HITHER_INVALID, "push: %s times, but the records before it came %s them",
@@ -238,6 +251,10 @@ static hither_status take_time(ht_window *w, const int64_t *time_ms, hither_erro
     if (!time_ms)
         clock_gettime(CLOCK_MONOTONIC, &now);
     int64_t time = time_ms ? *time_ms : (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    if (w->spec.alarms_per_day > 0) {
+        double passed = w->next > 0 && time > w->now_ms ? (double)time - (double)w->now_ms : 0;
+        w->share = w->spec.alarms_per_day * passed / DAY_MS;
+    }
     if (time > w->now_ms)
         w->now_ms = time;
     return HITHER_OK;
@@ -277,7 +294,11 @@ static void enter(ht_window *w, uint32_t form, const arrival *a) {
     ht_form *f = &w->forms.forms[form];
     bool full = w->count == w->spec.capacity;
     uint32_t gone = full ? ht_window_record(w, w->next - w->count)->form : HT_NO_FORM;
-    if (!w->spec.no_centroid && gone != form) {
+    if (!w->spec.no_centroid && w->spec.half_life > 0) {
+        decay(w);
+        ht_window_add(w, w->sums, form, 1);
+        update_mean(w);
+    } else if (!w->spec.no_centroid && gone != form) {
         ht_window_add(w, w->sums, form, 1);
         if (full)
             ht_window_add(w, w->sums, gone, -1);
@@ -337,6 +358,25 @@ hither_status ht_window_push(ht_window *w, const ht_window_rows *rows, hither_sc
     }
     pthread_mutex_unlock(&w->mutex);
     return status;
+}
+
+hither_status ht_window_restore_one(ht_window *w, uint32_t form, ht_text text, bool missing, hither_error *err) {
+    arrival a = {.text = text, .missing = missing};
+    HT_TRY(reserve_text(ht_window_record(w, w->next), text.bytes, err));
+    enter(w, form, &a);
+    return HITHER_OK;
+}
+
+void ht_window_restored(ht_window *w) {
+    if (!w->spec.no_centroid)
+        update_mean(w);
+}
+
+ht_text ht_window_text(const ht_window *w, uint64_t number) {
+    if (number >= w->next || w->next - number > w->count || ht_window_record(w, number)->missing)
+        return (ht_text){0};
+    const ht_record *r = ht_window_record(w, number);
+    return (ht_text){r->bytes > 0 ? r->text : "", r->bytes};
 }
 
 hither_status ht_window_get(ht_window *w, const uint64_t *records, size_t count, hither_result **out,

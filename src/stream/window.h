@@ -11,20 +11,26 @@
 
 #include <stdbool.h>
 
+#include "base/io.h"
 #include "base/result.h"
+#include "stream/rules.h"
 
 typedef struct ht_window ht_window;
 
 /* Of a longer text only this many bytes are kept, masked and compared (cut at a character), which bounds the memory. */
 #define HT_WINDOW_TEXT_BYTES 4096u
 
+#define HT_WINDOW_MOST_RECORDS (1u << 24)
+
 typedef hither_status ht_embed_fn(void *ctx, const char *text, size_t bytes, float *vector, hither_error *err);
 
 typedef struct ht_window_spec {
     uint32_t capacity, dim;
-    uint64_t age_ms;   /* 0: records leave by count only */
-    bool no_centroid;  /* scores have no centroid; it is summed when asked for */
-    double alarm_rate; /* 0: no alarms */
+    uint64_t age_ms;                   /* 0: records leave by count only */
+    bool no_centroid;                  /* scores have no centroid; it is summed when asked for */
+    double alarm_rate, alarms_per_day; /* both 0: no alarms */
+    double half_life; /* records after which one counts half in the centroid; 0: while in the window, all alike */
+    ht_rules *rules;  /* the window's from now on, also when making it fails; NULL: none */
     uint64_t alarm_after;
     uint32_t alarm_below;
     ht_embed_fn *embed; /* NULL: vectors only */
@@ -46,6 +52,21 @@ HT_NODISCARD hither_status ht_window_push(ht_window *w, const ht_window_rows *ro
                                           hither_error *err);
 HT_NODISCARD hither_status ht_window_get(ht_window *w, const uint64_t *records, size_t count, hither_result **out,
                                          hither_error *err);
+
+HT_NODISCARD hither_status ht_window_explain(ht_window *w, const hither_score *score, hither_result **out,
+                                             hither_error *err);
+
+/* window_file.c. embedder: a name kept in the file. */
+HT_NODISCARD hither_status ht_window_save(ht_window *w, const ht_io *io, const char *path, const char *embedder,
+                                          hither_error *err);
+typedef struct ht_window_saved ht_window_saved;
+/* Reads and checks what stands in the file beside the records, so that the caller may complete *spec. */
+HT_NODISCARD hither_status ht_window_saved_open(const ht_io *io, const char *path, ht_window_saved **out,
+                                                ht_window_spec *spec, ht_text *embedder, hither_error *err);
+/* The text of its rules. */
+ht_text ht_window_saved_rules(const ht_window_saved *saved);
+HT_NODISCARD hither_status ht_window_restore(ht_window *w, ht_window_saved *saved, hither_error *err);
+void ht_window_saved_close(ht_window_saved *saved);
 
 /* window_search.c. One group a query; one of texts and vectors is not NULL. */
 HT_NODISCARD hither_status ht_window_search(ht_window *w, const hither_strings *texts, const hither_matrix *vectors,

@@ -30,9 +30,12 @@ struct ht_window {
     ht_record *records;
     ht_forms forms;
     ht_alarm alarm;
-    double *sums;  /* whole numbers below 2^53 */
+    double *sums;  /* whole numbers below 2^53; with a half life their decaying sum */
+    double keeps;  /* what a record keeps of its weight from one to the next; 1 without a half life */
+    double weight; /* of all records, with a half life */
     float *mean;   /* the sums, rounded */
     double mean2;  /* |mean|^2 */
+    double share;  /* of an alarm, that the record now coming may bring */
     float *vector; /* of the text being pushed or sought */
     ht_buf clean;  /* its text, where that had to be mended */
     ht_buf masked; /* its form */
@@ -42,6 +45,8 @@ static inline ht_record *ht_window_record(const ht_window *w, uint64_t number) {
     return &w->records[number % w->spec.capacity];
 }
 
+static inline bool ht_window_alarms(const ht_window *w) { return w->spec.alarm_rate > 0 || w->spec.alarms_per_day > 0; }
+
 /* A component of a unit vector is this often 1; 2^24 of them are below 2^53. */
 #define HT_WINDOW_UNIT 0x1p28
 /* sums += weight * the form's unit vector, in fixed point. */
@@ -50,5 +55,13 @@ void ht_window_add(const ht_window *w, double *sums, uint32_t form, double weigh
 void ht_window_expire(ht_window *w);
 /* The masked form of a text, in w->masked. */
 HT_NODISCARD hither_status ht_window_mask(ht_window *w, ht_text *text, hither_error *err);
+
+/* The text of a record, "" if that is empty; data NULL: it has none, or is not in the window. */
+ht_text ht_window_text(const ht_window *w, uint64_t number);
+
+/* For window_file.c: takes the next record in, unscored, at the time w->now_ms; and when all are in. */
+HT_NODISCARD hither_status ht_window_restore_one(ht_window *w, uint32_t form, ht_text text, bool missing,
+                                                 hither_error *err);
+void ht_window_restored(ht_window *w);
 
 #endif

@@ -59,10 +59,9 @@ static hither_status nearest_records(ht_window *w, const float *query, size_t k,
 }
 
 static void add_hit(const ht_window *w, hither_result *result, uint64_t number, double distance) {
-    const ht_record *r = ht_window_record(w, number);
     ht_result_add_int(result, (int64_t)number);
     ht_result_distance(result, (float)distance);
-    ht_result_document(result, (ht_text){r->missing ? NULL : r->bytes > 0 ? r->text : "", r->bytes});
+    ht_result_document(result, ht_window_text(w, number));
 }
 
 static hither_status search_one(ht_window *w, const float *query, uint32_t k, hither_result *result,
@@ -133,8 +132,9 @@ void ht_window_centroid(ht_window *w, float *mean) {
     pthread_mutex_lock(&w->mutex);
     ht_window_expire(w);
     know_sums(w);
+    double records = w->spec.half_life > 0 ? w->weight : w->count;
     for (uint32_t i = 0; i < w->spec.dim; i++)
-        mean[i] = w->count > 0 ? (float)(w->sums[i] / HT_WINDOW_UNIT / w->count) : 0.0f;
+        mean[i] = records > 0 ? (float)(w->sums[i] / HT_WINDOW_UNIT / records) : 0.0f;
     pthread_mutex_unlock(&w->mutex);
 }
 

@@ -6,43 +6,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/crc32c.h"
 #include "fuzz.h"
 #include "index/flat.h"
+#include "seal.h"
 
-enum { PAGE = 4096, BLOCK = 65536, HEADER_CRC = 68, MOST_DIM = 4096, K = 5 };
-
-static uint64_t number(const uint8_t *at) {
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-static void seal_u32(uint8_t *at, uint32_t value) { memcpy(at, &value, sizeof value); }
-
-/* Makes every checksum of a container right whose header and directory can be followed (docs/format.md). */
-static void seal(uint8_t *file, size_t size) {
-    if (size < PAGE)
-        return;
-    uint64_t sections = number(file + 32), directory = number(file + 40), bytes = number(file + 48);
-    if (sections > 64 || directory > size || bytes > size - directory || bytes < sections * 32)
-        return;
-    uint8_t *sums = file + directory + sections * 32, *end = file + directory + bytes;
-    for (uint64_t i = 0; i < sections; i++) {
-        const uint8_t *section = file + directory + i * 32;
-        uint64_t at = number(section + 16), left = number(section + 24);
-        if (at > size || left > size - at)
-            break;
-        for (; left > 0 && end - sums >= 4; sums += 4) {
-            uint64_t n = left < BLOCK ? left : BLOCK;
-            seal_u32(sums, ht_crc32c(0, file + at, (size_t)n));
-            at += n;
-            left -= n;
-        }
-    }
-    seal_u32(file + HEADER_CRC - 4, ht_crc32c(0, file + directory, (size_t)bytes));
-    seal_u32(file + HEADER_CRC, ht_crc32c(0, file, HEADER_CRC));
-}
+enum { MOST_DIM = 4096, K = 5 };
 
 static void put_file(ht_io *io, const char *path, const uint8_t *data, size_t size) {
     hither_error err;

@@ -40,10 +40,10 @@ static void test_rate(void **unused) {
             const uint64_t n = 200000;
             uint64_t alarms = 0;
             ht_alarm alarm;
-            ht_alarm_init(&alarm, rates[r]);
+            ht_alarm_init(&alarm);
             state = (uint64_t)kind + 7;
             for (uint64_t i = 0; i < n; i++)
-                alarms += ht_alarm_take(&alarm, score_of(kind, i, n), true);
+                alarms += ht_alarm_take(&alarm, rates[r], score_of(kind, i, n), true);
             double asked = rates[r] * (double)n, ratio = (double)alarms / asked;
             if (ratio < 1 / 1.5 || ratio > 1.5)
                 fail_msg("kind %d, rate %g: %llu alarms, %g asked", kind, rates[r], (unsigned long long)alarms, asked);

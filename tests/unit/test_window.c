@@ -62,7 +62,7 @@ static hither_score twin_push(uint32_t capacity, uint64_t number, const char *te
     hither_score score = {.record = number, .nearest = UINT64_MAX, .centroid = 1};
     ht_buf masked;
     ht_buf_init(&masked, 4096);
-    ht_mask_line(text, strlen(text), &masked);
+    ht_mask_line(NULL, text, strlen(text), &masked);
     snprintf(r->form, sizeof r->form, "%s", masked.data ? masked.data : "");
     ht_buf_clear(&masked);
     assert_int_equal(embed(NULL, r->form, strlen(r->form), r->vector, NULL), HITHER_OK);
