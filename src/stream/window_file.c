@@ -20,21 +20,22 @@ enum { NO_CENTROID = 1, OWN_TIMES = 2, ALARMED = 1, HAS_KEY = 2, NO_TEXT = 1 };
 /* As on disk, little-endian, no padding. */
 typedef struct head {
     uint32_t capacity, dim, flags, alarm_below;
-    uint64_t age_ms, alarm_after, next, records, forms;
+    uint64_t age_ms, alarm_after, next, records, forms, births;
     double alarm_rate, alarms_per_day, half_life, threshold, weight;
     int64_t now_ms, wall_ms;
 } head;
-_Static_assert(sizeof(head) == 112, "the layout on disk has no padding");
+_Static_assert(sizeof(head) == 120, "the layout on disk has no padding");
 
 typedef struct saved_form {
     uint32_t bytes, flags;
+    uint64_t birth;
 } saved_form;
 
 typedef struct saved_record {
     uint32_t form, bytes, flags, zero;
     int64_t time_ms;
 } saved_record;
-_Static_assert(sizeof(saved_form) == 8 && sizeof(saved_record) == 24, "the layout on disk has no padding");
+_Static_assert(sizeof(saved_form) == 16 && sizeof(saved_record) == 24, "the layout on disk has no padding");
 
 static int64_t clock_ms(clockid_t id) {
     struct timespec now = {0};
@@ -55,6 +56,7 @@ static head head_of(const ht_window *w) {
         .next = w->next,
         .records = w->count,
         .forms = w->forms.live,
+        .births = w->forms.births,
         .alarm_rate = w->spec.alarm_rate,
         .alarms_per_day = w->spec.alarms_per_day,
         .half_life = w->spec.half_life,
@@ -70,7 +72,7 @@ static hither_status put_forms(const ht_window *w, ht_container_writer *out, hit
     HT_TRY(ht_container_begin(out, "forms", err));
     for (uint32_t i = 0; i < forms->used; i++) {
         const ht_form *f = &forms->forms[i];
-        const saved_form s = {f->text ? f->bytes : 0, (f->alarmed ? ALARMED : 0) | (f->text ? HAS_KEY : 0)};
+        const saved_form s = {f->text ? f->bytes : 0, (f->alarmed ? ALARMED : 0) | (f->text ? HAS_KEY : 0), f->birth};
         if (f->birth != 0)
             HT_TRY(ht_container_put(out, &s, sizeof s, err));
     }
@@ -175,7 +177,7 @@ static hither_status check_head(const head *h, hither_error *err) {
     if (h->dim < 1 || h->dim > HITHER_MAX_DIM || h->capacity < 1 || h->capacity > HT_WINDOW_MOST_RECORDS)
         return corrupt(err, "its shape is impossible");
     if (h->records > h->capacity || h->records > h->next || h->forms > h->records || h->next > INT64_MAX ||
-        (h->forms == 0) != (h->records == 0) || h->flags > (NO_CENTROID | OWN_TIMES))
+        h->births > INT64_MAX || (h->forms == 0) != (h->records == 0) || h->flags > (NO_CENTROID | OWN_TIMES))
         return corrupt(err, "its counts contradict each other");
     if (!sane(h->alarm_rate, 0, 1) || !sane(h->alarms_per_day, 0, 1e15) || !sane(h->half_life, 0, 1e15) ||
         !sane(h->threshold, 0, 1e300) || !sane(h->weight, 0, 1e300))
@@ -276,12 +278,16 @@ static hither_status used_forms(const ht_window_saved *s, uint64_t first, bool *
 static hither_status add_forms(ht_window *w, const ht_window_saved *s, const bool *used, uint32_t *slots,
                                hither_error *err) {
     size_t at = 0, dim = w->spec.dim;
+    uint64_t before = 0;
     for (size_t i = 0; i < s->head.forms; i++) {
         const saved_form *f = &s->forms[i];
         const float *vector = s->vectors + i * dim;
         ht_text key = {NULL, 0};
         if (f->flags > (ALARMED | HAS_KEY) || (!(f->flags & HAS_KEY) && f->bytes > 0))
             return corrupt(err, "a form is impossible");
+        if (f->birth <= before || f->birth > s->head.births)
+            return corrupt(err, "forms are not in the order they came in");
+        before = f->birth;
         if (f->flags & HAS_KEY)
             HT_TRY(next_text(&s->keys, &at, f->bytes, &key, err));
         if (!used[i])
@@ -293,9 +299,11 @@ static hither_status add_forms(ht_window *w, const ht_window_saved *s, const boo
             return corrupt(err, "a form is there twice");
         const uint32_t *moved;
         HT_TRY(ht_forms_reserve(&w->forms, &moved, err));
+        w->forms.births = f->birth - 1;
         HT_TRY(ht_forms_add(&w->forms, key.data, bytes, hash, vector, &slots[i], err));
         w->forms.forms[slots[i]].alarmed = f->flags & ALARMED;
     }
+    w->forms.births = s->head.births;
     return at == s->keys.bytes ? HITHER_OK : corrupt(err, "keys of no form");
 }
 
