@@ -68,6 +68,8 @@ double ht_bound_share(double standard_errors, uint32_t dim) {
     return standard_errors > 0 && share < 1 ? share : 1;
 }
 
+double ht_bound_length(double qq) { return sqrt(qq) * (1 + REFERENCE_ERROR); }
+
 static ht_rule rule_dot(const ht_bound *b, double q, double threshold) {
     double error = (b->sum + REFERENCE_ERROR) * (1 + b->norm);
     double limit = -threshold;
@@ -100,7 +102,7 @@ static ht_rule rule_direct(const ht_bound *b, double q, double threshold) {
 ht_rule ht_bound_rule(const ht_bound *bound, double qq, double threshold) {
     if (isinf(threshold))
         return (ht_rule){1, 0, 0, -INFINITY};
-    double q = sqrt(qq) * (1 + REFERENCE_ERROR);
+    double q = ht_bound_length(qq);
     if (bound->direct)
         return rule_direct(bound, q, threshold);
     if (bound->metric == HITHER_DOT)
@@ -110,9 +112,9 @@ ht_rule ht_bound_rule(const ht_bound *bound, double qq, double threshold) {
     return rule_l2_by_dot(bound, qq, q, threshold);
 }
 
-ht_range ht_bound_range(const ht_bound *b, double qq, double e, double n) {
+ht_range ht_bound_range(const ht_bound *b, double qq, double q, double e, double n) {
     const ht_range unknown = {-(double)INFINITY, (double)INFINITY};
-    double q = sqrt(qq) * (1 + REFERENCE_ERROR), middle = e, off;
+    double middle = e, off;
     if (!isfinite(e) || !isfinite(n))
         return unknown;
     double x = n * (1 + b->norm) + 2 * b->small, dot = (b->sum + REFERENCE_ERROR) * q * x + 2 * b->tiny;
@@ -124,8 +126,9 @@ ht_range ht_bound_range(const ht_bound *b, double qq, double e, double n) {
     } else if (b->metric == HITHER_COSINE) {
         if (!(n >= b->small))
             return unknown;
-        middle = 1 - e / (q * n);
-        off = REFERENCE_ERROR + b->sum + (1.1 + b->sum) * b->norm + b->rounding + 4 * b->tiny / (q * n);
+        double per_length = 1 / (q * n);
+        middle = 1 - e * per_length;
+        off = REFERENCE_ERROR + b->sum + (1.1 + b->sum) * b->norm + b->rounding + 4 * b->tiny * per_length;
     } else {
         double lengths = qq + x * x;
         middle = qq + n * n - 2 * e;
@@ -135,6 +138,6 @@ ht_range ht_bound_range(const ht_bound *b, double qq, double e, double n) {
     if (!isfinite(range.low) || !isfinite(range.high))
         return unknown;
     if (b->metric == HITHER_COSINE) /* where D is clamped, a range is too */
-        range = (ht_range){fmin(range.low, 2), fmax(range.high, 0)};
+        range = (ht_range){range.low > 2 ? 2 : range.low, range.high < 0 ? 0 : range.high};
     return range;
 }

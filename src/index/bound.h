@@ -39,7 +39,9 @@ ht_bound ht_bound_make_codes(hither_metric metric, uint32_t dim, double error);
 typedef struct ht_range {
     double low, high;
 } ht_range;
-ht_range ht_bound_range(const ht_bound *bound, double qq, double estimate, double norm);
+ht_range ht_bound_range(const ht_bound *bound, double qq, double q, double estimate, double norm);
+/* The q that ht_bound_range wants: the root of qq, rounded up. */
+double ht_bound_length(double qq);
 
 /* How many standard errors of a code's error the bound of a search for this recall spans; 0 for exact search (a recall
  * of 0 or 1), whose bounds are proofs. */

@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 
-enum { LOWEST = -8, HIGHEST = 7, FITS = 2, PIECE = 2048 };
+enum { LOWEST = -8, HIGHEST = 7, FITS = 2, PIECE = 2048, QUERY_LANES = 16 };
 
 /* Outside of these lengths the evaluation might over- or underflow. */
 static const double LEAST_SQUARE = 0x1p-120, MOST_SQUARE = 0x1p+120;
@@ -254,27 +254,32 @@ size_t ht_code_query_room(size_t dim) { return words_of(dim) * HT_CODE_WORD; }
 bool ht_code_query_make(const float *query, size_t dim, double qq, int8_t *room, ht_code_query *out, double *error) {
     if (!(qq >= LEAST_SQUARE && qq <= MOST_SQUARE))
         return false;
-    float most = 0;
-    for (size_t j = 0; j < dim; j++)
-        most = fabsf(query[j]) > most ? fabsf(query[j]) : most;
-    float scale = most / 127;
-    int64_t sum = 0;
-    double left2 = 0;
+    float low, high;
+    extremes(query, dim, &low, &high);
+    float scale = (high > -low ? high : -low) / 127, inverse = 1 / scale;
+    int32_t sum = 0; /* below 2^23 */
+    double lefts[QUERY_LANES] = {0}, left2 = 0;
     memset(room, 0, ht_code_query_room(dim));
-    for (size_t j = 0; j < dim; j++) {
-        float c = nearest(query[j] / scale);
-        c = c < -127 ? -127 : c > 127 ? 127 : c;
-        room[j] = (int8_t)c;
-        sum += room[j];
-        double left = (double)query[j] - (double)scale * room[j];
-        left2 += left * left;
+    for (size_t at = 0; at < dim; at += QUERY_LANES) {
+        size_t count = ht_min_size(QUERY_LANES, dim - at);
+        for (size_t j = 0; j < count; j++) {
+            float c = nearest(query[at + j] * inverse);
+            c = c > -127 ? c : -127;
+            c = c < 127 ? c : 127;
+            double left = (double)query[at + j] - (double)scale * (double)c;
+            lefts[j] += left * left;
+            room[at + j] = (int8_t)(int32_t)c;
+            sum += (int32_t)c;
+        }
     }
+    for (size_t j = 0; j < QUERY_LANES; j++)
+        left2 += lefts[j];
     double length = sqrt(qq);
     double left = sqrt(left2) * (1 + 0x1p-30);
     *error = left / length * (1 + 0x1p-30);
     *out = (ht_code_query){.query = room,
                            .words = words_of(dim),
-                           .total = (int32_t)sum,
+                           .total = sum,
                            .scale = scale,
                            .sum = (float)((double)scale * (double)sum),
                            .by_rest = round_up((length + left) * (1 + 0x1p-18))};

@@ -18,6 +18,7 @@
 #include "index/mask.h"
 
 enum {
+    FIRST_ROWS = 16,         /* of a group, at a time until there is a threshold */
     SPARSE_ROWS = 6,         /* of a group: no more than these are read in full at once, codes or not */
     HITS_A_WORKER = 1 << 18, /* room for the heaps of one worker: fewer queries at once when k is large */
     TOUCH_GROUPS = 16,       /* are checked at a time */
@@ -120,6 +121,20 @@ hither_status ht_exact_read(ht_worker *w, size_t j, const ht_part *part, size_t 
     return ht_exact_estimated(w, j, &w->band, part, row, w->estimates[j * HT_GROUP_ROWS], part->norms[row]);
 }
 
+/* Takes those estimates of rows [some.from, some.to) of a group into account that the rule keeps. */
+static hither_status take_estimates(ht_worker *w, size_t j, const ht_bound *bound, const ht_part *part, size_t first,
+                                    span some, uint64_t word) {
+    const float *estimates = w->estimates + j * HT_GROUP_ROWS;
+    const float *norms = bound->direct && bound->widened == 0 ? NULL : part->norms ? part->norms + first : w->norms;
+    uint64_t kept = w->s->kernels->keep_f32(estimates + some.from, norms ? norms + some.from : NULL,
+                                            some.to - some.from, &w->state[j].rule);
+    for (kept &= word >> some.from; kept != 0; kept &= kept - 1) {
+        size_t i = some.from + (size_t)__builtin_ctzll(kept);
+        HT_TRY(ht_exact_estimated(w, j, bound, part, first + i, estimates[i], norms ? norms[i] : 0));
+    }
+    return HITHER_OK;
+}
+
 /* word: the rows of this group that take part, at least one. */
 static hither_status scan_group(ht_worker *w, span some, const ht_bound *bound, const ht_part *part, size_t first,
                                 size_t count, uint64_t word) {
@@ -133,15 +148,13 @@ static hither_status scan_group(ht_worker *w, span some, const ht_bound *bound, 
             left &= ~((((uint64_t)1 << run) - 1) << at);
         }
     }
-    const float *norms = bound->direct && bound->widened == 0 ? NULL : part->norms ? part->norms + first : w->norms;
     for (size_t j = some.from; j < some.to; j++) {
-        ht_exact_refresh_rule(w, bound, j);
-        ht_query_state *state = &w->state[j];
-        uint64_t kept = w->s->kernels->keep_f32(w->estimates + j * HT_GROUP_ROWS, norms, count, &state->rule) & word;
-        for (; kept != 0; kept &= kept - 1) {
-            size_t i = (size_t)__builtin_ctzll(kept);
-            float e = w->estimates[j * HT_GROUP_ROWS + i];
-            HT_TRY(ht_exact_estimated(w, j, bound, part, first + i, e, norms ? norms[i] : 0));
+        size_t some_rows = count;
+        for (size_t at = 0; at < count; at += some_rows) {
+            ht_exact_refresh_rule(w, bound, j);
+            if (isinf(w->state[j].limit)) /* as long as anything is among the best so far, they are few at a time */
+                some_rows = FIRST_ROWS;
+            HT_TRY(take_estimates(w, j, bound, part, first, (span){at, ht_min_size(at + some_rows, count)}, word));
         }
     }
     return HITHER_OK;
@@ -268,6 +281,7 @@ static void begin_block(ht_worker *w, size_t block, ht_hit *room) {
         state->given = query_at(s, first + j);
         state->waiting = 0;
         read_query(w, state, j);
+        state->length = ht_bound_length(state->qq);
         if (!s->within) {
             ht_topk_init(&state->top, room + j * s->k, s->k);
             ht_topk_init(&state->ceilings, w->ceilings + j * s->k, s->k);

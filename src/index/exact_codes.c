@@ -5,6 +5,7 @@
  * once for many. What must stay true is in docs/decisions/0007-codes.md. Called by the workers of exact.c, each for
  * itself.
  */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -45,6 +46,12 @@ static hither_status warm_up(ht_worker *w, size_t j, const ht_part *part, size_t
     return HITHER_OK;
 }
 
+/* What keep_f32 says of one row. */
+static bool keeps(const ht_rule *rule, const ht_candidate *c) {
+    float key = c->upper + (rule->by_norm + rule->by_norm2 * c->norm) * c->norm; /* rules of dot products have sign 1 */
+    return !(key < rule->limit && key >= -FLT_MAX);
+}
+
 static void ask_for(const ht_worker *w, const ht_candidate *c) {
     const char *x = (const char *)ht_row_at(c->part, c->row);
     for (size_t at = 0; at < w->s->row_bytes; at += 64)
@@ -61,7 +68,7 @@ static hither_status score_candidates(ht_worker *w, size_t j, const ht_candidate
         if (i + AHEAD_ROWS < count)
             ask_for(w, &candidates[i + AHEAD_ROWS]);
         ht_exact_refresh_rule(w, &state->code_bound, j);
-        if (w->s->kernels->keep_f32(&c->upper, &c->norm, 1, &state->rule))
+        if (keeps(&state->rule, c))
             HT_TRY(ht_exact_read(w, j, c->part, c->row));
     }
     return HITHER_OK;
@@ -74,7 +81,7 @@ static hither_status settle(ht_worker *w, size_t j, bool now) {
     size_t left = 0;
     ht_exact_refresh_rule(w, &state->code_bound, j);
     for (size_t i = 0; i < state->waiting; i++)
-        if (w->s->kernels->keep_f32(&waiting[i].upper, &waiting[i].norm, 1, &state->rule))
+        if (keeps(&state->rule, &waiting[i]))
             waiting[left++] = waiting[i];
     state->waiting = left;
     if (!now && left <= w->waiting_rows / 2)

@@ -68,10 +68,10 @@ typedef struct ht_finalist {
 typedef struct ht_query_state {
     const float *query; /* in f32 */
     const void *given;
-    double qq;
-    bool wild;    /* rounding to f32 may have changed it beyond all bounds: every row is scored */
-    bool coded;   /* it can be estimated from codes */
-    double limit; /* the threshold `rule` was made for */
+    double qq, length; /* its reference dot with itself; the root of that, rounded up */
+    bool wild;         /* rounding to f32 may have changed it beyond all bounds: every row is scored */
+    bool coded;        /* it can be estimated from codes */
+    double limit;      /* the threshold `rule` was made for */
     ht_rule rule;
     ht_topk top;      /* of the rows scored by D */
     ht_topk ceilings; /* of all rows read in full width: what their D cannot exceed */

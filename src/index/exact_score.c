@@ -20,7 +20,8 @@ double ht_exact_limit(ht_worker *w, size_t j) {
     ht_query_state *state = &w->state[j];
     if (w->s->within)
         return w->s->radius_limit;
-    double limit = fmin(ht_topk_limit(&state->top), ht_topk_limit(&state->ceilings));
+    double limit = ht_topk_limit(&state->ceilings), scored = ht_topk_limit(&state->top);
+    limit = scored < limit ? scored : limit;
     if (!w->s->by_blocks && w->s->threads > 1) {
         shared_limit_lower(&w->s->limits[j], limit);
         limit = fmin(limit, atomic_load_explicit(&w->s->limits[j], memory_order_relaxed));
@@ -89,7 +90,7 @@ hither_status ht_exact_score_finalists(ht_worker *w, size_t j) {
 hither_status ht_exact_estimated(ht_worker *w, size_t j, const ht_bound *bound, const ht_part *part, size_t row,
                                  float estimate, float norm) {
     ht_query_state *state = &w->state[j];
-    ht_range range = ht_bound_range(bound, state->qq, (double)estimate, (double)norm);
+    ht_range range = ht_bound_range(bound, state->qq, state->length, (double)estimate, (double)norm);
     bool known = range.low > -(double)INFINITY && !state->wild;
     if (known && range.low > ht_exact_limit(w, j))
         return HITHER_OK;

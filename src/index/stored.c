@@ -71,9 +71,10 @@ static double distance_f32(const ht_kernels *kernels, hither_metric metric, cons
         return kernels->ref_l2_f32(query, row, dim);
     if (metric == HITHER_L1)
         return kernels->ref_l1_f32(query, row, dim);
-    if (metric == HITHER_COSINE)
-        *xx = kernels->ref_dot_f32(row, row, dim);
-    return from_sums(metric, kernels->ref_dot_f32(query, row, dim), qq, *xx);
+    if (metric == HITHER_DOT)
+        return -kernels->ref_dot_f32(query, row, dim);
+    double dot = kernels->ref_dot_norm_f32(query, row, dim, xx);
+    return ht_ref_cosine(dot, qq, *xx);
 }
 
 static double distance_f64(const ht_kernels *kernels, hither_metric metric, const double *query, double qq,

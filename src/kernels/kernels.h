@@ -92,6 +92,8 @@ typedef struct ht_kernels {
 
     /* The reference sums of reference.h, vectorised: the same bits as the scalar code, always. */
     double (*ref_dot_f32)(const float *query, const float *row, size_t dim);
+    /* ref_dot_f32, and of the row with itself. */
+    double (*ref_dot_norm_f32)(const float *query, const float *row, size_t dim, double *norm2);
     double (*ref_l2_f32)(const float *query, const float *row, size_t dim);
     double (*ref_l1_f32)(const float *query, const float *row, size_t dim);
     double (*ref_dot_f64)(const double *query, const double *row, size_t dim);

@@ -169,6 +169,10 @@ static void check_reference(size_t dim, float scale) {
     for (size_t j = 0; j < dim; j++)
         x.data[j] *= scale;
     check_same_bits("dot", dim, level->ref_dot_f32(q.data, x.data, dim), ht_ref_dot_f32(q.data, x.data, dim));
+    double norm2;
+    check_same_bits("dot and norm", dim, level->ref_dot_norm_f32(q.data, x.data, dim, &norm2),
+                    ht_ref_dot_f32(q.data, x.data, dim));
+    check_same_bits("norm", dim, norm2, ht_ref_dot_f32(x.data, x.data, dim));
     check_same_bits("l2", dim, level->ref_l2_f32(q.data, x.data, dim), ht_ref_l2_f32(q.data, x.data, dim));
     check_same_bits("l1", dim, level->ref_l1_f32(q.data, x.data, dim), ht_ref_l1_f32(q.data, x.data, dim));
     guarded_free(q);
