@@ -3,6 +3,7 @@
  * second in a batch. One JSON object a line.
  *
  *   bench_exact [--rows N] [--dim D] [--queries Q] [-k K] [--metric NAME] [--threads T] [--kind KIND] [--recall R]
+ * [--rounds R]
  *               [--base FILE --query FILE]
  *
  * FILEs hold packed little-endian f32 rows of D dimensions, without a header. Otherwise the rows are made from a seed:
@@ -26,7 +27,7 @@
 #include "kernels/kernels.h"
 
 typedef struct options {
-    size_t rows, dim, queries, k;
+    size_t rows, dim, queries, k, rounds;
     hither_metric metric;
     unsigned threads;
     bool norms, codes;
@@ -109,11 +110,20 @@ static int by_value(const void *a, const void *b) {
 }
 
 static options read_options(int argc, char **argv) {
-    options o = {100000, 384, 200, 10, HITHER_COSINE, 1, true, true, 'c', 0, NULL, NULL};
-    static const struct option names[] = {{"rows", 1, 0, 'n'},    {"dim", 1, 0, 'd'},    {"queries", 1, 0, 'q'},
-                                          {"metric", 1, 0, 'm'},  {"norms", 1, 0, 'N'},  {"base", 1, 0, 'b'},
-                                          {"threads", 1, 0, 't'}, {"query", 1, 0, 'Q'},  {"codes", 1, 0, 'c'},
-                                          {"kind", 1, 0, 'K'},    {"recall", 1, 0, 'r'}, {0}};
+    options o = {100000, 384, 200, 10, 3, HITHER_COSINE, 1, true, true, 'c', 0, NULL, NULL};
+    static const struct option names[] = {{"rows", 1, 0, 'n'},
+                                          {"dim", 1, 0, 'd'},
+                                          {"queries", 1, 0, 'q'},
+                                          {"metric", 1, 0, 'm'},
+                                          {"norms", 1, 0, 'N'},
+                                          {"base", 1, 0, 'b'},
+                                          {"threads", 1, 0, 't'},
+                                          {"query", 1, 0, 'Q'},
+                                          {"codes", 1, 0, 'c'},
+                                          {"kind", 1, 0, 'K'},
+                                          {"rounds", 1, 0, 'R'},
+                                          {"recall", 1, 0, 'r'},
+                                          {0}};
     for (int c; (c = getopt_long(argc, argv, "k:", names, NULL)) != -1;) {
         size_t number = optarg ? strtoull(optarg, NULL, 10) : 0;
         if (c == 'n')
@@ -130,6 +140,8 @@ static options read_options(int argc, char **argv) {
             o.norms = number != 0;
         else if (c == 'c')
             o.codes = number != 0;
+        else if (c == 'R')
+            o.rounds = number;
         else if (c == 'K')
             o.kind = optarg[0];
         else if (c == 'r')
@@ -199,7 +211,7 @@ int main(int argc, char **argv) {
     }
     qsort(times, o.queries, sizeof *times, by_value);
     double batch = INFINITY;
-    for (int round = 0; round < 3; round++) {
+    for (size_t round = 0; round < o.rounds; round++) {
         double start = now_us();
         check(ht_exact_search(&v, query, stride, o.queries, NULL, NULL, o.k, o.threads, hits, counts, NULL, &err),
               &err);
@@ -207,11 +219,13 @@ int main(int argc, char **argv) {
     }
     printf("{\"engine\": \"hither\", \"simd\": \"%s\", \"rows\": %zu, \"dim\": %zu, \"k\": %zu, \"metric\": %d, "
            "\"threads\": %u, \"p50_us\": %.1f, \"p99_us\": %.1f, \"gb_s\": %.1f, \"batch_qps\": %.0f, "
-           "\"coarse\": %.0f, \"fine\": %.0f, \"kept\": %.1f, \"rescored\": %.1f, \"coding_us_a_row\": %.2f}\n",
+           "\"coarse\": %.0f, \"fine\": %.0f, \"kept\": %.1f, \"full\": %.1f, \"rescored\": %.1f, \"coding_us_a_row\": "
+           "%.2f}\n",
            ht_kernels_get()->name, o.rows, o.dim, o.k, (int)o.metric, o.threads, times[o.queries / 2],
            times[o.queries * 99 / 100], (double)(o.rows * stride) / times[o.queries / 2] * 1e-3,
            (double)o.queries / batch * 1e6, mean(stats.rows_coarse, &o), mean(stats.rows_fine, &o),
-           mean(stats.rows_fine_kept, &o), mean(stats.rows_rescored, &o), coding / (double)o.rows);
+           mean(stats.rows_fine_kept, &o), mean(stats.rows_full, &o), mean(stats.rows_rescored, &o),
+           coding / (double)o.rows);
     ht_exact_scratch_clear(&scratch);
     return 0;
 }

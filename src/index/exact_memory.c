@@ -9,6 +9,9 @@
 
 enum { TILE_BYTES = 24 << 10, ALIGNMENT = 64, WAITING_A_QUERY = 512, WAITING_IN_ALL = 4096, FINALISTS = 256 };
 
+/* So much is read from the second cache faster than a query is made ready for codes. */
+#define CACHED_BYTES ((size_t)512 << 10)
+
 /* A block being laid out; base NULL: only measured. */
 typedef struct layout {
     char *base;
@@ -39,9 +42,13 @@ void ht_exact_count(ht_search *s) {
     for (size_t p = 0; p < v->part_count; p++) {
         const ht_part *part = &v->parts[p];
         HT_ASSERT(part->first_slot % 64 == 0);
-        size_t coded = part_has_codes(v, part) ? part->coded_rows : 0;
-        s->coded |= coded > 0;
         s->rows += part->count;
+    }
+    bool small = s->rows <= CACHED_BYTES / s->row_bytes;
+    for (size_t p = 0; p < v->part_count; p++) {
+        const ht_part *part = &v->parts[p];
+        size_t coded = part_has_codes(v, part) && !small ? part->coded_rows : 0;
+        s->coded |= coded > 0;
         s->bytes += (double)coded * v->dim / 2 + (double)(part->count - coded) * (double)s->row_bytes;
         s->units += units_of(part);
     }
