@@ -15,11 +15,12 @@ MAY_INCLUDE = {
     "base": set(),
     "kernels": set(),
     "index": {"base", "kernels"},
+    "keyword": {"base"},
     "store": {"base"},
-    "engine": {"base", "kernels", "index", "store"},
+    "engine": {"base", "kernels", "index", "keyword", "store"},
     "stream": {"base", "kernels", "index"},
     "embed": {"base"},
-    "api": {"base", "kernels", "index", "store", "engine", "stream", "embed"},
+    "api": {"base", "kernels", "index", "keyword", "store", "engine", "stream", "embed"},
 }
 # The command is a user of hither.h, and borrows these from base.
 CLI_HEADERS = {"hither.h"} | {f"base/{name}.h" for name in ("alloc", "buf", "error", "json", "strings")}

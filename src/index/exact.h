@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "base/mask.h"
 #include "base/topk.h"
 
 /* first_slot is a multiple of 64 in every part; only the last part may hold a count that is not. */
@@ -54,14 +55,6 @@ typedef struct ht_vectors {
      * has the distance D and comes in that order. Rows without codes are searched exactly. */
     double recall;
 } ht_vectors;
-
-/* A set of slots, in chunks of 65,536 bits: bit s of chunk s / 65536. A NULL chunk is all ones; slots at and past
- * `limit` are not in the set. chunk_count * 65536 >= limit. */
-typedef struct ht_mask {
-    const uint64_t *const *chunks;
-    size_t chunk_count;
-    uint64_t limit;
-} ht_mask;
 
 /* What a search did. Each query counts for itself: a row read once for eight queries counts eight times. Numbers are
  * added to what is there; names are those of the last search. */
