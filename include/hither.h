@@ -339,14 +339,27 @@ enum {
 };
 
 /* When a write is safe. FULL: an acknowledged write survives a power cut. MEMORY: it survives the end of the process,
- * kill -9 included; a power cut may lose or damage what was written since the last flush or close (verify tells). */
-typedef enum hither_durability { HITHER_DURABILITY_FULL = 1, HITHER_DURABILITY_MEMORY = 2 } hither_durability;
+ * kill -9 included; a power cut may lose or damage what was written since the last flush or close (verify tells).
+ * RELAXED: an UPSERT returns once it is checked and queued; it is committed, and then seen by searches, in order and as
+ * with FULL, relaxed_ms later at the latest, or by flush or close. A crash, kill -9 included, loses at most what is
+ * queued: never a part of a batch, never one and not those after it. Other writes wait for the queue and themselves. If
+ * the queue cannot be committed (no space), writes and flush say so until it can; what close cannot commit is lost. */
+typedef enum hither_durability {
+    HITHER_DURABILITY_FULL = 1,
+    HITHER_DURABILITY_MEMORY = 2,
+    HITHER_DURABILITY_RELAXED = 3
+} hither_durability;
 
 typedef struct hither_db_options {
     size_t size;
     uint32_t flags;               /* HITHER_OPEN_... */
     uint32_t busy_timeout_ms;     /* how long to wait for another writer to go away; default 0: not at all */
     hither_durability durability; /* default HITHER_DURABILITY_FULL; of writes through this handle */
+    uint32_t relaxed_ms;          /* of RELAXED; default 100 */
+    uint64_t flush_rows;   /* of RELAXED: so many queued rows are committed at once; default: the environment variable
+                              HITHER_FLUSH_ROWS, or no such number */
+    uint64_t buffer_bytes; /* vectors are written to segments in pieces of so many bytes, at most 1 GiB, at least one
+                              row; default: the environment variable HITHER_BUFFER_SIZE, or 1 MiB */
 } hither_db_options;
 
 /* Opens the database folder at `path` (by convention NAME.hither), or makes it; ":memory:" is a private one in RAM
@@ -355,10 +368,10 @@ typedef struct hither_db_options {
  * NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_open(const char *path, const hither_db_options *options,
                                                           hither_db **out, hither_error *err);
-/* Drops this reference. Everything acknowledged is durable already, or (MEMORY) is now synced. Since 0.1. */
+/* Drops this reference. Everything acknowledged is durable already, or (MEMORY, RELAXED) is now synced. Since 0.1. */
 HITHER_API void hither_db_close(hither_db *db);
 
-/* Returns once every acknowledged write is durable (with HITHER_DURABILITY_FULL it was already), and folds the
+/* Returns once every acknowledged write is durable and seen (with HITHER_DURABILITY_FULL it was already), and folds the
  * write-ahead log into the catalog. Errors: IO, POISONED, FORKED. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_flush(hither_db *db, hither_error *err);
 

@@ -43,7 +43,7 @@ NEVER = """_exit abort assert atexit atof atoi dup2 err errx execv execve exit f
 RULES = [
     (FILES, r"base/io_\w+\.c|store/vfs_\w+\.c", "files are touched through base/io.h"),
     (MEMORY, r"base/alloc\.c", "memory comes from base/alloc.h"),
-    (ENVIRONMENT, r"base/pool\.c|kernels/dispatch\.c", "the environment is read in base/pool.c and kernels/dispatch.c"),
+    (ENVIRONMENT, r"base/pool\.c|kernels/dispatch\.c|engine/settings\.c", "the environment is read in three places"),
     (NEVER, r"", "the library does not do this"),
 ]
 # Exceptions, each with its reason.

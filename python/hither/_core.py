@@ -49,7 +49,11 @@ INSERT: int = lib.HITHER_INSERT
 UPSERT: int = lib.HITHER_UPSERT
 UPDATE: int = lib.HITHER_UPDATE
 OPEN_READONLY: int = lib.HITHER_OPEN_READONLY
-DURABILITIES: dict[str, int] = {"full": lib.HITHER_DURABILITY_FULL, "memory": lib.HITHER_DURABILITY_MEMORY}
+DURABILITIES: dict[str, int] = {
+    "full": lib.HITHER_DURABILITY_FULL,
+    "memory": lib.HITHER_DURABILITY_MEMORY,
+    "relaxed": lib.HITHER_DURABILITY_RELAXED,
+}
 COLLECTION_EXISTING: int = lib.HITHER_COLLECTION_EXISTING
 UINT32_MAX = 2**32 - 1
 MAX_K: int = lib.HITHER_MAX_K
@@ -311,12 +315,13 @@ def embed(embedder: Handle, column: Texts) -> NDArray[np.float32]:
     return vectors
 
 
-def db_open(path: bytes, flags: int, timeout_ms: int, durability: int) -> Handle:
+def db_open(path: bytes, flags: int, timeout_ms: int, durability: int, relaxed_ms: int = 0) -> Handle:
     options = ffi.new("hither_db_options *")
     options.size = ffi.sizeof("hither_db_options")
     options.flags = flags
     options.busy_timeout_ms = timeout_ms
     options.durability = durability
+    options.relaxed_ms = relaxed_ms
     out = ffi.new("hither_db **")
     _call(lib.hither_db_open, _c_string(path, "path"), options, out)
     return _made(out, lib.hither_db_close, "database")

@@ -24,7 +24,8 @@ def connect(
     *,
     readonly: bool = False,
     timeout: float = 0.0,
-    durability: Literal["full", "memory"] = "full",
+    durability: Literal["full", "memory", "relaxed"] = "full",
+    relaxed_ms: float = 100,
 ) -> Database:
     """Open the database folder at `path`, or make it.
 
@@ -36,10 +37,14 @@ def connect(
         Never write. It works beside a process that writes and follows its commits.
     timeout : float
         Seconds to wait for another process that has it open for writing; 0 does not wait.
-    durability : "full" or "memory"
+    durability : "full", "memory" or "relaxed"
         With "full" a write that has returned survives a power cut. With "memory" nothing waits for the disk: a write
         survives the end of the process, however it ends, and a power cut may lose or damage what was written since
-        the last `Database.flush` or `Database.close`.
+        the last `Database.flush` or `Database.close`. With "relaxed" an `upsert` returns once it is checked and
+        queued; it is committed as with "full", and then found by searches, within `relaxed_ms`, or by
+        `Database.flush`. A crash loses at most what is queued, never a part of a batch and never one from the middle.
+    relaxed_ms : float
+        Milliseconds an upsert may wait to be committed; for "relaxed" only.
 
     Raises
     ------
@@ -59,10 +64,12 @@ def connect(
         raise InvalidError(f"timeout is {timeout}; give seconds, 0 or more")
     if durability not in _core.DURABILITIES:
         raise InvalidError(f"durability is {durability!r}; one of {', '.join(_core.DURABILITIES)}")
+    if not 0 < relaxed_ms < _core.UINT32_MAX:
+        raise InvalidError(f"relaxed_ms is {relaxed_ms}; give milliseconds, more than 0")
     timeout_ms = min(math.ceil(timeout * 1000), _core.UINT32_MAX)
     name = os.fsencode(path)
     flags = _core.OPEN_READONLY if readonly else 0
-    return Database(_core.db_open(name, flags, timeout_ms, _core.DURABILITIES[durability]))
+    return Database(_core.db_open(name, flags, timeout_ms, _core.DURABILITIES[durability], math.ceil(relaxed_ms)))
 
 
 def repair(path: str | os.PathLike[str], to: str | os.PathLike[str]) -> list[tuple[str, str]]:

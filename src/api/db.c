@@ -38,13 +38,21 @@ hither_status hither_db_open(const char *path, const hither_db_options *options,
     HT_TRY(ht_options_read(&o, sizeof o, options, "hither_db_options", err));
     if (o.flags & ~(uint32_t)(HITHER_OPEN_READONLY | HITHER_OPEN_EXISTING))
         return ht_fail(err, HITHER_UNSUPPORTED, "hither_db_options.flags has unknown bits: 0x%x", o.flags);
-    if (o.durability && o.durability != HITHER_DURABILITY_FULL && o.durability != HITHER_DURABILITY_MEMORY)
-        return ht_fail(err, HITHER_INVALID,
-                       "hither_db_options.durability is %d; HITHER_DURABILITY_FULL (%d) and _MEMORY (%d) exist",
-                       (int)o.durability, HITHER_DURABILITY_FULL, HITHER_DURABILITY_MEMORY);
-    uint32_t flags = o.flags | (o.durability == HITHER_DURABILITY_MEMORY ? HT_OPEN_UNSYNCED : 0);
+    if (o.durability && (o.durability < HITHER_DURABILITY_FULL || o.durability > HITHER_DURABILITY_RELAXED))
+        return ht_fail(
+            err, HITHER_INVALID,
+            "hither_db_options.durability is %d; HITHER_DURABILITY_FULL (%d), _MEMORY (%d) and _RELAXED (%d) exist",
+            (int)o.durability, HITHER_DURABILITY_FULL, HITHER_DURABILITY_MEMORY, HITHER_DURABILITY_RELAXED);
+    ht_db_settings settings = {.flags = o.flags,
+                               .busy_timeout_ms = o.busy_timeout_ms,
+                               .relaxed_ms = o.relaxed_ms,
+                               .buffer_bytes = o.buffer_bytes,
+                               .flush_rows = o.flush_rows};
+    settings.flags |= o.durability == HITHER_DURABILITY_MEMORY    ? HT_OPEN_UNSYNCED
+                      : o.durability == HITHER_DURABILITY_RELAXED ? HT_OPEN_RELAXED
+                                                                  : 0;
     ht_db *db;
-    HT_TRY(ht_db_open(path, flags, o.busy_timeout_ms, &db, err));
+    HT_TRY(ht_db_open(&settings, path, &db, err));
     *out = (hither_db *)db;
     return HITHER_OK;
 }

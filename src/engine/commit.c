@@ -13,7 +13,6 @@
 #include "engine/plan.h"
 #include "kernels/kernels.h"
 
-#define STAGING_BYTES ((size_t)1 << 20)
 #define CODED_AT_ONCE ((size_t)8 * HT_BLOCK_ROWS)
 
 /* ---- begin and end */
@@ -84,7 +83,8 @@ static hither_status extent_for(ht_share *t, uint64_t slot, ht_extent **out, siz
 }
 
 static hither_status reserve_staging(ht_share *t, size_t stride, size_t rows, hither_error *err) {
-    size_t most = STAGING_BYTES / stride ? STAGING_BYTES / stride : 1;
+    size_t buffer = (size_t)t->c->db->settings.buffer_bytes;
+    size_t most = buffer / stride ? buffer / stride : 1;
     rows = ht_min_size(rows, most);
     if (t->staging_rows >= rows)
         return HITHER_OK;

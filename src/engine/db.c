@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/codes_cache.h"
+#include "engine/later.h"
 #include "engine/state.h"
 #include "kernels/kernels.h"
 
@@ -26,12 +27,15 @@ static unsigned store_flags(uint32_t flags) {
            (flags & HT_OPEN_UNSYNCED ? HT_STORE_UNSYNCED : 0u);
 }
 
-hither_status ht_db_open_io(const ht_io *io, const char *path, uint32_t flags, uint32_t busy_timeout_ms, ht_db **out,
-                            hither_error *err) {
+static hither_status open_over(const ht_io *io, const char *path, const ht_db_settings *given, ht_db **out,
+                               hither_error *err) {
     ht_db *db = ht_calloc(1, sizeof *db);
     if (!db)
         return ht_fail_nomem(err, sizeof *db, "a database");
-    hither_status status = ht_store_open(io, path, store_flags(flags), busy_timeout_ms, &db->store, err);
+    db->settings = *given;
+    hither_status status = ht_db_settings_complete(&db->settings, err);
+    if (status == HITHER_OK)
+        status = ht_store_open(io, path, store_flags(given->flags), given->busy_timeout_ms, &db->store, err);
     if (status != HITHER_OK) {
         ht_release(db);
         return status;
@@ -40,20 +44,30 @@ hither_status ht_db_open_io(const ht_io *io, const char *path, uint32_t flags, u
     atomic_init(&db->scratches.first, NULL);
     db->generation = ht_fork_generation();
     db->readonly = ht_store_readonly(db->store);
-    db->unsynced = (flags & HT_OPEN_UNSYNCED) != 0;
+    db->unsynced = (given->flags & HT_OPEN_UNSYNCED) != 0;
     (void)pthread_mutex_init(&db->writer, NULL);
     (void)pthread_mutex_init(&db->table, NULL);
     ht_queue_init(&db->queue);
-    *out = db;
-    return HITHER_OK;
+    if (given->flags & HT_OPEN_RELAXED && !db->readonly)
+        status = ht_later_start(db, err);
+    if (status == HITHER_OK)
+        *out = db;
+    else
+        ht_db_close(db);
+    return status;
 }
 
-hither_status ht_db_open(const char *path, uint32_t flags, uint32_t busy_timeout_ms, ht_db **out, hither_error *err) {
-    if (strcmp(path, MEMORY_PATH) != 0)
-        return ht_db_open_io(ht_io_posix(), path, flags, busy_timeout_ms, out, err);
+hither_status ht_db_open_io(const ht_io *io, const char *path, uint32_t flags, uint32_t busy_timeout_ms, ht_db **out,
+                            hither_error *err) {
+    return ht_db_open(&(ht_db_settings){.io = io, .flags = flags, .busy_timeout_ms = busy_timeout_ms}, path, out, err);
+}
+
+hither_status ht_db_open(const ht_db_settings *settings, const char *path, ht_db **out, hither_error *err) {
+    if (settings->io || strcmp(path, MEMORY_PATH) != 0)
+        return open_over(settings->io ? settings->io : ht_io_posix(), path, settings, out, err);
     ht_io *memory;
     HT_TRY(ht_io_ram_new(&memory, err));
-    hither_status status = ht_db_open_io(memory, MEMORY_FOLDER, flags, busy_timeout_ms, out, err);
+    hither_status status = open_over(memory, MEMORY_FOLDER, settings, out, err);
     if (status == HITHER_OK)
         (*out)->memory = memory;
     else
@@ -62,7 +76,7 @@ hither_status ht_db_open(const char *path, uint32_t flags, uint32_t busy_timeout
 }
 
 /* Codes made by this process, for the next one; of collections for which that is worth a file. */
-#define LEAST_KEPT_BYTES ((size_t)4 << 20)
+#define LEAST_KEPT_BYTES ((size_t)1 << 19)
 
 void ht_db_keep_codes(ht_db *db, size_t least) {
     if (db->readonly || db->memory)
@@ -79,6 +93,7 @@ void ht_db_close(ht_db *db) {
         return;
     bool ours = db->generation == ht_fork_generation();
     if (ours) {
+        ht_later_stop(db);
         ht_db_keep_codes(db, LEAST_KEPT_BYTES);
         ht_graveyard_clear(&db->graveyard);
     }
@@ -102,6 +117,8 @@ hither_status ht_db_flush(ht_db *db, hither_error *err) {
     HT_TRY(ht_fork_check(db->generation, err));
     if (db->readonly)
         return HITHER_OK;
+    if (db->queue.relaxed)
+        HT_TRY(ht_queue_flush(db, err));
     pthread_mutex_lock(&db->writer);
     hither_status status = ht_store_checkpoint(db->store, err);
     pthread_mutex_unlock(&db->writer);
@@ -188,6 +205,8 @@ static hither_status count_one(void *arg, const ht_collection_row *row) {
 static const char *durability(const ht_db *db) {
     if (db->readonly)
         return "null";
+    if (db->queue.relaxed)
+        return "\"relaxed\"";
     return db->unsynced || db->memory ? "\"memory\"" : "\"full\"";
 }
 

@@ -31,12 +31,22 @@ typedef struct ht_collection_spec {
     const char *embedder; /* NULL: not said; "" none */
 } ht_collection_spec;
 
-/* Beside HITHER_OPEN_... in flags: HITHER_DURABILITY_MEMORY. */
+/* Beside HITHER_OPEN_... in flags: HITHER_DURABILITY_MEMORY, HITHER_DURABILITY_RELAXED. */
 #define HT_OPEN_UNSYNCED (1u << 31)
+#define HT_OPEN_RELAXED  (1u << 30)
 
-HT_NODISCARD hither_status ht_db_open(const char *path, uint32_t flags, uint32_t busy_timeout_ms, ht_db **out,
-                                      hither_error *err);
-/* The same over any implementation of files, which must outlive the database. */
+/* As in hither_db_options; 0 is the default. */
+typedef struct ht_db_settings {
+    const ht_io *io; /* NULL: the operating system's files, or memory for ":memory:" */
+    uint32_t flags, busy_timeout_ms, relaxed_ms;
+    uint64_t buffer_bytes, flush_rows;
+} ht_db_settings;
+
+/* Puts in what the environment or the default says for what is 0. INVALID names the variable. */
+HT_NODISCARD hither_status ht_db_settings_complete(ht_db_settings *settings, hither_error *err);
+
+HT_NODISCARD hither_status ht_db_open(const ht_db_settings *settings, const char *path, ht_db **out, hither_error *err);
+/* The same over an implementation of files, which must outlive the database, with defaults. */
 HT_NODISCARD hither_status ht_db_open_io(const ht_io *io, const char *path, uint32_t flags, uint32_t busy_timeout_ms,
                                          ht_db **out, hither_error *err);
 void ht_db_close(ht_db *db);

@@ -17,23 +17,28 @@
  */
 #include "engine/group.h"
 
-#include "engine/commit.h"
-#include "kernels/kernels.h"
+#include <time.h>
 
-/* A group takes no more bytes of vectors than this, unless its first batch alone has more: what waits for a leader
- * should not wait for long. */
-#define GROUP_BYTES ((size_t)32 << 20)
+#include "engine/commit.h"
+#include "engine/later.h"
+#include "kernels/kernels.h"
 
 typedef ht_request request;
 
 void ht_queue_init(ht_queue *queue) {
     (void)pthread_mutex_init(&queue->lock, NULL);
     (void)pthread_cond_init(&queue->moved, NULL);
+    pthread_condattr_t steady;
+    (void)pthread_condattr_init(&steady);
+    (void)pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&queue->work, &steady);
+    (void)pthread_condattr_destroy(&steady);
     queue->first = NULL;
     queue->last = &queue->first;
 }
 
 void ht_queue_destroy(ht_queue *queue) {
+    (void)pthread_cond_destroy(&queue->work);
     (void)pthread_cond_destroy(&queue->moved);
     (void)pthread_mutex_destroy(&queue->lock);
 }
@@ -79,8 +84,10 @@ static hither_status take_collection(request *first, ht_share **shares, hither_e
 
 static hither_status take_all(request *group, ht_share **shares, hither_error *err) {
     for (request *r = group; r; r = r->next) {
-        if (r->taken)
+        if (r->taken || !r->c) {
+            r->taken = true;
             continue;
+        }
         if (atomic_load_explicit(&r->c->dropped, memory_order_acquire)) {
             r->taken = true;
             r->status = ht_fail(&r->error, HITHER_NOT_FOUND, "the collection was dropped");
@@ -160,6 +167,9 @@ static void run_group(ht_store *store, request *group) {
         else if (alone != HITHER_OK)
             answer(r, alone, &error);
         r->next = next;
+        /* What nobody waits for is tried again; nothing overtakes it. */
+        for (request *rest = next; alone != HITHER_OK && r->detached && rest; rest = next = rest->next)
+            answer(rest, r->status, &r->error);
     }
 }
 
@@ -170,7 +180,7 @@ static void run_group(ht_store *store, request *group) {
 static request *take_waiting(ht_queue *queue) {
     request *group = queue->first, *last = group;
     size_t bytes = group->bytes;
-    while (!group->filter && last->next && !last->next->filter && bytes + last->next->bytes <= GROUP_BYTES) {
+    while (!group->filter && last->next && !last->next->filter && bytes + last->next->bytes <= HT_GROUP_BYTES) {
         last = last->next;
         bytes += last->bytes;
     }
@@ -181,42 +191,100 @@ static request *take_waiting(ht_queue *queue) {
     return group;
 }
 
-/* Commits groups until `own` was in one; under the queue's lock. */
-static void lead(ht_db *db, request *own) {
+void ht_queue_add(ht_queue *queue, request *r) {
+    *queue->last = r;
+    queue->last = &r->next;
+    if (r->detached) {
+        queue->bytes += r->bytes;
+        queue->rows += r->rows;
+    }
+}
+
+/* Requests that could not be committed and nobody waits for go back to the head. Whoever waits behind them is told. */
+static void put_back(ht_queue *queue, request *failed, request **last) {
+    hither_status status = failed->status;
+    hither_error error = failed->error;
+    *last = queue->first;
+    queue->first = failed;
+    queue->last = &queue->first;
+    for (request **link = &queue->first; *link;) {
+        request *r = *link;
+        if (r->detached) {
+            link = &r->next;
+            queue->last = link;
+            continue;
+        }
+        *link = r->next;
+        answer(r, status, &error);
+        r->done = true;
+    }
+}
+
+/* Ends the requests of a group that was tried. */
+static void settle(ht_queue *queue, request *group) {
+    request *failed = NULL, **last = &failed, *next;
+    for (request *r = group; r; r = next) {
+        next = r->next;
+        if (!r->detached) {
+            r->done = true; /* and gone, once the lock is free */
+        } else if (r->status == HITHER_OK || is_refusal(r->status)) {
+            queue->bytes -= r->bytes;
+            queue->rows -= r->rows;
+            ht_later_free(r);
+        } else {
+            *last = r;
+            last = &r->next;
+        }
+    }
+    queue->failing = failed != NULL;
+    if (failed)
+        put_back(queue, failed, last);
+}
+
+void ht_queue_lead(ht_db *db) {
     ht_queue *queue = &db->queue;
     queue->leading = true;
-    while (!own->done) {
-        pthread_mutex_unlock(&queue->lock);
-        pthread_mutex_lock(&db->writer);
-        pthread_mutex_lock(&queue->lock);
-        request *group = take_waiting(queue);
-        pthread_mutex_unlock(&queue->lock);
-        ht_fp_state fp = ht_fp_enter();
-        run_group(db->store, group);
-        ht_fp_leave(fp);
-        pthread_mutex_unlock(&db->writer);
-        pthread_mutex_lock(&queue->lock);
-        for (request *r = group; r; r = r->next)
-            r->done = true; /* and gone, once the lock is free */
-        pthread_cond_broadcast(&queue->moved);
-    }
+    pthread_mutex_unlock(&queue->lock);
+    pthread_mutex_lock(&db->writer);
+    pthread_mutex_lock(&queue->lock);
+    request *group = take_waiting(queue);
+    pthread_mutex_unlock(&queue->lock);
+    ht_fp_state fp = ht_fp_enter();
+    run_group(db->store, group);
+    ht_fp_leave(fp);
+    pthread_mutex_unlock(&db->writer);
+    pthread_mutex_lock(&queue->lock);
+    settle(queue, group);
     queue->leading = false;
+    pthread_cond_broadcast(&queue->moved);
+}
+
+hither_status ht_queue_wait(ht_db *db, request *r, hither_error *err) {
+    ht_queue *queue = &db->queue;
+    ht_queue_add(queue, r);
+    while (!r->done && queue->leading)
+        pthread_cond_wait(&queue->moved, &queue->lock);
+    while (!r->done)
+        ht_queue_lead(db);
+    if (r->status != HITHER_OK && err)
+        *err = r->error;
+    return r->status;
 }
 
 static hither_status submit(request *r, hither_error *err) {
     ht_db *db = r->c->db;
-    ht_queue *queue = &db->queue;
-    pthread_mutex_lock(&queue->lock);
-    *queue->last = r;
-    queue->last = &r->next;
-    while (!r->done && queue->leading)
-        pthread_cond_wait(&queue->moved, &queue->lock);
-    if (!r->done)
-        lead(db, r);
-    pthread_mutex_unlock(&queue->lock);
-    if (r->status != HITHER_OK && err)
-        *err = r->error;
-    return r->status;
+    pthread_mutex_lock(&db->queue.lock);
+    hither_status status = ht_queue_wait(db, r, err);
+    pthread_mutex_unlock(&db->queue.lock);
+    return status;
+}
+
+hither_status ht_queue_flush(ht_db *db, hither_error *err) {
+    request r = {.status = HITHER_OK};
+    pthread_mutex_lock(&db->queue.lock);
+    hither_status status = ht_queue_wait(db, &r, err);
+    pthread_mutex_unlock(&db->queue.lock);
+    return status;
 }
 
 /* ---- put and delete */
@@ -224,6 +292,8 @@ static hither_status submit(request *r, hither_error *err) {
 hither_status ht_collection_put(ht_collection *c, hither_mode mode, const hither_batch *batch,
                                 const uint8_t *has_vector, size_t *written, hither_error *err) {
     HT_TRY(ht_collection_check_write(c, err));
+    if (ht_later_takes(c->db, mode))
+        return ht_later_put(c, batch, written, err);
     ht_write w;
     HT_TRY(ht_write_prepare(&w, c, mode, batch, has_vector, err));
     request r = {.c = c, .write = &w, .bytes = w.row_count * c->dim * sizeof(float)};

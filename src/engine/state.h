@@ -2,8 +2,8 @@
  * state.h: what the files of engine/ share: the database and collection objects.
  *
  * Who may touch what:
- *   - immutable after it is made: store, memory, readonly, unsynced, generation; of a collection db, cid, dim, dtype,
- * metric, embedder;
+ *   - immutable after it is made: store, memory, readonly, unsynced, settings, generation; of a collection db, cid,
+ * dim, dtype, metric, embedder;
  *   - under the writer lock: the graveyard, ht_collection.row, publishing;
  *   - under the table lock: the list of collections;
  *   - any thread, by column.h's rules: the columns;
@@ -30,6 +30,7 @@ struct ht_db {
     ht_store *store;
     ht_io *memory; /* the files of ":memory:", else NULL */
     bool readonly, unsynced;
+    ht_db_settings settings; /* complete */
     ht_scratch_pool scratches;
     pthread_mutex_t writer;
     ht_queue queue; /* of batches for the holder of the writer lock to commit */
@@ -47,7 +48,8 @@ struct ht_collection {
     hither_metric metric;
     char embedder[64];
     ht_home home;
-    ht_columns columns; /* of metadata, for filters */
+    ht_columns columns;     /* of metadata, for filters */
+    ht_id_kind queued_kind; /* of the ids in batches to be committed later; under the queue's lock */
     _Atomic bool dropped;
     _Atomic uint64_t seen_version; /* of a read-only handle: the store's data version this snapshot is at least as new
                                       as */

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 
-@pytest.mark.parametrize("durability", ["full", "memory"])
+@pytest.mark.parametrize("durability", ["full", "memory", "relaxed"])
 def test_rows_are_there_again(tmp_path: Path, durability: str) -> None:
     path = tmp_path / "a.hither"
     with hither.connect(path, durability=durability) as db:  # type: ignore[arg-type]
@@ -26,7 +26,7 @@ def test_rows_are_there_again(tmp_path: Path, durability: str) -> None:
 
 
 def test_other_words_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(hither.InvalidError, match="durability is 'none'; one of full, memory"):
+    with pytest.raises(hither.InvalidError, match="durability is 'none'; one of full, memory, relaxed"):
         hither.connect(tmp_path / "a.hither", durability="none")  # type: ignore[arg-type]
     with hither.connect(":memory:") as db:
         assert db.info()["durability"] == "memory"

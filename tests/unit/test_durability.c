@@ -155,7 +155,8 @@ static void levels_are_checked(void **state) {
                  {0, HITHER_OK},
                  {HITHER_DURABILITY_FULL, HITHER_OK},
                  {HITHER_DURABILITY_MEMORY, HITHER_OK},
-                 {HITHER_DURABILITY_MEMORY + 1, HITHER_INVALID}};
+                 {HITHER_DURABILITY_RELAXED, HITHER_OK},
+                 {HITHER_DURABILITY_RELAXED + 1, HITHER_INVALID}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hither_db_options o = {.size = sizeof o, .durability = (hither_durability)cases[i].level};
         assert_int_equal(hither_db_open(":memory:", &o, &db, &err), cases[i].wanted);
