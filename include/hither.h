@@ -395,6 +395,24 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_db_rename(hither_db *db, const
  * there. The database stays usable. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_verify(hither_db *db, hither_result **report, hither_error *err);
 
+/* For work that may take long. progress (may be NULL) is called now and then, on the calling thread and with no lock
+ * held; done rises towards total, which may rise too. Anything but 0 stops the work: INTERRUPTED. It may use the
+ * database. */
+typedef struct hither_work_options {
+    size_t size;
+    int (*progress)(void *ctx, uint64_t done, uint64_t total);
+    void *ctx;
+} hither_work_options;
+
+/* Gives the space of deleted and replaced rows back to the file system, of all collections; see docs/space.md for how
+ * much. Readers and writers go on: a write waits for a slice of it at most. It needs free space for a copy of one
+ * segment. A stop or a failure at any point leaves a sound database, and what was given back stays so. Rows that a
+ * cursor of this process can still reach stay; a cursor of another process that comes too late gets STALE. Errors: BUSY
+ * (another thread is at it), INTERRUPTED, READONLY, CORRUPT (names the place; what is damaged is not copied), FULL, IO,
+ * POISONED, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_compact(hither_db *db, const hither_work_options *options,
+                                                             hither_error *err);
+
 /* Makes a new database folder at `path`, a copy of the database as one commit left it: all of each batch or nothing of
  * it. Writers go on meanwhile and do not wait. Every byte of the copy has been checked and is durable before the folder
  * gets its name; on failure there is no such folder, and a process that dies half-way leaves at most PATH.partial-...,
@@ -437,6 +455,11 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_collection_open(hither_db *db,
                                                                   const hither_collection_options *options,
                                                                   hither_collection **out, hither_error *err);
 HITHER_API void hither_collection_close(hither_collection *c);
+
+/* hither_db_compact of one collection. Errors also: NOT_FOUND (dropped). Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_compact(hither_collection *c,
+                                                                     const hither_work_options *options,
+                                                                     hither_error *err);
 
 /* As one record of hither_db_list. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_info(hither_collection *c, hither_result **out,

@@ -18,6 +18,7 @@ static inline hither_embedder *ht_embedder_out(ht_embedder *e) { return (hither_
 static inline ht_embedder *ht_embedder_in(hither_embedder *e) { return (ht_embedder *)e; }
 static inline const ht_embedder *ht_embedder_in_const(const hither_embedder *e) { return (const ht_embedder *)e; }
 static inline ht_db *ht_db_in(hither_db *db) { return (ht_db *)db; }
+ht_collection *ht_collection_in(hither_collection *c); /* collection.c */
 static inline ht_cursor *ht_cursor_in(hither_cursor *cursor) { return (ht_cursor *)cursor; }
 
 /* Reads an options struct of a caller who may have been compiled against another version: the first min(size, bytes)

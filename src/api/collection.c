@@ -12,6 +12,8 @@ struct hither_collection {
     ht_embedder *embedder; /* NULL: none */
 };
 
+ht_collection *ht_collection_in(hither_collection *c) { return c->inner; }
+
 /* ---- open and close */
 
 /* What the engine is to open or make, given the caller's options. */

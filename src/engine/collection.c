@@ -96,11 +96,11 @@ static hither_status adopt(const ht_collection *c, const ht_snapshot *base, ht_s
 
 /* The collection's segments as extents, with what is kept of their rows below `committed`; *count is right even on
  * failure, for the caller to release. */
-static hither_status load_extents(ht_collection *c, const ht_snapshot *base, uint64_t committed, ht_extent ***out,
-                                  size_t *count, hither_error *err) {
+static hither_status load_extents(ht_collection *c, const ht_snapshot *base, uint64_t committed, ht_reader *reader,
+                                  ht_extent ***out, size_t *count, hither_error *err) {
     ht_segment **segments = NULL;
     size_t n = 0;
-    HT_TRY(ht_store_segments(c->db->store, c->cid, &segments, &n, err));
+    HT_TRY(ht_reader_segments(reader, &segments, &n, err));
     hither_status status = HITHER_OK;
     ht_extent **extents = ht_calloc(n, sizeof(ht_extent *));
     if (!extents)
@@ -118,10 +118,37 @@ static hither_status load_extents(ht_collection *c, const ht_snapshot *base, uin
     return status;
 }
 
-static uint64_t rows_covered(ht_extent *const *extents, size_t count) {
-    if (!count)
-        return 0;
-    return extents[count - 1]->first_slot + ht_segment_describe(extents[count - 1]->segment)->committed;
+static bool has_extent(const ht_snapshot *base, const ht_extent *extent) {
+    for (size_t i = 0; base && i < base->extent_count; i++)
+        if (base->extents[i] == extent)
+            return true;
+    return false;
+}
+
+/* Slots [begin, end) have no segment any more: they are dead, and were so in `base` if it had none of them either. */
+static hither_status add_gap(const ht_snapshot *base, uint64_t begin, uint64_t end, dead_list *dead) {
+    hither_status status = HITHER_OK;
+    for (; begin < end && status == HITHER_OK; begin++)
+        if (!base || begin >= base->slot_limit || ht_snapshot_alive(base, begin))
+            status = add_dead(dead, begin, 0);
+    return status;
+}
+
+/* The slots that compaction has dropped: neither rows nor `base` tell of them. */
+static hither_status add_dropped(const ht_snapshot *base, ht_extent *const *extents, size_t count, dead_list *dead) {
+    uint64_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        const ht_segment *segment = extents[i]->segment;
+        const ht_segment_info *info = ht_segment_describe(segment);
+        HT_TRY(add_gap(base, end, info->first_slot, dead));
+        end = info->first_slot + info->capacity;
+        if (!ht_segment_sparse(segment) || has_extent(base, extents[i]))
+            continue;
+        for (uint64_t p = 0; p < info->committed; p++)
+            if (ht_segment_dropped(segment, p))
+                HT_TRY(add_dead(dead, info->first_slot + p, 0));
+    }
+    return HITHER_OK;
 }
 
 /* The catalog's row, dead rows and segments, as one snapshot on top of `base`. */
@@ -132,16 +159,9 @@ static hither_status load_snapshot(ht_collection *c, const ht_snapshot *base, co
     size_t count = 0;
     hither_status status = ht_reader_dead(reader, base ? base->seq : 0, add_dead, &dead, err);
     if (status == HITHER_OK)
-        status = load_extents(c, base, row->next_slot, &extents, &count, err);
-    if (status == HITHER_OK && rows_covered(extents, count) < row->next_slot) {
-        /* The segments are read after the row: a collection dropped in between has none. */
-        ht_collection_row again;
-        status = ht_store_collection(c->db->store, NULL, c->cid, &again, err);
-        if (status == HITHER_OK)
-            status = ht_fail(err, HITHER_CORRUPT, "collection '%s': the catalog counts %llu rows, its segments %llu",
-                             row->name, (unsigned long long)row->next_slot,
-                             (unsigned long long)rows_covered(extents, count));
-    }
+        status = load_extents(c, base, row->next_slot, reader, &extents, &count, err);
+    if (status == HITHER_OK)
+        status = add_dropped(base, extents, count, &dead);
     if (status == HITHER_OK) {
         ht_change change = {.seq = row->commit_seq,
                             .slot_limit = row->next_slot,
@@ -165,7 +185,8 @@ static hither_status load_snapshot(ht_collection *c, const ht_snapshot *base, co
     return status;
 }
 
-hither_status ht_collection_load(ht_collection *c, hither_error *err) {
+/* *overtaken: a segment is gone, for compaction or a drop came after this reader. */
+static hither_status load(ht_collection *c, bool *overtaken, hither_error *err) {
     const ht_snapshot *base = atomic_load_explicit(&c->home.current, memory_order_relaxed);
     ht_reader *reader;
     uint64_t seq;
@@ -175,12 +196,25 @@ hither_status ht_collection_load(ht_collection *c, hither_error *err) {
     hither_status status = ht_reader_collection(reader, &row, err);
     if (status == HITHER_OK && !(base && base->seq == row.commit_seq))
         status = load_snapshot(c, base, &row, reader, &fresh, err);
+    *overtaken = status == HITHER_NOT_FOUND;
     ht_reader_end(reader);
     if (status != HITHER_OK || !fresh)
         return status;
     c->row = row;
     ht_snapshot_publish(&c->home, fresh, &c->db->graveyard, &c->db->scratches);
     return HITHER_OK;
+}
+
+hither_status ht_collection_load(ht_collection *c, hither_error *err) {
+    bool overtaken = true;
+    hither_status status = HITHER_OK;
+    for (int i = 0; i < HT_STALE_ATTEMPTS && overtaken; i++) {
+        overtaken = false;
+        status = load(c, &overtaken, err);
+    }
+    return overtaken
+               ? ht_fail(err, HITHER_CORRUPT, "a segment of collection '%s' is gone; run `hither verify`", c->row.name)
+               : status;
 }
 
 /* ---- the table */
@@ -200,6 +234,7 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
     atomic_init(&c->references, 1);
     atomic_init(&c->home.current, NULL);
     atomic_init(&c->dropped, false);
+    atomic_init(&c->floor, 0);
     atomic_init(&c->seen_version, version);
     c->db = db;
     c->cid = row->cid;
@@ -369,6 +404,21 @@ hither_status ht_collection_check_write(ht_collection *c, hither_error *err) {
     return still_there(c, err);
 }
 
+hither_status ht_collection_reader(ht_collection *c, const ht_snapshot *s, ht_reader **out, hither_error *err) {
+    uint64_t seq, floor, known;
+    HT_TRY(ht_reader_begin(c->db->store, c->cid, out, &seq, err));
+    floor = ht_reader_floor(*out);
+    known = atomic_load_explicit(&c->floor, memory_order_relaxed);
+    while (known < floor && !atomic_compare_exchange_weak_explicit(&c->floor, &known, floor, memory_order_release,
+                                                                   memory_order_relaxed)) {
+    }
+    if (s->seq >= floor)
+        return HITHER_OK;
+    ht_reader_end(*out);
+    *out = NULL;
+    return ht_fail(err, HITHER_STALE, "the version this stands on is gone: its rows were compacted by another process");
+}
+
 /* ---- what a collection says of itself */
 
 uint32_t ht_collection_dim(const ht_collection *c) { return c->dim; }
@@ -391,7 +441,7 @@ hither_status ht_collection_info(ht_collection *c, hither_result **out, hither_e
     return status;
 }
 
-hither_status ht_collection_count(ht_collection *c, const ht_filter *filter, uint64_t *out, hither_error *err) {
+static hither_status count_rows(ht_collection *c, const ht_filter *filter, uint64_t *out, hither_error *err) {
     HT_TRY(ht_collection_enter(c, err));
     ht_scratch *scratch;
     HT_TRY(ht_scratch_take(&c->db->scratches, &scratch, err));
@@ -409,6 +459,13 @@ hither_status ht_collection_count(ht_collection *c, const ht_filter *filter, uin
         *out = s->live_count;
     }
     ht_scratch_give(scratch);
+    return status;
+}
+
+hither_status ht_collection_count(ht_collection *c, const ht_filter *filter, uint64_t *out, hither_error *err) {
+    hither_status status = HITHER_STALE;
+    for (int i = 0; i < HT_STALE_ATTEMPTS && status == HITHER_STALE; i++)
+        status = count_rows(c, filter, out, err);
     return status;
 }
 

@@ -22,6 +22,7 @@
 typedef struct ht_db ht_db;
 typedef struct ht_collection ht_collection;
 typedef struct ht_cursor ht_cursor;
+struct ht_progress;
 
 typedef struct ht_collection_spec {
     uint32_t flags; /* HITHER_COLLECTION_... */
@@ -56,6 +57,8 @@ HT_NODISCARD hither_status ht_db_info(ht_db *db, hither_result **out, hither_err
 HT_NODISCARD hither_status ht_db_drop(ht_db *db, const char *name, hither_error *err);
 HT_NODISCARD hither_status ht_db_rename(ht_db *db, const char *from, const char *to, hither_error *err);
 HT_NODISCARD hither_status ht_db_verify(ht_db *db, hither_result **report, hither_error *err);
+HT_NODISCARD hither_status ht_db_compact(ht_db *db, struct ht_progress *progress, hither_error *err);
+HT_NODISCARD hither_status ht_collection_compact(ht_collection *c, struct ht_progress *progress, hither_error *err);
 HT_NODISCARD hither_status ht_db_backup(ht_db *db, const char *path, hither_error *err);
 HT_NODISCARD hither_status ht_db_repair(const char *path, const char *to, hither_result **report, hither_error *err);
 /* The same over any implementation of files. */

@@ -22,8 +22,7 @@ typedef struct task {
 } task;
 
 static hither_status need_reader(const task *t, hither_error *err) {
-    uint64_t seq;
-    return *t->reader ? HITHER_OK : ht_reader_begin(t->c->db->store, t->c->cid, t->reader, &seq, err);
+    return *t->reader ? HITHER_OK : ht_collection_reader(t->c, t->s, t->reader, err);
 }
 
 static hither_status fetch(const task *t, uint64_t slot, ht_row *row, hither_error *err) {
@@ -158,6 +157,9 @@ hither_status ht_select(ht_collection *c, const ht_snapshot *s, const ht_filter 
     if (status == HITHER_OK)
         status = choose(&t, columns, err);
     ht_release((void *)columns);
+    /* Columns may have been made by a reader who came after a compaction. */
+    if (status == HITHER_OK && atomic_load_explicit(&c->floor, memory_order_acquire) > s->seq)
+        status = ht_fail(err, HITHER_STALE, "compaction has overtaken this filter");
     if (status != HITHER_OK) {
         ht_selection_clear(out);
         return status;

@@ -52,8 +52,7 @@ static hither_status view_open(view *v, ht_collection *c, uint32_t include, hith
 
 /* Begins a reader that sees at least the view's snapshot. */
 static hither_status need_reader(view *v, hither_error *err) {
-    uint64_t seq;
-    return v->reader ? HITHER_OK : ht_reader_begin(v->c->db->store, v->c->cid, &v->reader, &seq, err);
+    return v->reader ? HITHER_OK : ht_collection_reader(v->c, v->snapshot, &v->reader, err);
 }
 
 /* The newest snapshot that the catalog, as this view's reader sees it, covers. */
@@ -63,6 +62,8 @@ static hither_status view_open_for_ids(view *v, ht_collection *c, uint32_t inclu
         uint64_t seq;
         HT_TRY(ht_reader_begin(c->db->store, c->cid, &v->reader, &seq, err));
         v->snapshot = ht_snapshot_pin(&c->home, v->scratch);
+        if (v->snapshot->seq < ht_reader_floor(v->reader))
+            return ht_fail(err, HITHER_STALE, "compaction has overtaken this read");
         if (v->snapshot->seq <= seq)
             return HITHER_OK;
         ht_reader_end(v->reader);
@@ -127,8 +128,8 @@ static hither_status get_rows(view *v, const hither_ids *ids, const ht_filter *f
     return HITHER_OK;
 }
 
-hither_status ht_collection_get(ht_collection *c, const hither_ids *ids, const ht_filter *filter, uint32_t include,
-                                hither_result **out, hither_error *err) {
+static hither_status get(ht_collection *c, const hither_ids *ids, const ht_filter *filter, uint32_t include,
+                         hither_result **out, hither_error *err) {
     view v;
     hither_result *result = NULL;
     hither_status status = view_open_for_ids(&v, c, include, err);
@@ -138,6 +139,14 @@ hither_status ht_collection_get(ht_collection *c, const hither_ids *ids, const h
         status = get_rows(&v, ids, filter, result, err);
     view_close(&v);
     return hand_over(status, result, out, err);
+}
+
+hither_status ht_collection_get(ht_collection *c, const hither_ids *ids, const ht_filter *filter, uint32_t include,
+                                hither_result **out, hither_error *err) {
+    hither_status status = HITHER_STALE;
+    for (int i = 0; i < HT_STALE_ATTEMPTS && status == HITHER_STALE; i++)
+        status = get(c, ids, filter, include, out, err);
+    return status;
 }
 
 /* ---- search */
@@ -237,9 +246,9 @@ static hither_status check_queries(const view *v, const hither_matrix *queries, 
     return HITHER_OK;
 }
 
-hither_status ht_collection_search(ht_collection *c, const hither_matrix *queries, const hither_ids *ids, uint32_t k,
-                                   const ht_filter *filter, uint32_t include, uint32_t threads, hither_result **out,
-                                   hither_error *err) {
+static hither_status search(ht_collection *c, const hither_matrix *queries, const hither_ids *ids, uint32_t k,
+                            const ht_filter *filter, uint32_t include, uint32_t threads, hither_result **out,
+                            hither_error *err) {
     view v;
     ht_selection selected = {0};
     hither_result *result = NULL;
@@ -268,10 +277,19 @@ hither_status ht_collection_search(ht_collection *c, const hither_matrix *querie
     return hand_over(status, result, out, err);
 }
 
+hither_status ht_collection_search(ht_collection *c, const hither_matrix *queries, const hither_ids *ids, uint32_t k,
+                                   const ht_filter *filter, uint32_t include, uint32_t threads, hither_result **out,
+                                   hither_error *err) {
+    hither_status status = HITHER_STALE;
+    for (int i = 0; i < HT_STALE_ATTEMPTS && status == HITHER_STALE; i++)
+        status = search(c, queries, ids, k, filter, include, threads, out, err);
+    return status;
+}
+
 /* ---- scan */
 
-hither_status ht_collection_scan(ht_collection *c, const ht_filter *filter, uint32_t include, ht_cursor **out,
-                                 hither_error *err) {
+static hither_status scan(ht_collection *c, const ht_filter *filter, uint32_t include, ht_cursor **out,
+                          hither_error *err) {
     view v;
     ht_selection selected = {0};
     ht_cursor *cursor = ht_calloc(1, sizeof *cursor);
@@ -290,6 +308,14 @@ hither_status ht_collection_scan(ht_collection *c, const ht_filter *filter, uint
         ht_release(cursor);
     }
     view_close(&v);
+    return status;
+}
+
+hither_status ht_collection_scan(ht_collection *c, const ht_filter *filter, uint32_t include, ht_cursor **out,
+                                 hither_error *err) {
+    hither_status status = HITHER_STALE;
+    for (int i = 0; i < HT_STALE_ATTEMPTS && status == HITHER_STALE; i++)
+        status = scan(c, filter, include, out, err);
     return status;
 }
 

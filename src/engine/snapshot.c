@@ -123,6 +123,7 @@ hither_status ht_snapshot_make(const ht_snapshot *base, const ht_change *change,
 }
 
 void ht_snapshot_publish(ht_home *home, ht_snapshot *fresh, ht_graveyard *graveyard, ht_scratch_pool *pool) {
+    fresh->home = home;
     ht_snapshot *old = atomic_exchange_explicit(&home->current, fresh, memory_order_seq_cst);
     if (!old)
         return;
@@ -142,6 +143,14 @@ void ht_graveyard_sweep(ht_graveyard *graveyard, ht_scratch_pool *pool) {
             ht_snapshot_free(s);
         }
     }
+}
+
+uint64_t ht_graveyard_oldest(const ht_graveyard *graveyard, const ht_home *home) {
+    uint64_t oldest = UINT64_MAX;
+    for (const ht_snapshot *s = graveyard->first; s; s = s->next_retired)
+        if (s->home == home && s->seq < oldest)
+            oldest = s->seq;
+    return oldest;
 }
 
 void ht_graveyard_clear(ht_graveyard *graveyard) {

@@ -27,6 +27,7 @@ typedef struct ht_snapshot {
     size_t chunk_count;
     const uint64_t **chunks;
     _Atomic uint32_t holders;         /* counted references */
+    const struct ht_home *home;       /* where it was published */
     struct ht_snapshot *next_retired; /* in the graveyard */
 } ht_snapshot;
 
@@ -40,6 +41,7 @@ typedef struct ht_change {
     size_t dead_count;
 } ht_change;
 
+/* Where a collection's current snapshot stands. */
 typedef struct ht_home {
     _Atomic(ht_snapshot *) current;
 } ht_home;
@@ -57,6 +59,8 @@ void ht_snapshot_free(ht_snapshot *snapshot); /* one never published, or with no
 /* Puts `fresh` in force. The home's first snapshot needs no graveyard. */
 void ht_snapshot_publish(ht_home *home, ht_snapshot *fresh, ht_graveyard *graveyard, ht_scratch_pool *pool);
 void ht_graveyard_sweep(ht_graveyard *graveyard, ht_scratch_pool *pool);
+/* The lowest seq among the replaced snapshots of a home, UINT64_MAX if none is left. The writer lock is held. */
+uint64_t ht_graveyard_oldest(const ht_graveyard *graveyard, const ht_home *home);
 void ht_graveyard_clear(ht_graveyard *graveyard); /* frees all, whoever stands on them: the database is going */
 
 /* The current snapshot, safe until ht_scratch_give or the next pin with this scratch. */

@@ -33,7 +33,8 @@ struct ht_db {
     ht_db_settings settings; /* complete */
     ht_scratch_pool scratches;
     pthread_mutex_t writer;
-    ht_queue queue; /* of batches for the holder of the writer lock to commit */
+    _Atomic bool compacting; /* one at a time */
+    ht_queue queue;          /* of batches for the holder of the writer lock to commit */
     ht_graveyard graveyard;
     pthread_mutex_t table;
     ht_collection *collections; /* each counted once here, so that what is known of one outlives its handles */
@@ -51,6 +52,7 @@ struct ht_collection {
     ht_columns columns;     /* of metadata, for filters */
     ht_id_kind queued_kind; /* of the ids in batches to be committed later; under the queue's lock */
     _Atomic bool dropped;
+    _Atomic uint64_t floor;        /* of a read-only handle: the highest ht_reader_floor met */
     _Atomic uint64_t seen_version; /* of a read-only handle: the store's data version this snapshot is at least as new
                                       as */
     ht_collection_row row;         /* as the last commit left it; its name may be out of date */
@@ -73,6 +75,12 @@ ht_collection *ht_collection_ref(ht_collection *c);
 
 /* Reads what the catalog has committed and puts it in force as a snapshot; base NULL the first time. */
 HT_NODISCARD hither_status ht_collection_load(ht_collection *c, hither_error *err);
+
+/* A reader for the rows of a snapshot; STALE where compaction, by another process, has taken some of them. */
+HT_NODISCARD hither_status ht_collection_reader(ht_collection *c, const ht_snapshot *s, ht_reader **out,
+                                                hither_error *err);
+/* How often a read is begun anew when compaction overtakes it. */
+#define HT_STALE_ATTEMPTS 100
 
 /* One record of hither_db_list. */
 HT_NODISCARD hither_status ht_collection_describe(const ht_collection_row *row, hither_result *out, hither_error *err);

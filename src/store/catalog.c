@@ -10,7 +10,6 @@
 #include "store/inside.h"
 
 enum {
-    BUSY_MS = 5000,                 /* only the recovery of the log by another process makes anyone wait */
     CHECKPOINT_FRAMES = 10000,      /* 40 MB of log */
     LENGTH_LIMIT = 40 * 1024 * 1024 /* two texts of the largest size, an id, and room */
 };
@@ -207,7 +206,7 @@ static void harden(sqlite3 *db) {
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, (int *)NULL);
     sqlite3_limit(db, SQLITE_LIMIT_LENGTH, LENGTH_LIMIT);
     sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
-    sqlite3_busy_timeout(db, BUSY_MS);
+    sqlite3_busy_timeout(db, HT_BUSY_MS);
 }
 
 hither_status ht_conn_open(ht_store *store, const char *path, int flags, ht_conn **out, hither_error *err) {
@@ -277,10 +276,11 @@ static hither_status fill(ht_conn *conn, hither_error *err) {
     char sql[256];
     snprintf(sql, sizeof sql, "PRAGMA application_id=%d; PRAGMA user_version=%d; INSERT INTO meta VALUES('format', %d)",
              HT_APPLICATION_ID, HT_STORE_FORMAT, HT_STORE_FORMAT);
-    HT_TRY(ht_conn_exec(conn,
-                        "PRAGMA page_size=4096; PRAGMA encoding='UTF-8'; PRAGMA journal_mode=WAL; "
-                        "PRAGMA synchronous=FULL; BEGIN IMMEDIATE",
-                        err));
+    HT_TRY(ht_conn_exec(
+        conn,
+        "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA encoding='UTF-8'; PRAGMA journal_mode=WAL; "
+        "PRAGMA synchronous=FULL; BEGIN IMMEDIATE",
+        err));
     HT_TRY(ht_conn_exec(conn, ht_schema_sql, err));
     HT_TRY(ht_conn_exec(conn, sql, err));
     HT_TRY(ht_conn_exec(conn, "INSERT INTO meta VALUES('uuid', randomblob(16)); COMMIT", err));

@@ -34,6 +34,11 @@ typedef enum ht_sql {
     SQL_SEGMENTS,
     SQL_SEGMENT_SET,
     SQL_SEGMENTS_DROP,
+    SQL_SEGMENT_ADD,
+    SQL_SEGMENT_DROP,
+    SQL_FLOOR,
+    SQL_FLOOR_SET,
+    SQL_FLOOR_DROP,
     SQL_FIXED,
     SQL_ROW_FIND = SQL_FIXED,
     SQL_ROW_FIND_DEAD,
@@ -41,17 +46,22 @@ typedef enum ht_sql {
     SQL_ROW_DEAD,
     SQL_ROW_ADD,
     SQL_ROW_KILL,
+    SQL_ROW_FORGET,
     SQL_ROW_ALL,
     SQL_ROW_METADATA,
     SQL_COUNT
 } ht_sql;
 
-enum { HT_CONN_COLLECTIONS = 16 }; /* collections a connection keeps statements for */
+enum {
+    HT_CONN_COLLECTIONS = 16, /* collections a connection keeps statements for */
+    HT_BUSY_MS = 5000         /* only the recovery of the log by another process makes anyone wait */
+};
 
 struct ht_conn;
 struct ht_reader {
     struct ht_conn *conn;
     ht_collection_row row;
+    uint64_t floor;     /* see ht_reader_floor */
     sqlite3_stmt *held; /* the statement whose row the caller is looking at */
 };
 
@@ -163,6 +173,9 @@ HT_NODISCARD hither_status ht_segment_load(ht_store *store, const ht_segment_ent
 
 /* READONLY or POISONED where nothing may be written. */
 HT_NODISCARD hither_status ht_store_writable(const ht_store *store, hither_error *err);
+
+/* Syncs what an UNSYNCED store has written: segments before the log, which says that their rows are there. */
+HT_NODISCARD hither_status ht_store_sync_all(ht_store *store, hither_error *err);
 
 /* Removes the files of a folder; a file that will not go is left. `keep` (may be NULL) says which stay. */
 void ht_store_sweep(ht_store *store, const char *folder, bool (*keep)(void *arg, const char *name), void *arg);

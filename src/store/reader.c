@@ -69,6 +69,22 @@ hither_status ht_store_data_version(ht_store *store, uint64_t *out, hither_error
     return status;
 }
 
+static hither_status read_floor(ht_conn *conn, int64_t cid, hither_error *err) {
+    sqlite3_stmt *stmt;
+    HT_TRY(ht_conn_prepare(conn, SQL_FLOOR, 0, &stmt, err));
+    sqlite3_bind_int64(stmt, 1, cid);
+    int rc = sqlite3_step(stmt);
+    hither_status status = HITHER_OK;
+    if (rc == SQLITE_ROW)
+        conn->reader.floor = (uint64_t)sqlite3_column_int64(stmt, 0);
+    else if (rc != SQLITE_DONE)
+        status = ht_conn_fail(conn, "asking what was compacted", err);
+    sqlite3_reset(stmt);
+    return status;
+}
+
+uint64_t ht_reader_floor(const ht_reader *reader) { return reader->floor; }
+
 hither_status ht_reader_begin(ht_store *store, int64_t cid, ht_reader **out, uint64_t *seq, hither_error *err) {
     ht_conn *conn;
     HT_TRY(ht_pool_take(store, &conn, err));
@@ -76,6 +92,9 @@ hither_status ht_reader_begin(ht_store *store, int64_t cid, ht_reader **out, uin
     /* The first read fixes the version. */
     if (status == HITHER_OK)
         status = ht_collection_read(conn, NULL, cid, &conn->reader.row, err);
+    conn->reader.floor = 0;
+    if (status == HITHER_OK && store->readonly)
+        status = read_floor(conn, cid, err);
     if (status != HITHER_OK) {
         ht_reader_end(&conn->reader);
         return status;

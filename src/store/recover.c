@@ -79,7 +79,7 @@ hither_status ht_segments_list(ht_conn *conn, const ht_collection_row *collectio
 }
 
 hither_status ht_segment_load(ht_store *store, const ht_segment_entry *entry, ht_segment **out, hither_error *err) {
-    return ht_segment_open(store, &entry->expect, entry->committed, out, err);
+    return ht_segment_open(store, &entry->expect, entry->committed, entry->state, out, err);
 }
 
 /* Segments must follow one another without overlap and hold every slot given out: who walks them relies on it. */
@@ -118,22 +118,27 @@ static hither_status load_entries(ht_store *store, const ht_segment_entry *entri
     return status;
 }
 
+hither_status ht_reader_segments(ht_reader *reader, ht_segment ***out, size_t *count, hither_error *err) {
+    ht_segment_entry *entries = NULL;
+    size_t n = 0;
+    ht_reader_let_go(reader);
+    HT_TRY(ht_segments_list(reader->conn, &reader->row, &entries, &n, err));
+    hither_status status = check_order(&reader->row, entries, n, err);
+    if (status == HITHER_OK)
+        status = load_entries(reader->conn->store, entries, n, out, err);
+    if (status == HITHER_OK)
+        *count = n;
+    ht_release(entries);
+    return status;
+}
+
 /* One attempt; NOT_FOUND where a file went between reading the catalog and opening it. */
 static hither_status load_all(ht_store *store, int64_t cid, ht_segment ***out, size_t *count, hither_error *err) {
     ht_reader *reader;
     uint64_t seq;
-    ht_segment_entry *entries = NULL;
-    size_t n = 0;
-    HT_TRY(ht_reader_begin(store, cid, &reader, &seq, err)); /* the entry and the segments, of one version */
-    hither_status status = ht_segments_list(reader->conn, &reader->row, &entries, &n, err);
-    if (status == HITHER_OK)
-        status = check_order(&reader->row, entries, n, err);
+    HT_TRY(ht_reader_begin(store, cid, &reader, &seq, err));
+    hither_status status = ht_reader_segments(reader, out, count, err);
     ht_reader_end(reader);
-    if (status == HITHER_OK)
-        status = load_entries(store, entries, n, out, err);
-    if (status == HITHER_OK)
-        *count = n;
-    ht_release(entries);
     return status;
 }
 

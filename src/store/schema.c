@@ -57,6 +57,13 @@ static const char *const texts[SQL_COUNT] = {
                         "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 0) "
                         "ON CONFLICT(sid) DO UPDATE SET committed = excluded.committed",
     [SQL_SEGMENTS_DROP] = "DELETE FROM segments WHERE cid = ?1",
+    [SQL_SEGMENT_ADD] = "INSERT INTO segments(sid, cid, field, uuid, first_slot, capacity, committed, state) "
+                        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_SEGMENT_DROP] = "DELETE FROM segments WHERE sid = ?1",
+    [SQL_FLOOR] = "SELECT value FROM meta WHERE key = 'floor-' || ?1",
+    [SQL_FLOOR_SET] = "INSERT INTO meta(key, value) VALUES('floor-' || ?1, ?2) "
+                      "ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+    [SQL_FLOOR_DROP] = "DELETE FROM meta WHERE key = 'floor-' || ?1",
     [SQL_ROW_FIND] = "SELECT slot FROM rows_%lld INDEXED BY rows_%lld_live WHERE id = ?1 AND dead_seq IS NULL",
     [SQL_ROW_FIND_DEAD] = "SELECT slot FROM rows_%lld INDEXED BY rows_%lld_dead "
                           "WHERE dead_seq > ?2 AND id = ?1 AND slot < ?3",
@@ -64,6 +71,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ROW_DEAD] = "SELECT slot, dead_seq FROM rows_%lld INDEXED BY rows_%lld_dead WHERE dead_seq > ?1",
     [SQL_ROW_ADD] = "INSERT INTO rows_%lld(slot, id, metadata, document) VALUES(?1, ?2, ?3, ?4)",
     [SQL_ROW_KILL] = "UPDATE rows_%lld SET dead_seq = ?2 WHERE slot = ?1 AND dead_seq IS NULL",
+    [SQL_ROW_FORGET] = "DELETE FROM rows_%lld WHERE slot = ?1 AND dead_seq IS NOT NULL",
     [SQL_ROW_METADATA] = "SELECT slot, metadata FROM rows_%lld WHERE slot >= ?1 AND slot < ?2 ORDER BY slot",
     [SQL_ROW_ALL] = "SELECT slot, id, metadata, document, dead_seq FROM rows_%lld ORDER BY slot",
 };

@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "store/inside.h"
 
-enum { RESERVE_STEP = 64 << 20, MIB = 1 << 20, LARGEST_ORDINAL = 10 /* 1,024 MiB */ };
+enum { RESERVE_STEP = 64 << 20, SPACE_UNIT = 4096, MIB = 1 << 20, LARGEST_ORDINAL = 10 /* 1,024 MiB */ };
 
 /* ---- checksums */
 
@@ -95,6 +95,17 @@ bool ht_segment_row_ok(const ht_segment *segment, uint64_t position) {
     return true;
 }
 
+ht_row_sums ht_segment_mark(const ht_segment *segment, uint64_t position) {
+    return (ht_row_sums){.vector = sum_slot(segment->header.first_slot + position), .row = 0};
+}
+
+bool ht_segment_dropped(const ht_segment *segment, uint64_t position) {
+    if (segment->state == HT_SEGMENT_WHOLE)
+        return false;
+    ht_row_sums sums = ht_segment_sums(segment, position), mark = ht_segment_mark(segment, position);
+    return sums.vector == mark.vector && sums.row == mark.row;
+}
+
 hither_status ht_segment_check(const ht_segment *segment, uint64_t begin, uint64_t end, hither_error *err) {
     const ht_segment_header *h = &segment->header;
     for (uint64_t position = begin; position < end; position++) {
@@ -167,17 +178,19 @@ void ht_segment_release(ht_segment *segment) {
 }
 
 const ht_segment_info *ht_segment_describe(const ht_segment *segment) { return &segment->info; }
+bool ht_segment_sparse(const ht_segment *segment) { return segment->state != HT_SEGMENT_WHOLE; }
 const void *ht_segment_rows(const ht_segment *segment) { return segment->map + segment->header.rows_offset; }
 void ht_segment_commit(ht_segment *segment, uint64_t committed) { segment->info.committed = committed; }
 
-static hither_status new_object(ht_store *store, const ht_segment_header *header, uint64_t committed, ht_segment **out,
-                                hither_error *err) {
+static hither_status new_object(ht_store *store, const ht_segment_header *header, uint64_t committed, int64_t state,
+                                ht_segment **out, hither_error *err) {
     ht_segment *segment = ht_calloc(1, sizeof *segment);
     if (!segment)
         return ht_fail_nomem(err, sizeof *segment, "a segment");
     atomic_init(&segment->references, 1);
     segment->store = store;
     segment->io = store->io;
+    segment->state = state;
     describe(segment, header, committed);
     *out = segment;
     return HITHER_OK;
@@ -200,11 +213,11 @@ static hither_status check_file(ht_segment *segment, const ht_segment_header *ex
     return HITHER_OK;
 }
 
-hither_status ht_segment_open(ht_store *store, const ht_segment_header *expect, uint64_t committed, ht_segment **out,
-                              hither_error *err) {
+hither_status ht_segment_open(ht_store *store, const ht_segment_header *expect, uint64_t committed, int64_t state,
+                              ht_segment **out, hither_error *err) {
     const ht_io *io = store->io;
     ht_segment *segment = NULL;
-    HT_TRY(new_object(store, expect, committed, &segment, err));
+    HT_TRY(new_object(store, expect, committed, state, &segment, err));
     char *path = ht_path_join(store->path, segment->name);
     hither_status status = path ? HITHER_OK : ht_fail_nomem(err, strlen(store->path), "a path");
     if (status == HITHER_OK)
@@ -224,13 +237,11 @@ hither_status ht_segment_open(ht_store *store, const ht_segment_header *expect, 
 
 /* ---- making one */
 
-/* Space for everything up to `end`, a step at a time, so that running out is noticed before a byte is written. */
+/* Space for everything up to `end`, so that running out is noticed before a byte is written. */
 static hither_status reserve(ht_segment *segment, uint64_t end, hither_error *err) {
-    if (end <= segment->reserved)
+    uint64_t upto = end < segment->header.file_bytes ? end : segment->header.file_bytes;
+    if (upto <= segment->reserved)
         return HITHER_OK;
-    uint64_t upto = (end + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP;
-    if (upto > segment->header.file_bytes)
-        upto = segment->header.file_bytes;
     HT_TRY(segment->io->reserve(segment->file, segment->reserved, upto - segment->reserved, err));
     segment->reserved = upto;
     return HITHER_OK;
@@ -243,13 +254,14 @@ static hither_status or_poison(ht_store *store, hither_status status) {
     return status;
 }
 
-static hither_status write_new(ht_segment *segment, const char *tmp, const char *path, hither_error *err) {
+static hither_status write_new(ht_segment *segment, uint64_t bytes_reserved, const char *tmp, const char *path,
+                               hither_error *err) {
     ht_store *store = segment->store;
     const ht_io *io = store->io;
     unsigned char bytes[HT_SEGMENT_HEADER_BYTES];
     ht_segment_header_write(&segment->header, bytes);
     HT_TRY(io->resize(segment->file, segment->header.file_bytes, err));
-    HT_TRY(reserve(segment, segment->header.rows_offset + 1, err));
+    HT_TRY(reserve(segment, bytes_reserved, err));
     HT_TRY(io->write_at(segment->file, bytes, sizeof bytes, 0, err));
     HT_TRY(map(segment, err));
     HT_TRY(or_poison(store, io->sync(segment->file, err)));
@@ -259,11 +271,8 @@ static hither_status write_new(ht_segment *segment, const char *tmp, const char 
 
 hither_status ht_segment_create(ht_store *store, const ht_collection_row *collection, uint64_t first_slot,
                                 size_t ordinal, ht_segment **out, hither_error *err) {
-    const ht_io *io = store->io;
     HT_TRY(ht_store_writable(store, err));
-    /* Numbers of segments that never got into the catalog are used again, but only after their files are gone. */
     ht_segment_header h = {.cid = collection->cid,
-                           .sid = store->next_sid,
                            .dtype = collection->dtype,
                            .dim = collection->dim,
                            .first_slot = first_slot,
@@ -272,10 +281,18 @@ hither_status ht_segment_create(ht_store *store, const ht_collection_row *collec
     uint64_t rows = ((uint64_t)MIB << (ordinal < LARGEST_ORDINAL ? ordinal : LARGEST_ORDINAL)) / h.stride / 64 * 64;
     h.capacity = rows > 64 ? rows : 64;
     HT_TRY(ht_segment_header_complete(&h, err));
-    sqlite3_randomness(sizeof h.uuid, h.uuid);
+    return ht_segment_make(store, &h, (h.rows_offset + RESERVE_STEP) / RESERVE_STEP * RESERVE_STEP, HT_SEGMENT_WHOLE,
+                           out, err);
+}
 
+hither_status ht_segment_make(ht_store *store, ht_segment_header *header, uint64_t bytes_reserved, int64_t state,
+                              ht_segment **out, hither_error *err) {
+    const ht_io *io = store->io;
     ht_segment *segment = NULL;
-    HT_TRY(new_object(store, &h, 0, &segment, err));
+    /* Numbers of segments that never got into the catalog are used again, but only after their files are gone. */
+    header->sid = store->next_sid;
+    sqlite3_randomness(sizeof header->uuid, header->uuid);
+    HT_TRY(new_object(store, header, 0, state, &segment, err));
     char *tmp = ht_path_join(store->tmp_path, segment->name + sizeof "seg/" - 1);
     char *path = ht_path_join(store->path, segment->name);
     hither_status status = tmp && path ? HITHER_OK : ht_fail_nomem(err, strlen(store->path), "a path");
@@ -283,7 +300,7 @@ hither_status ht_segment_create(ht_store *store, const ht_collection_row *collec
         status = io->open(io->ctx, tmp, HT_IO_WRITE | HT_IO_CREATE | HT_IO_EXCLUSIVE, &segment->file, err);
     if (status == HITHER_OK) {
         store->next_sid++;
-        status = write_new(segment, tmp, path, err);
+        status = write_new(segment, bytes_reserved, tmp, path, err);
         /* Whichever name it has by now; what stays behind is cleared away by the next open. */
         if (status != HITHER_OK && io->remove(io->ctx, tmp, NULL) != HITHER_OK && io->remove(io->ctx, path, NULL)) {
             /* nothing more to be done */
@@ -301,6 +318,18 @@ hither_status ht_segment_create(ht_store *store, const ht_collection_row *collec
 
 /* ---- writing */
 
+/* A step at a time, for many writes will follow. */
+static hither_status reserve_rows(ht_segment *segment, uint64_t position, size_t count, hither_error *err) {
+    const ht_segment_header *h = &segment->header;
+    uint64_t begin = h->rows_offset + position * h->stride, end = begin + count * h->stride;
+    /* The holes of a sparse one stay: its table was reserved when it was made, and its rows are written from here on.
+     */
+    if (segment->state != HT_SEGMENT_WHOLE && segment->reserved < begin / SPACE_UNIT * SPACE_UNIT)
+        segment->reserved = begin / SPACE_UNIT * SPACE_UNIT;
+    return end <= segment->reserved ? HITHER_OK
+                                    : reserve(segment, (end + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP, err);
+}
+
 hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t count, const void *rows,
                                const ht_row_sums *sums, hither_error *err) {
     const ht_segment_header *h = &segment->header;
@@ -310,7 +339,7 @@ hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t co
     if (position > h->capacity || count > h->capacity - position)
         return ht_fail(err, HITHER_INVALID, "%s has room for %" PRIu64 " rows, not for row %" PRIu64 " and %zu more",
                        segment->name, h->capacity, position, count);
-    HT_TRY(reserve(segment, h->rows_offset + (position + count) * h->stride, err));
+    HT_TRY(reserve_rows(segment, position, count, err));
     HT_TRY(io->write_at(segment->file, rows, count * (size_t)h->stride, h->rows_offset + position * h->stride, err));
     return io->write_at(segment->file, sums, count * sizeof *sums, h->sums_offset + position * sizeof *sums, err);
 }

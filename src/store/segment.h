@@ -11,7 +11,8 @@
 enum {
     HT_SEGMENT_HEADER_BYTES = 4096,
     HT_SEGMENT_DENSE = 0, /* the layout: row of slot s at s - first_slot */
-    HT_SEGMENT_WHOLE = 0  /* the state: every committed slot has its row in the catalog */
+    HT_SEGMENT_WHOLE = 0, /* the state: every committed slot has its row in the catalog */
+    HT_SEGMENT_SPARSE = 1 /* some dead slots were dropped: see ht_segment_dropped */
 };
 
 typedef struct ht_segment_header {
@@ -49,6 +50,7 @@ struct ht_segment {
     const ht_io *io;
     ht_file *file;
     const unsigned char *map;
+    int64_t state; /* HT_SEGMENT_... */
     ht_segment *next_to_sync;
     bool to_sync;      /* is in the store's list */
     uint64_t reserved; /* bytes from the start that have disk space behind them */
@@ -57,8 +59,14 @@ struct ht_segment {
 
 /* Opens the file, checks size and header against `expect`, and maps it. NOT_FOUND if the file is gone. */
 HT_NODISCARD hither_status ht_segment_open(ht_store *store, const ht_segment_header *expect, uint64_t committed,
+                                           int64_t state, ht_segment **out, hither_error *err);
+/* Makes the file of a header that lacks its number and uuid: under tmp/, synced, renamed, folder synced. It has its
+ * full size, and space behind its first `reserve` bytes. The writer lock is held. */
+HT_NODISCARD hither_status ht_segment_make(ht_store *store, ht_segment_header *header, uint64_t reserve, int64_t state,
                                            ht_segment **out, hither_error *err);
 ht_row_sums ht_segment_sums(const ht_segment *segment, uint64_t position);
+/* What a sparse segment has in its table for a slot without a row, whose bytes are zeros. */
+ht_row_sums ht_segment_mark(const ht_segment *segment, uint64_t position);
 /* Whether the vector at `position` fits its sum. */
 bool ht_segment_row_ok(const ht_segment *segment, uint64_t position);
 uint32_t ht_row_sum(uint64_t slot, ht_id_kind kind, int64_t int_id, ht_text text_id, ht_text metadata,

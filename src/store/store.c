@@ -240,8 +240,7 @@ hither_status ht_store_open(const ht_io *io, const char *path, unsigned flags, u
     return HITHER_OK;
 }
 
-/* Segments before the log, which says that their rows are there. */
-static hither_status sync_all(ht_store *store, hither_error *err) {
+hither_status ht_store_sync_all(ht_store *store, hither_error *err) {
     sqlite3_file *log = NULL;
     HT_TRY(ht_segments_sync(store, err));
     int rc = sqlite3_file_control(store->writer->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
@@ -265,7 +264,7 @@ void ht_store_close(ht_store *store) {
     ht_conn_close(store->watch);
     if (store->writer) {
         ht_txn_rollback(store);
-        if (store->unsynced && !atomic_load(&store->poisoned) && sync_all(store, NULL) != HITHER_OK)
+        if (store->unsynced && !atomic_load(&store->poisoned) && ht_store_sync_all(store, NULL) != HITHER_OK)
             ht_store_poison(store);
         ht_segments_let_go(store);
         /* The last to go, and the only one that folds the log into the catalog; after a failed sync, not even that. */
@@ -288,6 +287,7 @@ bool ht_store_readonly(const ht_store *store) { return store->readonly; }
 const char *ht_store_path(const ht_store *store) { return store->path; }
 const ht_io *ht_store_io(const ht_store *store) { return store->io; }
 const char *ht_store_sqlite_version(void) { return sqlite3_libversion(); }
+bool ht_store_poisoned(const ht_store *store) { return atomic_load(&store->poisoned); }
 void ht_store_poison(ht_store *store) { atomic_store(&store->poisoned, true); }
 
 hither_status ht_store_writable(const ht_store *store, hither_error *err) {
@@ -304,7 +304,7 @@ hither_status ht_store_checkpoint(ht_store *store, hither_error *err) {
         return HITHER_OK;
     HT_TRY(ht_store_writable(store, err));
     if (store->unsynced)
-        HT_TRY(sync_all(store, err));
+        HT_TRY(ht_store_sync_all(store, err));
     int rc = sqlite3_wal_checkpoint_v2(store->writer->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     return rc == SQLITE_OK || rc == SQLITE_BUSY ? HITHER_OK : ht_conn_fail(store->writer, "a checkpoint", err);
 }

@@ -44,6 +44,7 @@ HT_NODISCARD hither_status ht_store_checkpoint(ht_store *store, hither_error *er
 
 /* After a write that may or may not be durable: every later ht_txn_begin is POISONED. */
 void ht_store_poison(ht_store *store);
+bool ht_store_poisoned(const ht_store *store);
 
 /* ---- collections */
 
@@ -92,11 +93,15 @@ typedef struct ht_segment_info {
     uint64_t committed;  /* rows that count, as of loading or the last ht_segment_commit */
 } ht_segment_info;
 
-/* The committed segments of a collection by rising first_slot, without overlap, the last one ending at next_slot; each
+/* The committed segments of a collection by rising first_slot, without overlap, the last one ending at next_slot (slots
+ * between them are dead, and compaction has taken their segments); each
  * opened, its header and size checked, and mapped.
  * *out is an array of *count counted references, the caller's (ht_segment_release each, ht_release the array). */
 HT_NODISCARD hither_status ht_store_segments(ht_store *store, int64_t cid, ht_segment ***out, size_t *count,
                                              hither_error *err);
+/* The same as a reader's transaction sees them; NOT_FOUND where compaction or a drop has overtaken it: then a new
+ * transaction sees others. */
+HT_NODISCARD hither_status ht_reader_segments(ht_reader *reader, ht_segment ***out, size_t *count, hither_error *err);
 /* Makes a new segment file for slots from first_slot on: written under tmp/, synced, renamed, folder synced. It is
  * known to the catalog only by ht_txn_segment. capacity: the next of 1, 2, 4 ... 1,024 MiB for this collection. */
 HT_NODISCARD hither_status ht_segment_create(ht_store *store, const ht_collection_row *collection, uint64_t first_slot,
@@ -104,6 +109,10 @@ HT_NODISCARD hither_status ht_segment_create(ht_store *store, const ht_collectio
 ht_segment *ht_segment_acquire(ht_segment *segment);
 void ht_segment_release(ht_segment *segment);
 const ht_segment_info *ht_segment_describe(const ht_segment *segment);
+/* Whether compaction has taken the row at a position below the committed ones: it is dead to everyone who can see this
+ * segment. Any thread. */
+bool ht_segment_dropped(const ht_segment *segment, uint64_t position);
+bool ht_segment_sparse(const ht_segment *segment); /* whether any row may have been dropped */
 /* Row 0 of the mapping; rows past the committed ones hold anything. */
 const void *ht_segment_rows(const ht_segment *segment);
 
@@ -187,6 +196,9 @@ HT_NODISCARD hither_status ht_reader_dead(ht_reader *reader, uint64_t after,
 HT_NODISCARD hither_status ht_reader_metadata(ht_reader *reader, uint64_t begin, uint64_t end,
                                               hither_status (*each)(void *arg, uint64_t slot, ht_text metadata),
                                               void *arg, hither_error *err);
+/* The oldest version, as a commit_seq, of which every row is still there: compaction has taken dead rows that older
+ * ones need. Known in read-only stores, else 0: within a writing process compaction waits for its readers. */
+uint64_t ht_reader_floor(const ht_reader *reader);
 /* The collection's row as this transaction sees it. */
 HT_NODISCARD hither_status ht_reader_collection(ht_reader *reader, ht_collection_row *out, hither_error *err);
 

@@ -6,12 +6,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "store/inside.h"
 #include "store/wal.h"
 
-enum { FINDINGS_A_SEGMENT = 100, INTEGRITY_ROWS = 100, SHM_BYTES = 32768, WAL_ATTEMPTS = 5 };
+enum { FINDINGS_A_SEGMENT = 100, INTEGRITY_ROWS = 100, SHM_BYTES = 32768, WAL_ATTEMPTS = 5, PIN_ATTEMPTS = 5 };
 
 typedef struct verify {
     ht_store *store;
@@ -22,6 +23,9 @@ typedef struct verify {
     hither_status stopped; /* what ended the check inside a walk, its message in err */
     int64_t *sids;         /* of all segments of the catalog */
     size_t sid_count, sid_room;
+    ht_segment **pinned; /* those of its files that could be opened at once, before compaction took one away */
+    size_t pinned_count, pinned_room;
+    bool vanished; /* a file was not there when they were pinned */
 } verify;
 
 static hither_status report(verify *v, const char *place, const char *format, ...)
@@ -237,6 +241,14 @@ static hither_status check_vectors(verify *v, const ht_segment *segment, uint64_
     return HITHER_OK;
 }
 
+static ht_segment *take_pinned(const verify *v, int64_t sid) {
+    for (size_t i = 0; i < v->pinned_count; i++) {
+        if (v->pinned[i]->header.sid == sid)
+            return ht_segment_acquire(v->pinned[i]);
+    }
+    return NULL;
+}
+
 static hither_status check_segments(verify *v, subject *s) {
     hither_error why = {0};
     uint64_t end = 0;
@@ -255,7 +267,9 @@ static hither_status check_segments(verify *v, subject *s) {
         if (entry->expect.first_slot < end)
             HT_TRY(report(v, place, "its slots are those of the segment before it, too"));
         end = entry->expect.first_slot + entry->committed;
-        HT_TRY(absorb(v, place, ht_segment_load(v->store, entry, &s->segments[i], &why), &why));
+        s->segments[i] = take_pinned(v, entry->expect.sid);
+        if (!s->segments[i])
+            HT_TRY(absorb(v, place, ht_segment_load(v->store, entry, &s->segments[i], &why), &why));
         if (s->segments[i])
             HT_TRY(check_vectors(v, s->segments[i], entry->committed));
     }
@@ -265,17 +279,24 @@ static hither_status check_segments(verify *v, subject *s) {
     return HITHER_OK;
 }
 
-/* Slots from `expected` up to `slot` have no row. In a compacted segment that is as it should be. */
+static void note_missing(subject *s, uint64_t begin, uint64_t end) {
+    if (s->missing == 0)
+        s->first_missing = begin;
+    s->missing += end - begin;
+}
+
+/* Slots from `expected` up to `slot` have no row. Where a compacted segment marks them that is as it should be. */
 static void note_gap(subject *s, uint64_t slot) {
     for (size_t i = 0; i < s->count; i++) {
-        uint64_t begin = s->entries[i].expect.first_slot, end = begin + s->entries[i].committed;
+        uint64_t first = s->entries[i].expect.first_slot, begin = first, end = first + s->entries[i].committed;
         begin = begin > s->expected ? begin : s->expected;
         end = end < slot ? end : slot;
-        if (begin >= end || s->entries[i].state != HT_SEGMENT_WHOLE)
-            continue;
-        if (s->missing == 0)
-            s->first_missing = begin;
-        s->missing += end - begin;
+        if (begin < end && s->entries[i].state == HT_SEGMENT_WHOLE)
+            note_missing(s, begin, end);
+        else
+            for (; begin < end && s->segments[i]; begin++)
+                if (!ht_segment_dropped(s->segments[i], begin - first))
+                    note_missing(s, begin, begin + 1);
     }
 }
 
@@ -292,7 +313,8 @@ static hither_status check_row(verify *v, subject *s, sqlite3_stmt *stmt) {
         note_gap(s, slot);
     s->expected = slot + 1;
     s->rows++;
-    if (sqlite3_column_type(stmt, 4) == SQLITE_NULL)
+    bool alive = sqlite3_column_type(stmt, 4) == SQLITE_NULL;
+    if (alive)
         s->live++;
     else if ((uint64_t)sqlite3_column_int64(stmt, 4) > s->row->commit_seq)
         HT_TRY(report(v, place, "it died in a commit that has not happened"));
@@ -302,10 +324,13 @@ static hither_status check_row(verify *v, subject *s, sqlite3_stmt *stmt) {
         s->at++;
     if (s->count == 0 || slot < s->entries[s->at].expect.first_slot ||
         slot - s->entries[s->at].expect.first_slot >= s->entries[s->at].committed)
-        return report(v, place, "no segment has it");
+        /* A dead row of a segment that compaction has taken is about to go too. */
+        return alive ? report(v, place, "no segment has it") : HITHER_OK;
     if (!s->segments[s->at])
         return HITHER_OK; /* reported already */
     uint64_t position = slot - s->entries[s->at].expect.first_slot;
+    if (ht_segment_dropped(s->segments[s->at], position))
+        return alive ? report(v, place, "compaction has dropped its vector, but it is alive") : HITHER_OK;
     uint32_t sum =
         ht_row_sum(slot, is_int ? HT_ID_INT : HT_ID_TEXT, sqlite3_column_int64(stmt, 1), id, metadata, document);
     if (ht_segment_sums(s->segments[s->at], position).row != sum)
@@ -383,6 +408,21 @@ typedef struct lodger {
     int64_t last; /* the highest number of a segment that was ever committed */
 } lodger;
 
+/* A file that compaction has replaced is removed a moment after its commit. */
+static bool is_going(const ht_store *store, const char *name) {
+    const ht_io *io = store->io;
+    ht_io_kind kind = HT_IO_FILE;
+    uint64_t bytes;
+    char *path = ht_path_join(store->path, name);
+    for (int i = 0; path && i < 10 && kind != HT_IO_ABSENT; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = i * 1000000L}, NULL);
+        if (io->stat(io->ctx, path, &kind, &bytes, NULL) != HITHER_OK)
+            break;
+    }
+    ht_release(path);
+    return kind == HT_IO_ABSENT;
+}
+
 static hither_status check_name(void *arg, const char *name, ht_io_kind kind) {
     lodger *l = arg;
     int64_t cid, sid;
@@ -397,6 +437,8 @@ static hither_status check_name(void *arg, const char *name, ht_io_kind kind) {
         if (l->v->sids[i] == sid)
             return HITHER_OK;
     }
+    if (is_going(l->v->store, place))
+        return HITHER_OK;
     return report(l->v, place, "the catalog does not know it; the next open for writing removes it");
 }
 
@@ -421,24 +463,77 @@ static hither_status check_collections(verify *v) {
     return status == HITHER_OK ? check_names(v) : absorb(v, "catalog", status, &why);
 }
 
+/* ---- the version that is judged */
+
+static void unpin(verify *v) {
+    for (size_t i = 0; i < v->pinned_count; i++)
+        ht_segment_release(v->pinned[i]);
+    v->pinned_count = 0;
+}
+
+static hither_status pin_one(verify *v, const ht_segment_entry *entry) {
+    hither_error why = {0};
+    if (v->pinned_count == v->pinned_room) {
+        size_t room = v->pinned_room ? v->pinned_room * 2 : 64;
+        ht_segment **more = ht_resize(v->pinned, room * sizeof(ht_segment *));
+        if (!more)
+            return ht_fail_nomem(v->err, room * sizeof(ht_segment *), "the list of segments");
+        v->pinned = more;
+        v->pinned_room = room;
+    }
+    hither_status status = ht_segment_load(v->store, entry, &v->pinned[v->pinned_count], &why);
+    v->pinned_count += status == HITHER_OK;
+    v->vanished = v->vanished || status == HITHER_NOT_FOUND;
+    return HITHER_OK; /* what is wrong comes up again, and is reported, when it is its turn */
+}
+
+static hither_status pin_collection(void *arg, const ht_collection_row *row) {
+    verify *v = arg;
+    ht_segment_entry *entries = NULL;
+    size_t count = 0;
+    if (ht_segments_list(v->conn, row, &entries, &count, NULL) != HITHER_OK)
+        return HITHER_OK;
+    for (size_t i = 0; i < count && v->stopped == HITHER_OK; i++)
+        v->stopped = pin_one(v, &entries[i]);
+    ht_release(entries);
+    return v->stopped;
+}
+
+/* Begins the transaction that everything is judged by, and opens its segments: compaction may take one out of the
+ * catalog, and then its file away, at any moment. */
+static hither_status pin(verify *v) {
+    int64_t ignored;
+    hither_error why = {0};
+    for (int attempt = 0; attempt < PIN_ATTEMPTS; attempt++) {
+        HT_TRY(ht_conn_do(v->conn, SQL_BEGIN, v->err));
+        HT_TRY(
+            absorb(v, "catalog", ht_conn_number(v->conn, "SELECT count(*) FROM sqlite_schema", &ignored, &why), &why));
+        v->vanished = false;
+        hither_status status = ht_collections_each(v->conn, pin_collection, v, NULL);
+        if (v->stopped != HITHER_OK)
+            return v->stopped;
+        if (status != HITHER_OK || !v->vanished || attempt + 1 == PIN_ATTEMPTS)
+            return HITHER_OK;
+        unpin(v);
+        HT_TRY(ht_conn_do(v->conn, SQL_ROLLBACK, v->err));
+    }
+    return HITHER_OK;
+}
+
 hither_status ht_store_verify(ht_store *store,
                               hither_status (*finding)(void *arg, const char *place, const char *problem), void *arg,
                               hither_error *err) {
     verify v = {.store = store, .finding = finding, .arg = arg, .err = err};
-    hither_error why = {0};
     HT_TRY(ht_pool_take(store, &v.conn, err));
-    int64_t ignored;
-    hither_status status = ht_conn_do(v.conn, SQL_BEGIN, err);
-    /* A first read fixes the version everything is judged by. */
-    if (status == HITHER_OK)
-        status =
-            absorb(&v, "catalog", ht_conn_number(v.conn, "SELECT count(*) FROM sqlite_schema", &ignored, &why), &why);
+    hither_status status = pin(&v);
     if (status == HITHER_OK)
         status = check_pages(&v);
     if (status == HITHER_OK)
         status = check_integrity(&v);
     if (status == HITHER_OK)
         status = check_collections(&v);
+    unpin(&v);
+    ht_release(v.pinned);
     ht_release(v.sids);
     ht_reader_end(&v.conn->reader);
     return status;

@@ -86,10 +86,15 @@ static hither_status count_generation(const ht_wal *wal, uint32_t count, unsigne
 static hither_status is_folded(const ht_wal *wal, uint32_t frames, unsigned char *frame, unsigned char *seen, bool *out,
                                hither_error *err) {
     unsigned char page[PAGE];
+    uint32_t pages = 0; /* of the database as the last commit left it */
     *out = false;
     while (frames-- > 0) { /* backwards: what is met first is the last version */
         HT_TRY(read_frame(wal, frames, frame, err));
         uint32_t number = big_u32(frame);
+        if (!pages)
+            pages = big_u32(frame + 4);
+        if (number > pages) /* the database has shrunk since */
+            continue;
         if (number < 1 || number > wal->pages)
             return HITHER_OK;
         if (seen[(number - 1) / 8] >> ((number - 1) % 8) & 1)

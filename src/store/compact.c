@@ -1,0 +1,143 @@
+/*
+ * compact.c: see compact.h.
+ */
+#include "store/compact.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "store/inside.h"
+
+enum { SUMS_AT_ONCE = 512 };
+
+/* ---- segments */
+
+hither_status ht_segment_twin(ht_segment *from, ht_segment **out, hither_error *err) {
+    ht_segment_header h = from->header;
+    HT_TRY(ht_store_writable(from->store, err));
+    return ht_segment_make(from->store, &h, h.rows_offset, HT_SEGMENT_SPARSE, out, err);
+}
+
+static bool is_set(const uint64_t *bits, uint64_t i) { return bits[i / 64] >> (i % 64) & 1; }
+
+/* Rows [begin, end), none of them dropped, in one write. */
+static hither_status copy_run(const ht_segment *from, ht_segment *to, uint64_t begin, uint64_t end, hither_error *err) {
+    const ht_segment_header *h = &from->header;
+    uint64_t offset = h->rows_offset + begin * h->stride, bytes = (end - begin) * h->stride;
+    HT_TRY(ht_segment_check(from, begin, end, err));
+    HT_TRY(to->io->reserve(to->file, offset, bytes, err));
+    return to->io->write_at(to->file, from->map + offset, (size_t)bytes, offset, err);
+}
+
+hither_status ht_segment_thin(const ht_segment *from, ht_segment *to, uint64_t begin, uint64_t end,
+                              const uint64_t *drop, hither_error *err) {
+    ht_row_sums sums[SUMS_AT_ONCE];
+    while (begin < end) {
+        uint64_t stop = end - begin < SUMS_AT_ONCE ? end : begin + SUMS_AT_ONCE, run = begin;
+        for (uint64_t p = begin; p < stop; p++) {
+            bool dropped = is_set(drop, p);
+            sums[p - begin] = dropped ? ht_segment_mark(to, p) : ht_segment_sums(from, p);
+            if (!dropped)
+                continue;
+            if (run < p)
+                HT_TRY(copy_run(from, to, run, p, err));
+            run = p + 1;
+        }
+        if (run < stop)
+            HT_TRY(copy_run(from, to, run, stop, err));
+        HT_TRY(to->io->write_at(to->file, sums, (size_t)(stop - begin) * sizeof *sums,
+                                to->header.sums_offset + begin * sizeof *sums, err));
+        begin = stop;
+    }
+    return HITHER_OK;
+}
+
+/* A failure poisons nothing: the file is new, and nobody builds on it. */
+hither_status ht_segment_settle(ht_segment *to, hither_error *err) { return to->io->sync(to->file, err); }
+
+void ht_segment_discard(ht_segment *segment) {
+    const ht_io *io = segment->io;
+    char *path = ht_path_join(segment->store->path, segment->name);
+    if (path && io->remove(io->ctx, path, NULL) != HITHER_OK) {
+        /* It takes space and does no harm; the next open tries again. */
+    }
+    ht_release(path);
+}
+
+/* ---- within a transaction */
+
+static hither_status add_segment(ht_conn *conn, const ht_segment *segment, uint64_t committed, hither_error *err) {
+    const ht_segment_header *h = &segment->header;
+    sqlite3_stmt *stmt;
+    HT_TRY(ht_conn_prepare(conn, SQL_SEGMENT_ADD, 0, &stmt, err));
+    sqlite3_bind_int64(stmt, 1, h->sid);
+    sqlite3_bind_int64(stmt, 2, h->cid);
+    sqlite3_bind_int64(stmt, 3, h->field);
+    sqlite3_bind_blob(stmt, 4, h->uuid, sizeof h->uuid, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 5, (int64_t)h->first_slot);
+    sqlite3_bind_int64(stmt, 6, (int64_t)h->capacity);
+    sqlite3_bind_int64(stmt, 7, (int64_t)committed);
+    sqlite3_bind_int64(stmt, 8, segment->state);
+    return ht_conn_run(conn, stmt, "recording a compacted segment", err);
+}
+
+hither_status ht_txn_replace(ht_store *store, const ht_segment *from, const ht_segment *to, uint64_t committed,
+                             uint64_t seq, hither_error *err) {
+    ht_conn *conn = store->writer;
+    sqlite3_stmt *stmt;
+    HT_TRY(ht_conn_prepare(conn, SQL_SEGMENT_DROP, 0, &stmt, err));
+    sqlite3_bind_int64(stmt, 1, from->header.sid);
+    HT_TRY(ht_conn_run(conn, stmt, "replacing a segment", err));
+    if (sqlite3_changes(conn->db) != 1)
+        return ht_fail(err, HITHER_CORRUPT, "catalog: it does not know %s", from->name);
+    if (to)
+        HT_TRY(add_segment(conn, to, committed, err));
+    HT_TRY(ht_conn_prepare(conn, SQL_FLOOR_SET, 0, &stmt, err));
+    sqlite3_bind_int64(stmt, 1, from->header.cid);
+    sqlite3_bind_int64(stmt, 2, (int64_t)seq);
+    return ht_conn_run(conn, stmt, "recording a compaction", err);
+}
+
+hither_status ht_txn_forget(ht_store *store, int64_t cid, uint64_t slot, hither_error *err) {
+    ht_conn *conn = store->writer;
+    sqlite3_stmt *stmt;
+    HT_TRY(ht_conn_prepare(conn, SQL_ROW_FORGET, cid, &stmt, err));
+    sqlite3_bind_int64(stmt, 1, (int64_t)slot);
+    return ht_conn_run(conn, stmt, "removing a dead row", err);
+}
+
+/* ---- the catalog */
+
+hither_status ht_store_harden(ht_store *store, hither_error *err) {
+    return store->unsynced ? ht_store_sync_all(store, err) : HITHER_OK;
+}
+
+hither_status ht_store_free_pages(ht_store *store, uint64_t *pages, bool *can, hither_error *err) {
+    int64_t free_pages = 0, mode = 0;
+    HT_TRY(ht_conn_number(store->writer, "PRAGMA freelist_count", &free_pages, err));
+    HT_TRY(ht_conn_number(store->writer, "PRAGMA auto_vacuum", &mode, err));
+    *pages = (uint64_t)free_pages;
+    *can = mode == 2;
+    return HITHER_OK;
+}
+
+hither_status ht_store_shrink(ht_store *store, unsigned pages, hither_error *err) {
+    char sql[64];
+    HT_TRY(ht_txn_begin(store, err));
+    sqlite3_snprintf(sizeof sql, sql, "PRAGMA incremental_vacuum(%u)", pages);
+    hither_status status = ht_conn_exec(store->writer, sql, err);
+    if (status == HITHER_OK)
+        return ht_txn_commit(store, err);
+    ht_txn_rollback(store);
+    return status;
+}
+
+hither_status ht_store_empty_log(ht_store *store, hither_error *err) {
+    ht_conn *conn = store->writer;
+    HT_TRY(ht_store_checkpoint(store, err));
+    sqlite3_busy_timeout(conn->db, 0); /* readers are not waited for */
+    int rc = sqlite3_wal_checkpoint_v2(conn->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(conn->db, HT_BUSY_MS);
+    return rc == SQLITE_OK || rc == SQLITE_BUSY ? HITHER_OK : ht_conn_fail(conn, "emptying the log", err);
+}
