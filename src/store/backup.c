@@ -15,7 +15,7 @@
 #include "store/draft.h"
 #include "store/inside.h"
 
-enum { CHUNK = 1 << 20, ATTEMPTS = 3 };
+enum { CHUNK = 1 << 20, HOLE = 4096, ATTEMPTS = 3 };
 
 typedef struct part {
     ht_segment *segment;
@@ -128,11 +128,26 @@ static hither_status copy_catalog(backup *b) {
 
 /* ---- segments */
 
+/* A piece of the chunk, but for zeros, which the new file has anyway: where there were holes, holes stay. */
+static hither_status write_piece(backup *b, ht_file *to, const unsigned char *piece, size_t bytes, uint64_t offset) {
+    static const unsigned char zeros[HOLE];
+    for (size_t begin = 0, end; begin < bytes; begin = end) {
+        size_t first = HOLE - (size_t)((offset + begin) % HOLE);
+        end = ht_min_size(begin + first, bytes);
+        if (memcmp(piece + begin, zeros, end - begin) == 0)
+            continue;
+        while (end < bytes && memcmp(piece + end, zeros, ht_min_size(HOLE, bytes - end)) != 0)
+            end = ht_min_size(end + HOLE, bytes);
+        HT_TRY(b->to->io->write_at(to, piece + begin, end - begin, offset + begin, b->err));
+    }
+    return HITHER_OK;
+}
+
 static hither_status copy_range(backup *b, ht_file *from, ht_file *to, uint64_t offset, uint64_t bytes) {
     while (bytes > 0) {
         size_t step = bytes < CHUNK ? (size_t)bytes : CHUNK;
         HT_TRY(b->from->io->read_at(from, b->chunk, step, offset, b->err));
-        HT_TRY(b->to->io->write_at(to, b->chunk, step, offset, b->err));
+        HT_TRY(write_piece(b, to, b->chunk, step, offset));
         offset += step;
         bytes -= step;
     }

@@ -213,17 +213,19 @@ static void nothing_is_lost_on_a_disk_either(void **state) {
 /* Each sync that the store makes is needed: without it some crash loses something. */
 static void a_missing_sync_is_caught(void **state) {
     (void)state;
-    static const char *const ignored[] = {"seg/", "hither/seg", "catalog-wal", "catalog"};
+    static const char *const ignored[] = {"seg/", "tmp/", "hither/seg", "catalog-wal", "catalog"};
     for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) {
         char why[2000] = "";
         bool caught = false;
-        run *r = new_run();
-        record(r, first_seed() + i, true, ignored[i]);
-        for (uint64_t seed = 0; seed < 600 && !caught; seed++)
-            caught = !crash(r, first_seed() + seed, why, sizeof why);
+        for (uint64_t k = 0; k < 5 && !caught; k++) { /* not every run writes to files it has opened by that name */
+            run *r = new_run();
+            record(r, first_seed() + i + 10 * k, true, ignored[i]);
+            for (uint64_t seed = 0; seed < 300 && !caught; seed++)
+                caught = !crash(r, first_seed() + seed, why, sizeof why);
+            free_run(r);
+        }
         if (!caught)
             fail_msg("without the syncs of \"%s\" no crash lost anything: the test cannot tell", ignored[i]);
-        free_run(r);
     }
 }
 

@@ -11,6 +11,7 @@
 #include "base/crc32c.h"
 #include "base/hash.h"
 #include "base/strings.h"
+#include "engine/compact.h"
 
 static const char *const collection_names[SCENARIO_COLLECTIONS] = {"notes", "large", "third \xc3\xa9"};
 
@@ -79,7 +80,11 @@ static void draw_act(act *a, const model *m, uint64_t *random, bool large) {
         a->kind = ACT_DELETE;
         pick_ids(a, m, random, true, true);
     } else {
-        a->kind = roll < 90 ? ACT_FLUSH : roll < 95 ? ACT_OPEN : a->collection == 2 ? ACT_DROP : ACT_FLUSH;
+        a->kind = roll < 89            ? ACT_FLUSH
+                  : roll < 93          ? ACT_OPEN
+                  : roll < 97          ? ACT_COMPACT
+                  : a->collection == 2 ? ACT_DROP
+                                       : ACT_FLUSH;
     }
     if (a->count == 0 && (a->kind == ACT_INSERT || a->kind == ACT_UPDATE)) {
         a->kind = ACT_UPSERT;
@@ -94,6 +99,8 @@ void scenario_make(act *acts, size_t count, uint64_t seed, bool large) {
         acts[i] = (act){.version = (uint32_t)i + 1};
         if (i == 0)
             acts[i].kind = ACT_OPEN;
+        else if (i + 1 == count)
+            acts[i].kind = ACT_COMPACT;
         else
             draw_act(&acts[i], &m, &random, large);
         model_apply(&m, &acts[i]);
@@ -101,7 +108,8 @@ void scenario_make(act *acts, size_t count, uint64_t seed, bool large) {
 }
 
 void act_describe(const act *a, char *text, size_t room) {
-    static const char *const verbs[] = {"open", "create", "drop", "insert", "upsert", "update", "delete", "flush"};
+    static const char *const verbs[] = {"open",   "create", "drop",  "insert", "upsert",
+                                        "update", "delete", "flush", "compact"};
     snprintf(text, room, "%s in \"%s\", %zu rows, version %" PRIu32, verbs[a->kind], collection_names[a->collection],
              a->count, a->version);
 }
@@ -215,6 +223,8 @@ hither_status act_do(const ht_io *io, const char *path, ht_db **db, const act *a
         return ht_db_open_io(io, path, 0, 0, db, err);
     case ACT_FLUSH:
         return ht_db_flush(*db, err);
+    case ACT_COMPACT:
+        return ht_db_compact(*db, &(ht_progress){0}, err);
     case ACT_DROP:
         return ht_db_drop(*db, collection_names[a->collection], err);
     default:

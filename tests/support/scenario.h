@@ -1,7 +1,7 @@
 /*
  * scenario.h: what the tests of faults do to a database, and what must be in it afterwards.
  *
- * A scenario is a list of acts, drawn from a seed: open, create, drop, insert, upsert, update, delete, flush, reopen. A
+ * A scenario is a list of acts, drawn from a seed: open, create, drop, insert, upsert, update, delete, flush, compact, reopen. A
  * model, plain arrays that know nothing of the engine, says what the database holds after each. Both are compared as
  * text (scenario_expect, scenario_dump), every byte of every row included. One thread.
  */
@@ -34,7 +34,8 @@ typedef enum act_kind {
     ACT_UPSERT,
     ACT_UPDATE,
     ACT_DELETE,
-    ACT_FLUSH
+    ACT_FLUSH,
+    ACT_COMPACT
 } act_kind;
 
 typedef struct act {
@@ -47,7 +48,7 @@ typedef struct act {
     int64_t ids[SCENARIO_BATCH]; /* none twice */
 } act;
 
-/* The first act opens, the second creates. `large` mixes in a collection whose vectors fill segments quickly. */
+/* The first act opens, the second creates, the last compacts. `large` mixes in a collection whose vectors fill segments quickly. */
 void scenario_make(act *acts, size_t count, uint64_t seed, bool large);
 void model_apply(model *m, const act *a);
 void scenario_expect(const model *m, ht_buf *out);
