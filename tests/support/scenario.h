@@ -1,9 +1,9 @@
 /*
  * scenario.h: what the tests of faults do to a database, and what must be in it afterwards.
  *
- * A scenario is a list of acts, drawn from a seed: open, create, drop, insert, upsert, update, delete, flush, compact, reopen. A
- * model, plain arrays that know nothing of the engine, says what the database holds after each. Both are compared as
- * text (scenario_expect, scenario_dump), every byte of every row included. One thread.
+ * A scenario is a list of acts, drawn from a seed: open, create, drop, insert, upsert, update, delete, flush, compact,
+ * reopen. A model, plain arrays that know nothing of the engine, says what the database holds after each. Both are
+ * compared as text (scenario_expect, scenario_dump), every byte of every row included. One thread.
  */
 #ifndef HT_TESTS_SCENARIO_H
 #define HT_TESTS_SCENARIO_H
@@ -48,7 +48,8 @@ typedef struct act {
     int64_t ids[SCENARIO_BATCH]; /* none twice */
 } act;
 
-/* The first act opens, the second creates, the last compacts. `large` mixes in a collection whose vectors fill segments quickly. */
+/* The first act opens, the second creates, the last compacts. `large` mixes in a collection whose vectors fill segments
+ * quickly. */
 void scenario_make(act *acts, size_t count, uint64_t seed, bool large);
 void model_apply(model *m, const act *a);
 void scenario_expect(const model *m, ht_buf *out);
