@@ -1,8 +1,11 @@
-"""Suite exact: the k nearest of an array, by a full and exact scan, beside the engines people use for it.
+"""Suite exact: the k nearest of an array, exactly.
 
-Every engine runs in a process of its own, told to use one thread, with the same rows and queries: the inner product of
-unit vectors, which is what faiss's IndexFlatIP is for. Rounds go through all engines in turn, so that a disturbance
-does not fall on one of them; of the rounds the least disturbed counts, never the fastest.
+Three parts, all by default: `goals`, each beside what it is a goal against; `curves`, the time of a query by rows, by k
+and by dimension; `engines`, a full scan by each engine people use for it.
+
+Of the engines every one runs in a process of its own, told to use one thread, with the same rows and queries: the inner
+product of unit vectors, which is what faiss's IndexFlatIP is for. Rounds go through all engines in turn, so that a
+disturbance does not fall on one of them; of the rounds the least disturbed counts, never the fastest.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,11 +25,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-import exact_table
+import exact_curves
+import exact_goals
 from measure import Floats, Others, batch, clustered, machine, singles, unit
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+PARTS = ["goals", "curves", "engines"]
 ONE_THREAD = {
     name: "1"
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "HITHER_THREADS")
@@ -255,29 +260,78 @@ def draw(chosen: list[dict[str, Any]], title: str, path: Path) -> bool:
     return True
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="bench/run.py exact", description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="a .npy of rows instead of synthetic ones; the last of them query")
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--dim", type=int, default=384)
-    parser.add_argument("--queries", type=int, default=256, help="queries in the batch")
-    parser.add_argument("--single", type=int, default=200, help="queries asked one by one")
-    parser.add_argument("-k", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--engines", nargs="+", choices=list(ENGINES))
-    parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "images" / "exact.png")
-    parser.add_argument("--no-picture", action="store_true")
-    parser.add_argument("--table", choices=["quick", "full"], help="only the goals, as ratios to faiss")
-    parser.add_argument("--worker", choices=list(ENGINES), help=argparse.SUPPRESS)
-    parser.add_argument("--folder", help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
-    if options.worker:
-        worker(options)
-        return 0
-    if options.table:
-        print(exact_table.report(options.table == "full", options.seed))
-        return 0
+def _parts(options: argparse.Namespace, part: str, *more: str) -> Iterator[dict[str, Any]]:
+    """The lines of a part, as a process in a folder of its own measures them."""
+    command = [sys.executable, str(HERE / "run.py"), "exact", "--worker", part, "--seed", str(options.seed), *more]
+    command += ["--quick"] if options.quick else []
+    one = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "RAYON_NUM_THREADS")}
+    with tempfile.TemporaryDirectory(prefix="hither-bench-") as folder:
+        paths = os.environ.get("PYTHONPATH", "")
+        env = {**os.environ, **one, "PYTHONPATH": f"{ROOT / 'python'}{os.pathsep}{paths}".rstrip(os.pathsep)}
+        with subprocess.Popen(command, env=env, cwd=folder, stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout
+            for line in running.stdout:
+                if line.startswith("{"):
+                    yield json.loads(line)
+        if running.returncode:
+            raise SystemExit(f"{part}: ended with status {running.returncode}")
+
+
+def _keep(part: str, about: dict[str, Any], lines: list[dict[str, Any]]) -> None:
+    results = HERE / "results" / f"exact-{part}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
+    results.parent.mkdir(exist_ok=True)
+    results.write_text("".join(json.dumps({**about, **line}) + "\n" for line in lines))
+    print(f"lines: {results.relative_to(ROOT)}")
+
+
+def _say_drawn(drawn: bool, picture: Path) -> None:
+    print(f"picture: {picture}" if drawn else "no picture: matplotlib is not installed")
+
+
+def run_goals(options: argparse.Namespace) -> None:
+    """The table of goals, line by line as they are measured."""
+    import hither
+
+    about = {"suite": "exact goals", "hither": f"{hither.__version__} {hither.simd()}", **machine()}
+    about.update(exact_goals.versions())
+    print(
+        f"\n{about['cpu']}, {about['cpus']} CPUs; hither {about['hither']}, "
+        + ", ".join(f"{name} {version}" for name, version in exact_goals.versions().items())
+        + f"\n\n{exact_goals.HEAD}"
+    )
+    more = ["--data", str(options.data.resolve())] if options.data else []
+    lines = []
+    with Others() as others:
+        for line in _parts(options, "goals", *more):
+            lines.append(line)
+            reached = line.pop("reached")
+            print(exact_goals.row(exact_goals.Goal(**line)), flush=True)
+            line["reached"] = reached
+    missed = sum(not line["reached"] for line in lines)
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(
+        f"\n{len(lines) - missed} of {len(lines)} goals reached; other processes kept {others.cpus:.1f} CPUs busy, "
+        f"load average {load}"
+    )
+    _keep("goals", {**about, "others_cpu": others.cpus}, lines)
+
+
+def run_curves(options: argparse.Namespace) -> None:
+    """The table and the picture of the curves."""
+    lines = []
+    for line in _parts(options, "curves"):
+        lines.append(line)
+        print(f"{line['curve']} {line['x']:,}: {line['index']['p50_us']:,.0f} us", file=sys.stderr)
+    print(f"\n{exact_curves.table(lines)}\n")
+    _keep("curves", {"suite": "exact curves", **machine()}, lines)
+    if not options.no_picture:
+        picture = options.pictures / "exact-curves.png"
+        title = f"Exact search, clustered unit vectors, one thread, {machine()['cpu']}"
+        _say_drawn(exact_curves.draw(lines, title, picture), picture)
+
+
+def run_engines(options: argparse.Namespace) -> int:
+    """The table and the picture of the engines."""
     if options.data:
         rows = unit(np.load(options.data))
         base, queries = rows[: -options.queries], rows[-options.queries :]
@@ -293,14 +347,50 @@ def main(arguments: list[str]) -> int:
     if not lines:
         return 1
     about = {"suite": "exact", "data": what, "rows": len(base), "dim": base.shape[1], "k": options.k, **machine()}
-    results = HERE / "results" / f"exact-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
-    results.parent.mkdir(exist_ok=True)
-    results.write_text("".join(json.dumps({**about, **line}) + "\n" for line in lines))
     chosen = least_disturbed(lines)
     title = f"Exact search, {len(base):,} x {base.shape[1]} ({what}), k = {options.k}, one thread"
     print(f"\n{title}\n{about['cpu']}, {about['cpus']} CPUs; batch of {len(queries)}\n\n{table(chosen)}\n")
-    print(f"lines: {results.relative_to(ROOT)}")
+    _keep("engines", about, lines)
     if not options.no_picture:
-        drawn = draw(chosen, title, options.picture)
-        print(f"picture: {options.picture}" if drawn else "no picture: matplotlib is not installed")
+        picture = options.pictures / "exact.png"
+        _say_drawn(draw(chosen, title, picture), picture)
     return 0
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="bench/run.py exact", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts (default: all)")
+    parser.add_argument("--quick", action="store_true", help="nothing above 100,000 rows, one round of the engines")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="a .npy of rows, for the goals beside and for the engines instead of "
+        "synthetic ones; its last rows are the queries",
+    )
+    parser.add_argument("--rows", type=int, default=100_000, help="of the engines' part, like all below")
+    parser.add_argument("--dim", type=int, default=384)
+    parser.add_argument("--queries", type=int, default=256, help="queries in the batch")
+    parser.add_argument("--single", type=int, default=200, help="queries asked one by one")
+    parser.add_argument("-k", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--engines", nargs="+", choices=list(ENGINES))
+    parser.add_argument("--pictures", type=Path, default=ROOT / "docs" / "images", help="the folder for pictures")
+    parser.add_argument("--no-picture", action="store_true")
+    parser.add_argument("--worker", choices=[*ENGINES, "goals", "curves"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.worker == "goals":
+        exact_goals.worker(options.quick, options.seed, options.data)
+    elif options.worker == "curves":
+        exact_curves.worker(options.quick, options.seed)
+    elif options.worker:
+        worker(options)
+    if options.worker:
+        return 0
+    options.rounds = 1 if options.quick else options.rounds
+    if "goals" in options.only:
+        run_goals(options)
+    if "curves" in options.only:
+        run_curves(options)
+    return run_engines(options) if "engines" in options.only else 0

@@ -21,6 +21,9 @@ def unit(rows: NDArray[Any]) -> Floats:
     return np.ascontiguousarray(rows / np.where(norms > 0, norms, 1), dtype=np.float32)
 
 
+_BLOCK = 50_000  # rows made at once: a large set fits beside its making
+
+
 def clustered(rows: int, dim: int, queries: int, seed: int) -> tuple[Floats, Floats]:
     """Unit vectors in clusters, and queries from the same clusters that are none of the rows.
 
@@ -30,11 +33,44 @@ def clustered(rows: int, dim: int, queries: int, seed: int) -> tuple[Floats, Flo
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(max(1, rows // 100), dim))
     ways = rng.normal(size=(20, dim))
-    total = rows + queries
-    points = centres[rng.integers(len(centres), size=total)]
-    points += 0.35 * rng.normal(size=(total, 20)) @ ways / np.sqrt(20) * 2
-    points += 0.1 * rng.normal(size=(total, dim))
-    points = unit(points)
+
+    def some(count: int) -> NDArray[Any]:
+        points = centres[rng.integers(len(centres), size=count)]
+        points += 0.35 * rng.normal(size=(count, 20)) @ ways / np.sqrt(20) * 2
+        points += 0.1 * rng.normal(size=(count, dim))
+        return points
+
+    return _split(some, rows, dim, queries)
+
+
+def spectral(rows: int, dim: int, queries: int, seed: int) -> tuple[Floats, Floats]:
+    """Unit vectors as models make them of texts: a mean they share, topics, and directions whose variance falls as
+    1 / i, turned so that every dimension has a part in each."""
+    rng = np.random.default_rng(seed)
+    scale = 1 / np.sqrt(np.arange(1, dim + 1))
+    turn = np.linalg.qr(rng.normal(size=(dim, dim)))[0]
+    topics = rng.normal(size=(max(1, rows // 50), dim))
+    mean = np.zeros(dim)
+    mean[0] = 1
+
+    def some(count: int) -> NDArray[Any]:
+        points = 0.75 * rng.normal(size=(count, dim)) + topics[rng.integers(len(topics), size=count)]
+        return np.asarray((points * scale + mean) @ turn)
+
+    return _split(some, rows, dim, queries)
+
+
+def noise(rows: int, dim: int, queries: int, seed: int) -> tuple[Floats, Floats]:
+    """Unit vectors in all directions alike: everything is about as far from everything as anything."""
+    rng = np.random.default_rng(seed)
+    return _split(lambda count: rng.normal(size=(count, dim)), rows, dim, queries)
+
+
+def _split(some: Callable[[int], NDArray[Any]], rows: int, dim: int, queries: int) -> tuple[Floats, Floats]:
+    points = np.empty((rows + queries, dim), np.float32)
+    for at in range(0, len(points), _BLOCK):
+        part = points[at : at + _BLOCK]
+        part[:] = unit(some(len(part)))
     return points[:rows], points[rows:]
 
 
