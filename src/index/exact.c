@@ -88,6 +88,9 @@ static void estimate_f32(ht_worker *w, span some, const ht_bound *bound, const h
         root_norms(w, at, count);
 }
 
+/* Whether rows of i8 are estimated from their bytes as they are. */
+static bool by_bytes(const ht_worker *w, bool norms) { return w->bytes && norms && isfinite(w->byte_error); }
+
 /* The same for rows [at, at + count) of the group that begins at row `first`. */
 static void estimate(ht_worker *w, span some, const ht_bound *bound, const ht_part *part, size_t first, size_t at,
                      size_t count) {
@@ -99,6 +102,19 @@ static void estimate(ht_worker *w, span some, const ht_bound *bound, const ht_pa
         for (size_t j = some.from; j < some.to; j++)
             s->kernels->hamming_b1(w->state[j].given, ht_row_at(part, first + at), part->stride, count, layout.dim,
                                    w->estimates + j * HT_GROUP_ROWS + at);
+        return;
+    }
+    if (by_bytes(w, part->norms != NULL)) {
+        for (size_t j = some.from; j < some.to; j++)
+            s->kernels->dot_i8(&w->bytes[j], ht_row_at(part, first + at), part->stride, count, layout.dim, layout.bare,
+                               w->estimates + j * HT_GROUP_ROWS + at);
+        return;
+    }
+    bool halves = layout.dtype == HITHER_F16 || layout.dtype == HITHER_BF16;
+    if (halves && some.to - some.from == 1 && !bound->direct && part->norms) {
+        (layout.dtype == HITHER_F16 ? s->kernels->dot_f16 : s->kernels->dot_bf16)(
+            w->state[some.from].query, ht_row_at(part, first + at), part->stride, count, layout.dim,
+            w->estimates + some.from * HT_GROUP_ROWS + at);
         return;
     }
     if (!w->tile) {
@@ -207,6 +223,8 @@ static hither_status touch_unit(ht_worker *w, size_t p, size_t begin, size_t end
 
 static ht_bound bound_of(const ht_worker *w, const ht_layout *layout, size_t queries, bool norms) {
     bool rounds = ht_stored_rounds(layout);
+    if (by_bytes(w, norms)) /* an estimate within error * |q| * |x|, as one from codes is */
+        return ht_bound_make_codes(w->s->vectors->metric, (uint32_t)layout->dim, w->byte_error);
     ht_bound bound =
         ht_bound_make(w->s->vectors->metric, queries > 1 || rounds, norms, w->s->kernels, (uint32_t)layout->dim);
     if (rounds)
@@ -275,6 +293,7 @@ static void begin_block(ht_worker *w, size_t block, ht_hit *room) {
     w->queries = ht_min_size(s->block_queries, s->query_count - first);
     w->coded = 0;
     ht_layout layout = ht_layout_of(s->vectors, NULL);
+    w->byte_error = 0;
     w->band = bound_of(w, &layout, 1, true);
     for (size_t j = 0; j < w->queries; j++) {
         ht_query_state *state = &w->state[j];
@@ -288,6 +307,11 @@ static void begin_block(ht_worker *w, size_t block, ht_hit *room) {
         }
         state->finalists = w->finalists + j * w->finalist_room;
         state->finalist_count = 0;
+        double error = INFINITY;
+        if (w->bytes && !ht_byte_query_make(state->query, layout.dim, state->qq,
+                                            w->byte_room + j * ht_byte_query_room(layout.dim), &w->bytes[j], &error))
+            error = INFINITY;
+        w->byte_error = w->bytes && error < w->byte_error ? w->byte_error : error;
         state->coded = false;
         if (w->code_room)
             ht_exact_prepare_codes(w, j);

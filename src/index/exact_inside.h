@@ -101,7 +101,10 @@ typedef struct ht_worker {
     float *tile; /* rows as f32, for types that are not; so for the queries of a block of f64 */
     size_t tile_rows;
     float *rounded;
-    void *scratch; /* for D */
+    ht_byte_query *bytes; /* the queries of a block, for rows of i8; NULL: not so searched */
+    int8_t *byte_room;
+    double byte_error; /* the largest of theirs; +inf: some query has none */
+    void *scratch;     /* for D */
     ht_exact_stats stats;
     uint64_t whole; /* rows of stats.rows_fine whose coarse half was read with the fine one */
     bool took_part;

@@ -63,11 +63,16 @@ static void place_tile(layout *l, const ht_search *s, ht_worker *w, size_t *tile
     float *tile = tiled ? place(l, *tile_rows, row) : NULL;
     void *room = tiled && scratch ? place(l, 1, scratch) : NULL;
     float *rounded = rows.dtype == HITHER_F64 ? place(l, s->block_queries, row) : NULL;
+    bool bytes = rows.dtype == HITHER_I8 && s->vectors->metric != HITHER_L1;
+    ht_byte_query *byte = bytes ? place(l, s->block_queries, sizeof *byte) : NULL;
+    int8_t *byte_room = bytes ? place(l, s->block_queries, ht_byte_query_room(rows.dim)) : NULL;
     if (!w)
         return;
     w->tile = tile;
     w->scratch = room;
     w->rounded = rounded;
+    w->bytes = byte;
+    w->byte_room = byte_room;
     w->tile_rows = *tile_rows;
 }
 

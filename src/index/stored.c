@@ -126,6 +126,38 @@ double ht_stored_distance(const ht_kernels *kernels, const ht_layout *layout, hi
     }
 }
 
+/* ---- queries for rows of bytes */
+
+static size_t padded(size_t dim) { return (dim + HT_BYTE_PAD - 1) / HT_BYTE_PAD * HT_BYTE_PAD; }
+
+size_t ht_byte_query_room(size_t dim) { return 2 * padded(dim); }
+
+bool ht_byte_query_make(const float *query, size_t dim, double qq, int8_t *room, ht_byte_query *out, double *error) {
+    if (!(qq >= 0x1p-120 && qq <= 0x1p+120))
+        return false;
+    float most = 0;
+    for (size_t j = 0; j < dim; j++)
+        most = fabsf(query[j]) > most ? fabsf(query[j]) : most;
+    const float outermost = 126 * 128; /* so that the high half never leaves -127 ... 127 */
+    float scale = most / outermost, inverse = outermost / most;
+    int8_t *high = room, *low = room + padded(dim);
+    ht_byte_query made = {.high = high, .low = low, .scale = scale};
+    double left2 = 0;
+    memset(room, 0, ht_byte_query_room(dim));
+    for (size_t j = 0; j < dim; j++) {
+        int32_t whole = (int32_t)lrintf(query[j] * inverse), upper = (whole + 64 + (1 << 20)) / 128 - (1 << 13);
+        high[j] = (int8_t)upper;
+        low[j] = (int8_t)(whole - 128 * upper);
+        made.high_sum += upper;
+        made.low_sum += low[j];
+        double left = (double)query[j] - (double)scale * (double)whole;
+        left2 += left * left;
+    }
+    *out = made;
+    *error = sqrt(left2 / qq) * (1 + 0x1p-30) + 0x1p-20; /* the second for the estimate's own rounding: 6 of 2^-24 */
+    return true;
+}
+
 /* Whether all ones stand where an exponent has them in an infinity or a NaN. */
 static size_t bad_small(const char *row, size_t dim, uint16_t exponent) {
     for (size_t j = 0; j < dim; j++) {

@@ -27,6 +27,12 @@ size_t ht_stored_scratch(const ht_layout *layout);
 double ht_stored_distance(const ht_kernels *kernels, const ht_layout *layout, hither_metric metric, const void *query,
                           double qq, const void *row, void *scratch, double *xx);
 
+/* A query prepared for rows of i8, whose bytes are then used as they are; `room` holds ht_byte_query_room(dim) bytes,
+ * aligned to 64, and lives as long as it. false for queries outside of the lengths the proof is for. *error: a row's
+ * estimate (kernels.h, dot_i8) is within error * |q| * |x| of the true dot product. */
+size_t ht_byte_query_room(size_t dim);
+bool ht_byte_query_make(const float *query, size_t dim, double qq, int8_t *room, ht_byte_query *out, double *error);
+
 /* The column of the first element (of an i8 row: the scale counts as dim) that is not finite; past all, dim + 1. */
 size_t ht_stored_not_finite(const ht_layout *layout, const void *row);
 

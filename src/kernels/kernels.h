@@ -53,6 +53,15 @@ typedef struct ht_code_query {
     float by_rest; /* what a row's rest is multiplied with */
 } ht_code_query;
 
+/* A query against rows of bytes: scale * (128 * high[j] + low[j]) stands for its element j. Both are padded with zeros
+ * to a multiple of HT_BYTE_PAD; their values are within -127 ... 127. */
+enum { HT_BYTE_PAD = 64 };
+typedef struct ht_byte_query {
+    const int8_t *high, *low;
+    int32_t high_sum, low_sum;
+    float scale;
+} ht_byte_query;
+
 /* Where the f32 scale of a stored i8 row is. */
 static inline size_t ht_scale_at(size_t dim) { return (dim + 3) / 4 * 4; }
 
@@ -106,6 +115,13 @@ typedef struct ht_kernels {
     void (*widen_f16)(const void *rows, size_t stride, size_t count, size_t dim, float *out);
     void (*widen_bf16)(const void *rows, size_t stride, size_t count, size_t dim, float *out);
     void (*widen_i8)(const void *rows, size_t stride, size_t count, size_t dim, bool bare, float *out);
+    /* As dot_f32, of rows of f16 and bf16 (any alignment). */
+    void (*dot_f16)(const float *query, const void *rows, size_t stride, size_t count, size_t dim, float *out);
+    void (*dot_bf16)(const float *query, const void *rows, size_t stride, size_t count, size_t dim, float *out);
+    /* out[i] = (row's scale, or 1 if bare) * (query's scale * (128 * H + L)) in f32, with H and L the exact sums of
+     * high and low with the row's bytes; each conversion, product and sum is rounded or fused. */
+    void (*dot_i8)(const ht_byte_query *query, const void *rows, size_t stride, size_t count, size_t dim, bool bare,
+                   float *out);
     /* out[i] = how many of the first dim bits differ; exact. */
     void (*hamming_b1)(const void *query, const void *rows, size_t stride, size_t count, size_t dim, float *out);
 

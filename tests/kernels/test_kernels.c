@@ -6,6 +6,7 @@
  * reads one byte too many dies, sanitizer or not.
  */
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -378,6 +379,89 @@ static void test_walk(void **state) {
     check_walk(1024, true); /* 65,536 dimensions: the largest sums */
 }
 
+/* f16 and bf16 widen exactly, so the bound is that of f32; halves of any alignment, but for infinities and NaN. */
+static void check_halves(size_t dim, size_t rows, bool bf16) {
+    size_t stride = 2 * dim;
+    guarded q = guarded_random(1, dim * sizeof(float), dim), x = guarded_new(rows * stride);
+    guarded out = guarded_new(rows * sizeof(float));
+    hither_dtype dtype = bf16 ? HITHER_BF16 : HITHER_F16;
+    uint16_t infinite = bf16 ? 0x7f80 : 0x7c00;
+    for (size_t i = 0; i < rows * dim; i++) {
+        uint16_t bits = (uint16_t)next_random();
+        bits = (bits & infinite) == infinite ? 0x8001 : bf16 ? (uint16_t)(bits & 0xbfffu) : bits;
+        memcpy((char *)x.data + 2 * i, &bits, sizeof bits);
+    }
+    (bf16 ? level->dot_bf16 : level->dot_f16)(q.data, x.data, stride, rows, dim, out.data);
+    long double relative = ((long double)dim / level->lanes + 8) * 0x1p-23L, tiny = (long double)dim * 0x1p-149L;
+    for (size_t i = 0; i < rows; i++) {
+        long double dot = 0, qq = 0, xx = 0;
+        for (size_t j = 0; j < dim; j++) {
+            long double a = (long double)q.data[j];
+            long double b = (long double)ht_ref_element(dtype, (char *)x.data + i * stride, j);
+            dot += a * b;
+            qq += a * a;
+            xx += b * b;
+        }
+        check_near("dot of halves", dim, i, out.data[i], dot, relative * sqrtl(qq) * sqrtl(xx) + tiny);
+    }
+    guarded_free(q);
+    guarded_free(x);
+    guarded_free(out);
+}
+
+/* Exact sums, so six roundings are all the error there is; extreme values do not overflow. */
+static void check_bytes(size_t dim, size_t rows, bool bare, bool extreme) {
+    size_t padded = (dim + HT_BYTE_PAD - 1) / HT_BYTE_PAD * HT_BYTE_PAD;
+    size_t stride = bare ? dim : ht_scale_at(dim) + sizeof(float);
+    guarded x = guarded_new(rows * stride), out = guarded_new(rows * sizeof(float));
+    int8_t *high = calloc(2, padded), *low = high + padded;
+    assert_non_null(high);
+    ht_byte_query q = {.high = high, .low = low, .scale = 0.001f};
+    for (size_t j = 0; j < dim; j++) {
+        high[j] = extreme ? 127 : (int8_t)((int)(next_random() % 255) - 127);
+        low[j] = extreme ? -64 : (int8_t)((int)(next_random() % 128) - 64);
+        q.high_sum += high[j];
+        q.low_sum += low[j];
+    }
+    for (size_t i = 0; i < rows; i++) {
+        int8_t *row = (int8_t *)x.data + i * stride;
+        float scale = 0.25f * (float)(i + 1);
+        for (size_t j = 0; j < dim; j++)
+            row[j] = extreme ? (i % 2 ? 127 : -128) : (int8_t)next_random();
+        if (!bare)
+            memcpy(row + ht_scale_at(dim), &scale, sizeof scale);
+    }
+    level->dot_i8(&q, x.data, stride, rows, dim, bare, out.data);
+    for (size_t i = 0; i < rows; i++) {
+        const int8_t *row = (int8_t *)x.data + i * stride;
+        int64_t h = 0, l = 0;
+        for (size_t j = 0; j < dim; j++) {
+            h += row[j] * high[j];
+            l += row[j] * low[j];
+        }
+        long double unit = (long double)q.scale * (bare ? 1 : 0.25L * (long double)(i + 1));
+        check_near("dot of bytes", dim, i, out.data[i], unit * (long double)(128 * h + l),
+                   unit * 6 * 0x1p-24L * (long double)(128 * llabs(h) + llabs(l)));
+    }
+    free(high);
+    guarded_free(x);
+    guarded_free(out);
+}
+
+static void test_small_types(void **state) {
+    (void)state;
+    ht_fp_state fp = ht_fp_enter();
+    for (size_t dim = 1; dim <= 200; dim++) {
+        check_halves(dim, 1 + dim % 5, dim % 2 != 0);
+        check_bytes(dim, 1 + dim % 5, dim % 3 == 0, dim % 7 == 0);
+    }
+    check_halves(1000, 3, false);
+    check_halves(1001, 3, true);
+    check_bytes(65535, 2, false, true);
+    check_bytes(65535, 2, true, false);
+    ht_fp_leave(fp);
+}
+
 static void test_choice(void **state) {
     (void)state;
     const ht_kernels *best = NULL;
@@ -434,8 +518,9 @@ int main(int argc, char **argv) {
     if (!level || !supported)
         return 77;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_estimates), cmocka_unit_test(test_reference), cmocka_unit_test(test_overflow),
-        cmocka_unit_test(test_keep),      cmocka_unit_test(test_codes),     cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_estimates),   cmocka_unit_test(test_reference), cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_keep),        cmocka_unit_test(test_codes),     cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_small_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
