@@ -1,21 +1,17 @@
 /*
- * cmd_grep.c: grep by meaning. A line is as near as its nearest part: the whole of it, or a run of about as many words
- * as the pattern has, so that a long line that says it in passing is found too. Lines are printed as they come, or with
- * -k the nearest of all at the end. Memory: a batch, the lines before for -C, and k lines.
+ * cmd_grep.c: grep by meaning (near.h). Lines are printed as they come, or with -k the nearest of all at the end.
+ * Memory: a batch, the lines before for -C, and k lines.
  */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "commands.h"
 #include "lines.h"
+#include "near.h"
 #include "output.h"
 
-static const double USUAL_THRESHOLD = 0.5;
-static const float WORTH_A_LOOK = 0.1F; /* of a whole line; below, it shares next to nothing with the pattern */
-
-enum { PARTS = 96, WORDS = 1024 };
+static const double LEAST = 0.1; /* of the k nearest; below, a line shares next to nothing with the pattern */
 
 /* A line that was read: to be printed before a match, or one of the k nearest. */
 typedef struct kept {
@@ -23,17 +19,14 @@ typedef struct kept {
     size_t bytes;
     const char *file;
     uint64_t number, order; /* order: of coming, over all files */
-    float similarity;
-    size_t begin, end; /* the nearest part */
+    ht_near_part part;
 } kept;
 
 typedef struct grep {
     const ht_args *args;
     ht_lines lines;
-    hither_embedder *embedder;
-    float *pattern, *vectors; /* of the pattern; of a batch of lines or the parts of one */
-    uint32_t dim;
-    size_t words; /* of the pattern */
+    ht_near_room room;
+    ht_near pattern;
     double threshold;
     uint32_t k;             /* 0: all */
     kept *best;             /* k of them, nearest first */
@@ -44,64 +37,8 @@ typedef struct grep {
     uint64_t printed;       /* order of the last line printed, counted from 1; 0: none */
     uint64_t order, matches;
     bool color, named;
-    ht_buf out;
+    ht_buf out, clean; /* clean: a line in UTF-8 */
 } grep;
-
-/* ---- how near */
-
-static float dot(const grep *g, const float *vector) {
-    double sum = 0;
-    for (uint32_t i = 0; i < g->dim; i++)
-        sum += (double)g->pattern[i] * (double)vector[i];
-    return (float)sum;
-}
-
-static hither_status embed(grep *g, const ht_column *texts, hither_error *err) {
-    HT_TRY(ht_column_check(texts, err));
-    const hither_strings view = ht_column_view(texts);
-    return hither_embedder_embed(g->embedder, &view, g->vectors, err);
-}
-
-static size_t split(const char *text, size_t bytes, size_t begins[WORDS], size_t ends[WORDS]) {
-    size_t count = 0;
-    for (size_t i = 0; i < bytes && count < WORDS;) {
-        while (i < bytes && strchr(" \t", text[i]) && text[i])
-            i++;
-        begins[count] = i;
-        while (i < bytes && !(strchr(" \t", text[i]) && text[i]))
-            i++;
-        ends[count] = i;
-        count += ends[count] > begins[count];
-    }
-    return count;
-}
-
-/* The nearest run of words of the line, if that is nearer than the whole. One word more than the pattern has, for the
- * one that often stands between. */
-static hither_status nearest_part(grep *g, kept *line, hither_error *err) {
-    size_t begins[WORDS], ends[WORDS], from[PARTS], to[PARTS], parts = 0;
-    const size_t count = split(line->text, line->bytes, begins, ends), width = g->words + 1;
-    const size_t step = count > PARTS ? (count + PARTS - 1) / PARTS : 1;
-    ht_column texts;
-    ht_column_init(&texts);
-    for (size_t i = 0; i + width <= count && parts < PARTS; i += step) {
-        from[parts] = begins[i];
-        to[parts] = ends[i + width - 1];
-        ht_column_add(&texts, line->text + from[parts], to[parts] - from[parts]);
-        parts++;
-    }
-    hither_status status = parts ? embed(g, &texts, err) : HITHER_OK;
-    for (size_t i = 0; status == HITHER_OK && i < parts; i++) {
-        float similarity = dot(g, g->vectors + i * g->dim);
-        if (similarity > line->similarity) {
-            line->similarity = similarity;
-            line->begin = from[i];
-            line->end = to[i];
-        }
-    }
-    ht_column_clear(&texts);
-    return status;
-}
 
 /* ---- printing */
 
@@ -111,14 +48,14 @@ static void colored(grep *g, const char *code, const char *text) {
 
 static void print_json(grep *g, const kept *line) {
     ht_buf_puts(&g->out, "{\"similarity\":");
-    ht_json_float(&g->out, line->similarity);
+    ht_json_float(&g->out, line->part.similarity);
     ht_buf_puts(&g->out, ",\"file\":");
     const char *file = g->args->count > 1 ? line->file : "-";
     ht_json_text(&g->out, file, strlen(file));
     ht_buf_printf(&g->out, ",\"number\":%llu,\"line\":", (unsigned long long)line->number);
     ht_json_text(&g->out, line->text, line->bytes);
     ht_buf_puts(&g->out, ",\"part\":");
-    ht_json_text(&g->out, line->text + line->begin, line->end - line->begin);
+    ht_json_text(&g->out, line->text + line->part.begin, line->part.end - line->part.begin);
     ht_buf_puts(&g->out, "}\n");
 }
 
@@ -137,11 +74,11 @@ static void print_people(grep *g, const kept *line, bool match) {
     if (!match || !g->color) {
         ht_show_block(&g->out, line->text, line->bytes);
     } else {
-        ht_show_block(&g->out, line->text, line->begin);
+        ht_show_block(&g->out, line->text, line->part.begin);
         ht_buf_puts(&g->out, "\033[1;31m");
-        ht_show_block(&g->out, line->text + line->begin, line->end - line->begin);
+        ht_show_block(&g->out, line->text + line->part.begin, line->part.end - line->part.begin);
         ht_buf_puts(&g->out, "\033[0m");
-        ht_show_block(&g->out, line->text + line->end, line->bytes - line->end);
+        ht_show_block(&g->out, line->text + line->part.end, line->bytes - line->part.end);
     }
     ht_buf_putc(&g->out, '\n');
 }
@@ -176,7 +113,7 @@ static hither_status copy(kept *to, const kept *from, hither_error *err) {
 /* Into its place among the k nearest; of equals the earlier one is nearer. */
 static hither_status rank(grep *g, const kept *line, hither_error *err) {
     size_t at = g->found;
-    while (at > 0 && g->best[at - 1].similarity < line->similarity)
+    while (at > 0 && g->best[at - 1].part.similarity < line->part.similarity)
         at--;
     if (at == g->k)
         return HITHER_OK;
@@ -212,9 +149,8 @@ static hither_status match(grep *g, const kept *line, hither_error *err) {
 }
 
 static hither_status look_at(grep *g, kept *line, hither_error *err) {
-    if (line->similarity >= WORTH_A_LOOK)
-        HT_TRY(nearest_part(g, line, err));
-    if ((double)line->similarity >= g->threshold && line->bytes > 0)
+    HT_TRY(ht_near_line(&g->pattern, &g->room, (ht_text){line->text, line->bytes}, &line->part, err));
+    if ((double)line->part.similarity >= g->threshold && line->bytes > 0)
         HT_TRY(match(g, line, err));
     else if (g->after > 0 && line->number > 1) {
         print(g, line, false);
@@ -227,35 +163,20 @@ static hither_status look_at(grep *g, kept *line, hither_error *err) {
 static hither_status take(void *ctx, hither_error *err) {
     grep *g = ctx;
     const ht_lines *l = &g->lines;
-    float whole[HT_LINES_AT_ONCE];
-    ht_column texts; /* as they are, but in UTF-8 */
-    ht_buf clean;
-    ht_column_init(&texts);
-    ht_buf_init(&clean, SIZE_MAX / 2);
     const hither_strings lines = ht_column_view(&l->texts);
-    for (size_t i = 0; i < lines.count; i++) {
-        const ht_text line = ht_strings_at(&lines, i);
-        ht_buf_reset(&clean);
-        ht_clean_utf8(&clean, line.data, line.bytes);
-        ht_column_add(&texts, clean.data ? clean.data : "", clean.size);
-    }
-    ht_buf_clear(&clean);
-    hither_status status = embed(g, &texts, err);
-    for (size_t i = 0; status == HITHER_OK && i < lines.count; i++)
-        whole[i] = dot(g, g->vectors + i * g->dim);
-    const hither_strings cleaned = ht_column_view(&texts);
+    hither_status status = HITHER_OK;
     for (size_t i = 0; status == HITHER_OK && i < lines.count && !g->lines.stop; i++) {
-        const ht_text text = ht_strings_at(&cleaned, i);
-        kept line = {.bytes = text.bytes,
+        const ht_text text = ht_strings_at(&lines, i);
+        ht_buf_reset(&g->clean);
+        ht_clean_utf8(&g->clean, text.data, text.bytes);
+        HT_TRY(ht_buf_check(&g->clean, "a line", err));
+        kept line = {.text = g->clean.data,
+                     .bytes = g->clean.size,
                      .file = !strcmp(l->files[i], "-") ? "(standard input)" : l->files[i],
                      .number = l->numbers[i],
-                     .order = ++g->order,
-                     .similarity = whole[i],
-                     .end = text.bytes};
-        line.text = texts.bytes.data ? texts.bytes.data + cleaned.offsets[i] : NULL;
+                     .order = ++g->order};
         status = look_at(g, &line, err);
     }
-    ht_column_clear(&texts);
     g->lines.stop |= !ht_out_buf(&g->out) || !ht_out_flush();
     return status;
 }
@@ -263,24 +184,12 @@ static hither_status take(void *ctx, hither_error *err) {
 /* ---- beginning and end */
 
 static hither_status begin(grep *g, hither_error *err) {
-    const char *pattern = g->args->operands[0];
-    const uint64_t offsets[] = {0, strlen(pattern)};
-    const hither_strings one = {.bytes = pattern, .offsets = offsets, .count = 1};
-    size_t begins[WORDS], ends[WORDS];
-    HT_TRY(hither_embedder_builtin(&g->embedder, err));
-    g->dim = hither_embedder_dim(g->embedder);
-    g->words = split(pattern, strlen(pattern), begins, ends);
-    g->pattern = ht_calloc(g->dim, sizeof *g->pattern);
-    g->vectors = ht_calloc((size_t)g->dim * HT_LINES_AT_ONCE, sizeof *g->vectors);
     g->best = ht_calloc((size_t)g->k + 1, sizeof *g->best);
     g->before = ht_calloc(g->context + 1, sizeof *g->before);
-    if (!g->pattern || !g->vectors || !g->best || !g->before)
-        return ht_fail_nomem(err, (size_t)g->dim * HT_LINES_AT_ONCE * sizeof *g->vectors, "lines");
-    HT_TRY(hither_embedder_embed(g->embedder, &one, g->pattern, err));
-    for (uint32_t i = 0; i < g->dim; i++)
-        if (g->pattern[i] != 0)
-            return HITHER_OK;
-    return ht_fail(err, HITHER_INVALID, "the pattern \"%.60s\" has no word to look for", pattern);
+    if (!g->best || !g->before)
+        return ht_fail_nomem(err, ((size_t)g->k + g->context) * sizeof *g->best, "lines");
+    HT_TRY(ht_near_room_init(&g->room, err));
+    return ht_near_init(&g->pattern, g->args->operands[0], &g->room, err);
 }
 
 static void end(grep *g) {
@@ -294,9 +203,9 @@ static void end(grep *g) {
     ht_out_buf(&g->out);
     ht_release(g->before);
     ht_release(g->best);
-    ht_release(g->vectors);
-    ht_release(g->pattern);
-    hither_embedder_close(g->embedder);
+    ht_near_clear(&g->pattern);
+    ht_near_room_clear(&g->room);
+    ht_buf_clear(&g->clean);
     ht_lines_clear(&g->lines);
     ht_buf_clear(&g->out);
 }
@@ -318,11 +227,12 @@ int ht_run_grep(const ht_args *args) {
     g->k = (uint32_t)ht_args_number(args, HT_OPT_K, 0);
     g->context = g->k ? 0 : (size_t)ht_args_number(args, HT_OPT_CONTEXT, 0);
     g->threshold = ht_args_has(args, HT_OPT_THRESHOLD) ? args->values[HT_OPT_THRESHOLD].real
-                   : g->k                              ? (double)WORTH_A_LOOK
-                                                       : USUAL_THRESHOLD;
+                   : g->k                              ? LEAST
+                                                       : HT_NEAR_ENOUGH;
     g->color = wants_color(args);
     g->named = files.count > 1;
     ht_buf_init(&g->out, SIZE_MAX / 2);
+    ht_buf_init(&g->clean, SIZE_MAX / 2);
     ht_lines_init(&g->lines, &files);
     g->lines.keep_blank = true;
     g->lines.ctx = g;

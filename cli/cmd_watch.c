@@ -5,12 +5,15 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "commands.h"
 #include "on_alarm.h"
 #include "output.h"
 #include "severity.h"
+#include "view.h"
 #include "watch.h"
 
 static const double USUAL_RATE = 0.001;
@@ -31,33 +34,48 @@ static hither_status nearest_text(ht_watch *w, uint64_t record, hither_result **
 
 static void flush(ht_watch *w) { w->lines.stop |= !ht_out_buf(&w->out) || !ht_out_flush(); }
 
-static hither_status alarm(ht_watch *w, size_t i, ht_text line, hither_error *err) {
+static hither_status show(ht_watch *w, const ht_alarm_line *a, hither_error *err) {
+    if (w->view)
+        HT_TRY(ht_view_alarm(w->view, a, err));
+    else
+        (ht_args_has(w->args, HT_OPT_JSON) ? ht_alarm_json : ht_alarm_people)(&w->out, a);
+    if (!ht_args_has(w->args, HT_OPT_ON_ALARM))
+        return HITHER_OK;
+    flush(w); /* first the alarm, then what the command prints */
+    int code = 0;
+    const double score = (double)(a->query ? a->similarity : a->score->novelty);
+    HT_TRY(ht_on_alarm(w->args->values[HT_OPT_ON_ALARM].text, a->line, score, a->reason, &code, err));
+    w->failed += code != 0;
+    return HITHER_OK;
+}
+
+/* query: the standing query the line is near to, or NULL. */
+static hither_status raise_alarm(ht_watch *w, size_t i, ht_text line, const char *query, float similarity,
+                                 hither_error *err) {
     const hither_score *score = &w->scores[i];
     hither_result *result;
     ht_alarm_line a = {.score = score,
-                       .reason = score->seen ? "rare" : "new form",
+                       .reason = query         ? "like"
+                                 : score->seen ? "rare"
+                                               : "new form",
+                       .query = query,
+                       .similarity = similarity,
                        .file = w->args->count > 1 ? w->lines.files[i] : NULL,
                        .line = line,
                        .time_ms = w->times_ms[i],
                        .own_time = w->clock.own};
     HT_TRY(nearest_text(w, score->nearest, &result, &a.nearest, err));
-    (ht_args_has(w->args, HT_OPT_JSON) ? ht_alarm_json : ht_alarm_people)(&w->out, &a);
+    hither_status status = show(w, &a, err);
     hither_result_free(result);
     w->alarms++;
-    if (!ht_args_has(w->args, HT_OPT_ON_ALARM))
-        return HITHER_OK;
-    flush(w); /* first the alarm, then what the command prints */
-    int code = 0;
-    HT_TRY(ht_on_alarm(w->args->values[HT_OPT_ON_ALARM].text, line, (double)score->novelty, a.reason, &code, err));
-    w->failed += code != 0;
-    return HITHER_OK;
+    return status;
 }
 
 /* ---- lines */
 
 static void say_learned(ht_watch *w) {
     w->learned = true;
-    if (w->warmup)
+    if (w->warmup && !w->view)
         ht_say("learned from the first %llu lines; new and rare ones are printed from here on",
                (unsigned long long)w->warmup);
 }
@@ -88,25 +106,48 @@ static void to_archive(ht_watch *w, const hither_strings *lines) {
     ht_archive_write(w->archive, false);
 }
 
+/* Standing queries look at the first line of each form, and need no warm-up. */
+static hither_status judge(ht_watch *w, size_t i, ht_text line, hither_error *err) {
+    const hither_score *score = &w->scores[i];
+    const char *query = NULL;
+    float similarity = 0;
+    if (w->standing && score->seen == 0)
+        HT_TRY(ht_standing_match(w->standing, line, &query, &similarity, err));
+    const bool learning = w->read++ < w->warmup;
+    if (!learning && !w->learned)
+        say_learned(w);
+    w->repeats += !learning && score->alarm == 2;
+    return query || (!learning && is_alarm(w, score)) ? raise_alarm(w, i, line, query, similarity, err) : HITHER_OK;
+}
+
+static double seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
 static hither_status take(void *ctx, hither_error *err) {
     ht_watch *w = ctx;
+    const double began = seconds_now();
     const hither_strings lines = ht_column_view(&w->lines.texts);
     read_times(w, &lines);
     const hither_window_rows rows = {.size = sizeof rows, .texts = lines, .times_ms = w->timed ? w->times_ms : NULL};
     HT_TRY(hither_window_push_rows(w->window, &rows, w->scores, err));
-    for (size_t i = 0; i < lines.count; i++) {
-        const hither_score *score = &w->scores[i];
-        if (w->read++ < w->warmup)
-            continue;
-        if (!w->learned)
-            say_learned(w);
-        w->repeats += score->alarm == 2;
-        if (is_alarm(w, score))
-            HT_TRY(alarm(w, i, ht_strings_at(&lines, i), err));
-    }
+    for (size_t i = 0; i < lines.count; i++)
+        HT_TRY(judge(w, i, ht_strings_at(&lines, i), err));
     flush(w);
+    if (w->view)
+        HT_TRY(ht_view_lines(w->view, &lines, w->scores, seconds_now() - began, err));
     if (w->archive)
         to_archive(w, &lines);
+    return HITHER_OK;
+}
+
+static hither_status turn(void *ctx, hither_error *err) {
+    ht_watch *w = ctx;
+    bool quit;
+    HT_TRY(ht_view_turn(w->view, &quit, err));
+    w->lines.stop |= quit;
     return HITHER_OK;
 }
 
@@ -124,7 +165,7 @@ static void say_end(const ht_watch *w) {
     if (w->failed)
         ht_say("the command of --on-alarm failed %llu time%s", (unsigned long long)w->failed,
                w->failed == 1 ? "" : "s");
-    if (w->repeats && !w->lines.stop)
+    if (w->repeats && !w->lines.stop && !ht_args_has(w->args, HT_OPT_VIEW))
         ht_say("%llu further line%s of forms that were printed", (unsigned long long)w->repeats,
                w->repeats == 1 ? "" : "s");
     if (w->read <= w->warmup && w->read && w->warmup)
@@ -188,12 +229,41 @@ static hither_status open_window(ht_watch *w, hither_error *err) {
     return hither_window_new(&options, &w->window, err);
 }
 
+static hither_status begin_view(ht_watch *w, hither_error *err) {
+    if (w->args->count == 0 && isatty(STDIN_FILENO))
+        return ht_fail(err, HITHER_INVALID,
+                       "--view: name a file, or pipe lines in: tail -f app.log | hither watch --view");
+    HT_TRY(ht_view_open(w, &w->view, err));
+    w->lines.follow = true; /* keys and the clock go on while no lines come */
+    w->lines.turn = turn;
+    w->lines.key_fd = ht_view_keys(w->view);
+    return HITHER_OK;
+}
+
 static hither_status begin(ht_watch *w, hither_error *err) {
+    const bool view = ht_args_has(w->args, HT_OPT_VIEW);
     HT_TRY(open_window(w, err));
-    if (!ht_args_has(w->args, HT_OPT_ARCHIVE))
-        return HITHER_OK;
-    w->lines.idle = idle;
-    return ht_archive_open(w->args->values[HT_OPT_ARCHIVE].text, &w->archive, err);
+    if (ht_args_has(w->args, HT_OPT_ARCHIVE)) {
+        w->lines.idle = idle;
+        HT_TRY(ht_archive_open(w->args->values[HT_OPT_ARCHIVE].text, &w->archive, err));
+    }
+    if (view || ht_args_has(w->args, HT_OPT_QUERIES)) {
+        w->standing = &w->queries;
+        HT_TRY(ht_standing_open(w->standing, ht_args_text(w->args, HT_OPT_QUERIES, NULL), err));
+    }
+    return view ? begin_view(w, err) : HITHER_OK;
+}
+
+static void end(ht_watch *w) {
+    ht_view_close(w->view);
+    say_end(w);
+    ht_archive_close(w->archive);
+    if (w->standing)
+        ht_standing_close(w->standing);
+    hither_window_close(w->window);
+    ht_lines_clear(&w->lines);
+    ht_buf_clear(&w->out);
+    ht_release(w);
 }
 
 int ht_run_watch(const ht_args *args) {
@@ -214,11 +284,6 @@ int ht_run_watch(const ht_args *args) {
     hither_status status = begin(w, &err);
     if (status == HITHER_OK)
         status = ht_lines_run(&w->lines, &err);
-    say_end(w);
-    ht_archive_close(w->archive);
-    hither_window_close(w->window);
-    ht_lines_clear(&w->lines);
-    ht_buf_clear(&w->out);
-    ht_release(w);
+    end(w);
     return ht_lines_end(status, &err);
 }

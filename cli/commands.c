@@ -97,6 +97,12 @@ static const ht_option watch_options[] = {
      "share of the lines to print, about, and one line a form: 0.1% (default) or 0.001", 0, 0},
     {HT_OPT_THRESHOLD, "threshold", 't', HT_KIND_REAL, "X",
      "instead of a share, print every new or rare line with a score of at least X", 0, 0},
+    {HT_OPT_VIEW, "view", 0, HT_KIND_FLAG, NULL,
+     "show groups of lines, new lines and a search on the whole terminal, and follow the FILEs; q quits", 0, 0},
+    {HT_OPT_QUERIES, "queries", 0, HT_KIND_TEXT, "FILE",
+     "standing queries, one a line: also print the first line of each form that is near one of them; --view adds to "
+     "FILE",
+     0, 0},
     {HT_OPT_ON_ALARM, "on-alarm", 0, HT_KIND_TEXT, "COMMAND",
      "run COMMAND by the shell for each alarm, with HITHER_LINE, HITHER_SCORE and HITHER_REASON set", 0, 0},
     {HT_OPT_ARCHIVE, "archive", 0, HT_KIND_TEXT, "DB/NAME",
@@ -107,7 +113,7 @@ static const ht_option watch_options[] = {
      "auto (default): of journalctl -o json's lines, only the MESSAGE; text: all lines as they are", 0, 0},
     OPTION_JSON(
         "print one JSON object an alarm: score, reason, line, nearest, changed, count, number, rarity, distance, "
-        "level, time, clock, file"),
+        "level, time, clock, file; query, similarity"),
     END_OF_OPTIONS};
 
 static const ht_option grep_options[] = {

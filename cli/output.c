@@ -12,6 +12,9 @@
 #include <utf8proc.h>
 
 static ht_terminal terminal;
+static char *said; /* where the last message goes instead of standard error; NULL: nowhere */
+static size_t said_bytes;
+static ht_buf held;    /* all messages meanwhile */
 static int lost_errno; /* why standard output went away; 0 while it is there */
 
 void ht_out_begin(void) {
@@ -91,12 +94,28 @@ __attribute__((format(printf, 1, 0))) static void say(const char *format, va_lis
         else
             ht_buf_putc(&line, (char)c);
     }
+    if (said)
+        snprintf(said, said_bytes, "%.*s", (int)(line.size > 8 ? line.size - 8 : 0), line.data ? line.data + 8 : "");
     ht_buf_putc(&line, '\n');
-    if (!line.failed)
+    if (said && !line.failed)
+        ht_buf_put(&held, line.data, line.size);
+    else if (!line.failed)
         say_bytes(line.data, line.size);
     else
         say_bytes("hither: no memory for a message\n", 32);
     ht_buf_clear(&line);
+}
+
+void ht_say_into(char *text, size_t bytes) {
+    said = text;
+    said_bytes = bytes;
+    if (text) {
+        ht_buf_init(&held, 1 << 16);
+        return;
+    }
+    if (held.size)
+        say_bytes(held.data, held.size);
+    ht_buf_clear(&held);
 }
 
 void ht_say(const char *format, ...) {

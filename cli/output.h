@@ -30,6 +30,8 @@ int ht_out_finish(int status);
 
 /* "hither: ..." on standard error. */
 void ht_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* From here on the last message goes into `text` instead, until that is NULL: then all of them are printed. */
+void ht_say_into(char *text, size_t bytes);
 /* "hither: MESSAGE (STATUS)" on standard error; gives the exit status. */
 int ht_report(hither_status status, const hither_error *err);
 

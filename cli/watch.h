@@ -7,7 +7,10 @@
 
 #include "archive.h"
 #include "lines.h"
+#include "standing.h"
 #include "times.h"
+
+struct ht_view;
 
 typedef struct ht_watch {
     const ht_args *args;
@@ -17,6 +20,8 @@ typedef struct ht_watch {
     hither_score scores[HT_LINES_AT_ONCE];
     int64_t times_ms[HT_LINES_AT_ONCE]; /* of the batch */
     ht_archive *archive;                /* NULL: none */
+    ht_standing queries, *standing;     /* standing: them, or NULL: none */
+    struct ht_view *view;               /* NULL: alarms are printed */
     ht_buf out;
     uint64_t warmup, rare;
     double rate; /* 0: --threshold decides */
@@ -31,7 +36,9 @@ typedef struct ht_watch {
 typedef struct ht_alarm_line {
     const hither_score *score;
     const char *reason;
-    const char *file; /* NULL: there is but one */
+    const char *query; /* the standing query it is near to; NULL: none */
+    float similarity;  /* to that */
+    const char *file;  /* NULL: there is but one */
     ht_text line, nearest;
     int64_t time_ms;
     bool own_time; /* that of the line, not the wall's clock */

@@ -87,6 +87,10 @@ void ht_alarm_json(ht_buf *out, const ht_alarm_line *a) {
     ht_buf_puts(out, "{\"score\":");
     ht_json_float(out, score->novelty);
     json_text_or_null(out, "reason", (ht_text){a->reason, strlen(a->reason)});
+    if (a->query) {
+        json_text_or_null(out, "query", (ht_text){a->query, strlen(a->query)});
+        json_float(out, "similarity", a->similarity);
+    }
     json_text_or_null(out, "line", a->line);
     json_text_or_null(out, "nearest", a->nearest);
     ht_buf_puts(out, ",\"changed\":[");
@@ -109,18 +113,23 @@ void ht_alarm_json(ht_buf *out, const ht_alarm_line *a) {
 
 /* ---- for people */
 
+static void below(ht_buf *out, const char *what, ht_text text, unsigned room) {
+    ht_show_dim(out, true);
+    ht_buf_printf(out, "\n       %-9s  ", what);
+    ht_show_text(out, text.data, text.bytes, room);
+    ht_show_dim(out, false);
+}
+
 void ht_alarm_people(ht_buf *out, const ht_alarm_line *a) {
     const unsigned indent = 18, width = ht_out_terminal()->width;
     const unsigned room = width > indent + 20 ? width - indent : 20;
     ht_show_bold(out, true);
-    ht_buf_printf(out, "%5.2f  %-9s  ", (double)a->score->novelty, a->reason);
+    ht_buf_printf(out, "%5.2f  %-9s  ", (double)(a->query ? a->similarity : a->score->novelty), a->reason);
     ht_show_text(out, a->line.data, a->line.bytes, room);
     ht_show_bold(out, false);
-    if (a->nearest.data) {
-        ht_show_dim(out, true);
-        ht_buf_printf(out, "\n       %-9s  ", "nearest");
-        ht_show_text(out, a->nearest.data, a->nearest.bytes, room);
-        ht_show_dim(out, false);
-    }
+    if (a->query)
+        below(out, "query", (ht_text){a->query, strlen(a->query)}, room);
+    else if (a->nearest.data)
+        below(out, "nearest", a->nearest, room);
     ht_buf_putc(out, '\n');
 }

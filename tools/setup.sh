@@ -69,6 +69,7 @@ look() {
             need libsqlite3-dev pkg-config --exists 'sqlite3 >= 3.40'
             need libjansson-dev pkg-config --exists 'jansson >= 2.13'
             need libutf8proc-dev pkg-config --exists 'libutf8proc >= 2.5'
+            need libncurses-dev pkg-config --exists ncursesw
             need 'python3 python3-venv python3-dev' wants_python
             ;;
         demo)
