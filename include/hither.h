@@ -46,6 +46,8 @@ extern "C" {
 /* The largest values accepted. Each is tested at, below and above. */
 #define HITHER_MAX_DIM          65535u      /* dimensions of a vector */
 #define HITHER_MAX_K            65536u      /* results of one query */
+#define HITHER_MAX_ROWS         (1u << 20)  /* rows of one answer that has no k */
+#define HITHER_MAX_PAGE         65536u      /* rows of one page */
 #define HITHER_MAX_ID_BYTES     1024u       /* bytes of a string id */
 #define HITHER_MAX_NAME_BYTES   255u        /* bytes of a collection's name */
 #define HITHER_MAX_TEXT_BYTES   (16u << 20) /* bytes of one metadata object, or of one document */
@@ -228,8 +230,11 @@ HITHER_API const float *hither_result_distances(const hither_result *result, siz
 HITHER_API hither_matrix hither_result_vectors(const hither_result *result, size_t group);
 HITHER_API hither_strings hither_result_metadata(const hither_result *result, size_t group);
 HITHER_API hither_strings hither_result_documents(const hither_result *result, size_t group);
-/* What ran, as JSON: kind, rows scanned, rows re-scored, threads. "" for results that are not of a search. */
+/* What ran, as one JSON object: rows, estimates beside true counts, and milliseconds, stage by stage (docs/explain.md
+ * has the members); "" for results that are not of a search, a page or facets. */
 HITHER_API const char *hither_result_plan(const hither_result *result);
+/* Of a page: the token of the next one, "" where there is none. Since 0.1. */
+HITHER_API const char *hither_result_next(const hither_result *result);
 HITHER_API void hither_result_free(hither_result *result);
 
 /* What a result carries besides ids (and distances). */
@@ -478,6 +483,8 @@ typedef struct hither_batch {
     hither_ids ids;
     hither_matrix vectors; /* f32 or f64, converted to the collection's dtype */
     hither_strings metadata, documents;
+    hither_strings remove; /* UPDATE: keys (of the top level, none missing) that all rows lose from their metadata,
+                              before the batch's own metadata is merged in. Of any number, whatever ids.count is */
 } hither_batch;
 
 /* Writes the batch as one transaction: visible and durable (see hither_durability) as a whole when the call returns, or
@@ -515,9 +522,17 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_collection_get(hither_collecti
 
 typedef struct hither_search_options {
     size_t size;
-    uint32_t include;  /* default metadata and documents */
-    uint32_t threads;  /* 0: one for a single query, all cores for more */
-    const char *where; /* default NULL: all rows */
+    uint32_t include;          /* default metadata and documents */
+    uint32_t threads;          /* 0: one for a single query, all cores for more */
+    const char *where;         /* default NULL: all rows */
+    const float *max_distance; /* default NULL: however far; else only hits at most this far */
+    const char *group_by;      /* a metadata field (a path as in filters): the k best groups instead of the k best rows,
+                                  each with its group_size nearest rows, best group first. Rows in which it is no
+                                  string, number or bool are in no group, and no hits. Default NULL: none */
+    uint32_t group_size;       /* default 1; k * group_size is at most HITHER_MAX_K */
+    uint32_t candidates;       /* of a diverse search: the rows to choose from; default 4 * k, at least 64 */
+    double diversity;          /* 0...1: of the nearest `candidates` rows, k that are near the query and unlike one
+                                  another (docs/search.md has the rule). Default 0: the k nearest. Not with group_by */
 } hither_search_options;
 
 /* One of the three: vectors (f32 or f64 rows), texts (embedded by the collection's embedder), or ids of rows whose
@@ -535,6 +550,67 @@ typedef struct hither_query {
  * ENCODING, MODEL (texts without an embedder), NOT_FOUND (an id), CORRUPT, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_search(hither_collection *c, const hither_query *query,
                                                                     uint32_t k, const hither_search_options *options,
+                                                                    hither_result **out, hither_error *err);
+
+/* All rows whose distance to a query is at most `radius`, nearest first, of those that match `where`: one group a
+ * query. TOO_LARGE for more than HITHER_MAX_ROWS of them in all. max_distance, group_by and diversity are not for this
+ * call. Otherwise as hither_collection_search; INVALID also for a radius that is NaN. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_within(hither_collection *c, const hither_query *query,
+                                                                    float radius, const hither_search_options *options,
+                                                                    hither_result **out, hither_error *err);
+
+/* How examples are weighed; docs/search.md has the rules. */
+typedef enum hither_strategy {
+    HITHER_AVERAGE = 1, /* near the mean of the positive ones, away from that of the negative ones */
+    HITHER_BEST = 2     /* nearer to some positive one than to any negative one */
+} hither_strategy;
+
+typedef struct hither_examples {
+    size_t size;
+    hither_ids positive, negative; /* rows; either may be empty, but AVERAGE needs a positive one */
+    hither_strategy strategy;      /* default HITHER_AVERAGE */
+} hither_examples;
+
+/* Up to k rows like the positive and unlike the negative examples, which are not among them; exactly min(k, others that
+ * match). Takes all options of a search but group_by and diversity. Errors: INVALID, TOO_LARGE (also more than
+ * HITHER_MAX_K examples), NOT_FOUND (an id), NOT_FINITE, CORRUPT, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_recommend(hither_collection *c,
+                                                                       const hither_examples *examples, uint32_t k,
+                                                                       const hither_search_options *options,
+                                                                       hither_result **out, hither_error *err);
+
+/* ---------------------------------------------------------------- pages and facets */
+
+typedef struct hither_page_options {
+    size_t size;
+    const char *where;    /* default NULL: all rows */
+    const char *order_by; /* a metadata field (a path as in filters): rows by its value: false, true, numbers, strings
+                             by their bytes, and last, in order of writing, those where it is none of these. Equal ones
+                             in order of writing. Default NULL: order of writing */
+    uint32_t descending;  /* 1: largest first (those without a value stay last); needs order_by */
+    uint32_t include;     /* default metadata and documents */
+    uint32_t limit;       /* rows of a page; default 100, at most HITHER_MAX_PAGE */
+    uint64_t offset;      /* rows to pass over first; not with `after` */
+    const char *after;    /* the token of the page before: go on behind it */
+} hither_page_options;
+
+/* A page of the rows that match. Where there are more, hither_result_next is the token to go on with: text that may be
+ * kept, handed out, and used by another process after a restart. The pages of one listing together are the rows as they
+ * were when its first page was made, each once, whatever is written meanwhile. The other options must be the same each
+ * time (limit and include may change). Errors: INVALID (no such token, or one of another listing), STALE (that version
+ * is gone: compaction has taken rows of it, or the collection was dropped), TOO_LARGE, CORRUPT, NOMEM. Any thread.
+ * Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_page(hither_collection *c,
+                                                                  const hither_page_options *options,
+                                                                  hither_result **out, hither_error *err);
+
+/* How often each value of a metadata field (a path as in filters) stands in the rows that match: one record a value
+ * whose metadata is {"value": ..., "count": ...}, most frequent first, at most `limit` (default 100). Values are
+ * strings, numbers and bools; a row with an array counts once for each of those in it. hither_result_plan has
+ * rows_matched, rows_with_value, and values, the number of distinct ones. Errors: INVALID (the path), TOO_LARGE,
+ * CORRUPT, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_facets(hither_collection *c, const char *field,
+                                                                    const char *where, uint32_t limit,
                                                                     hither_result **out, hither_error *err);
 
 /* ---------------------------------------------------------------- cursor: all rows of one version */

@@ -42,7 +42,7 @@ from .errors import (
     UnsupportedError,
 )
 from .exact import knn, within
-from .hits import Hit, Hits
+from .hits import Hit, Hits, Plan
 from .index import Index
 from .window import Scores, Window
 
@@ -78,6 +78,7 @@ __all__ = [
     "NotDatabaseError",
     "NotFiniteError",
     "NotFoundError",
+    "Plan",
     "PoisonedError",
     "ReadonlyError",
     "Scan",
@@ -90,5 +91,4 @@ __all__ = [
     "knn",
     "repair",
     "simd",
-    "within",
 ]

@@ -1,4 +1,5 @@
-"""Every call of the library, its errors, its results, its lifetimes; those of arrays and indexes are in _index.py.
+"""Every call of the library, its errors, its results, its lifetimes; those of arrays and indexes are in _index.py,
+those that search and list collections in _search.py.
 
 Nobody else sees the extension module.
 
@@ -74,8 +75,6 @@ SCORE = np.dtype(
 KINDS: dict[str, int] = {"auto": 0, "exact": lib.HITHER_EXACT}
 
 _PUT_BATCH_SIZE = ffi.sizeof("hither_batch")
-_QUERY_SIZE = ffi.sizeof("hither_query")
-_SEARCH_OPTIONS_SIZE = ffi.sizeof("hither_search_options")
 
 
 # ---- errors
@@ -415,6 +414,7 @@ def collection_put(
     vectors: FloatMatrix | None,
     metadata: Texts | None,
     documents: Texts | None,
+    remove: Texts | None = None,
 ) -> int:
     held: list[Any] = []
     batch = ffi.new("hither_batch *")
@@ -426,6 +426,8 @@ def collection_put(
         _set_strings(batch.metadata, metadata, held)
     if documents is not None:
         _set_strings(batch.documents, documents, held)
+    if remove is not None:
+        _set_strings(batch.remove, remove, held)
     written = ffi.new("size_t *")
     _on(c, lib.hither_collection_put, mode, batch, written)
     return int(written[0])
@@ -457,38 +459,6 @@ def collection_get(c: Handle, ids: NDArray[np.int64] | Texts, where: bytes | Non
     column = ffi.new("hither_ids *")
     _set_ids(column, ids, held)
     return _one(c, lib.hither_collection_get, column, _where(where), include)
-
-
-def collection_search(
-    c: Handle,
-    k: int,
-    include: int,
-    threads: int,
-    where: bytes | None,
-    *,
-    vectors: FloatMatrix | None = None,
-    texts: Texts | None = None,
-    ids: NDArray[np.int64] | Texts | None = None,
-) -> tuple[list[Records], str]:
-    """One group of records a query, and the plan."""
-    held: list[Any] = []
-    query = ffi.new("hither_query *")
-    query.size = _QUERY_SIZE
-    if vectors is not None:
-        _set_matrix(query.vectors, vectors, held)
-    if texts is not None:
-        _set_strings(query.texts, texts, held)
-    if ids is not None:
-        _set_ids(query.ids, ids, held)
-    options = ffi.new("hither_search_options *")
-    options.size = _SEARCH_OPTIONS_SIZE
-    options.include = include
-    options.threads = threads
-    held.append(_where(where))
-    options.where = held[-1]
-    result = _result(c, lib.hither_collection_search, query, k, options)
-    plan = ffi.string(lib.hither_result_plan(result)).decode()
-    return [_records(result, group) for group in range(lib.hither_result_groups(result))], plan
 
 
 def collection_scan(c: Handle, where: bytes | None, include: int) -> Handle:

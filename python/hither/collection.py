@@ -10,7 +10,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core
+from . import _core, _search
 from .arrays import (
     FloatMatrix,
     Id,
@@ -32,9 +32,7 @@ from .arrays import (
 from .errors import DimensionError, InvalidError, NotFoundError, TooLargeError
 from .exact import check_k, check_threads
 from .hits import Hit, Hits
-
-Include = str | Iterable[str]
-DEFAULT_INCLUDE = ("metadata", "document")
+from .listing import DEFAULT_INCLUDE, Include, Listing, include_flags, search_options
 
 
 class Scan(Iterator[Hit]):
@@ -68,7 +66,7 @@ class Scan(Iterator[Hit]):
         raise TypeError("a scan cannot be pickled; scan again in the other process")
 
 
-class Collection:
+class Collection(Listing):
     """Rows of id, vector, metadata and document. Made by `Database.collection`; any number of threads may use one.
 
     `len(c)` counts the rows, `c[id]` is the row with that id, and `id in c` asks for it. A write is visible and safe
@@ -225,15 +223,32 @@ class Collection:
         *,
         metadata: Metadata | Iterable[Metadata | None] | None = None,
         documents: Text | Iterable[Text | None] | None = None,
+        remove: str | Iterable[str] | None = None,
     ) -> int:
         """Change parts of rows: what is not given stays, and metadata keys are laid over those there. See `add`.
+
+        Parameters
+        ----------
+        remove : str or iterable of str, optional
+            Keys (of the top level) that the metadata of all these rows loses, before `metadata` is laid over it. A key
+            set to None is not removed: null is a value.
 
         Raises
         ------
         NotFoundError
             An id is unknown. Nothing was changed.
+
+        Examples
+        --------
+        >>> import hither
+        >>> with hither.connect(":memory:") as db:
+        ...     c = db.collection("points", dim=1)
+        ...     _ = c.add([1], [[0.0]], metadata=[{"n": 1, "draft": True}])
+        ...     _ = c.update([1], metadata=[{"n": 2}], remove="draft")
+        ...     c[1].metadata
+        {'n': 2}
         """
-        return self._put(_core.UPDATE, ids, vectors, metadata, documents)
+        return self._put(_core.UPDATE, ids, vectors, metadata, documents, remove)
 
     def _put(
         self,
@@ -242,16 +257,18 @@ class Collection:
         vectors: ArrayLike | None,
         metadata: Metadata | Iterable[Metadata | None] | None,
         documents: Text | Iterable[Text | None] | None,
+        remove: str | Iterable[str] | None = None,
     ) -> int:
         column = id_column(ids)
         count = count_of(column)
         rows = vector_column(vectors, count)
         objects = metadata_column(metadata, count)
         bodies = text_column(documents, count, "documents")
+        keys = None if remove is None else texts([remove] if isinstance(remove, str) else list(remove), "remove")
         if count == 0:
             self._handle.check()
             return 0
-        return _core.collection_put(self._handle, mode, column, rows, objects, bodies)
+        return _core.collection_put(self._handle, mode, column, rows, objects, bodies, keys)
 
     def delete(self, ids: Ids | None = None, *, where: Where | None = None, where_document: Where | None = None) -> int:
         """Delete rows by id, by filter (see `count`), or those with these ids that match; all of them or none.
@@ -329,6 +346,11 @@ class Collection:
         where: Where | None = None,
         where_document: Where | None = None,
         include: Include = DEFAULT_INCLUDE,
+        max_distance: float | None = None,
+        group_by: str | None = None,
+        group_size: int = 1,
+        diversity: float = 0.0,
+        candidates: int | None = None,
     ) -> Hits:
         """The k rows nearest to one vector or text, nearest first, ties in order of writing.
 
@@ -341,20 +363,41 @@ class Collection:
         where, where_document : dict or JSON string, optional
             Which rows may be hits; see `count`.
         include : str or iterable of {"vector", "metadata", "document"}
+        max_distance : float, optional
+            Only rows at most this far.
+        group_by : str, optional
+            A metadata field, by its path: the k best groups of rows with equal values there, best group first, each
+            with its `group_size` nearest rows. Rows without a string, number or bool there are left out.
+        group_size : int
+        diversity : float
+            Above 0 and up to 1: of the nearest `candidates` rows, k that are near and unlike one another.
+        candidates : int, optional
+            None: 4 * k, at least 64.
 
         Returns
         -------
         Hits
+
+        Examples
+        --------
+        >>> import hither
+        >>> with hither.connect(":memory:") as db:
+        ...     c = db.collection("points", dim=1, metric="l2")
+        ...     _ = c.add([1, 2, 3], [[0.0], [1.0], [2.0]], metadata=[{"of": "a"}, {"of": "a"}, {"of": "b"}])
+        ...     c.search([0.0], max_distance=1.0).ids, c.search([0.0], group_by="of").ids
+        ([1, 2], [1, 3])
         """
-        conditions = where_text(where, where_document)
+        options = search_options(
+            where, where_document, include, 0, max_distance, group_by, group_size, diversity, candidates
+        )
         if isinstance(query, (str, bytes)):
-            return self._search(k, include, 0, conditions, texts=texts([query], "query"))[0]
+            return self._search(k, options, texts=texts([query], "query"))[0]
         vector = array(query, "query")
         if vector.ndim == 1:
             vector = vector.reshape(1, -1)
         if vector.ndim != 2 or len(vector) != 1:
             raise DimensionError(f"query has shape {vector.shape}; search takes one vector, search_many several")
-        return self._search(k, include, 0, conditions, vectors=matrix(vector, "query"))[0]
+        return self._search(k, options, vectors=matrix(vector, "query"))[0]
 
     def search_many(
         self,
@@ -364,6 +407,11 @@ class Collection:
         where: Where | None = None,
         where_document: Where | None = None,
         include: Include = DEFAULT_INCLUDE,
+        max_distance: float | None = None,
+        group_by: str | None = None,
+        group_size: int = 1,
+        diversity: float = 0.0,
+        candidates: int | None = None,
         threads: int | None = None,
     ) -> list[Hits]:
         """As `search` for each of several queries, in one call and on all cores.
@@ -378,17 +426,25 @@ class Collection:
         """
         if isinstance(queries, (str, bytes)):
             raise InvalidError("search_many takes a list of texts or a two-dimensional array; search takes one text")
-        limit = check_threads(threads)
-        conditions = where_text(where, where_document)
+        options = search_options(
+            where,
+            where_document,
+            include,
+            check_threads(threads),
+            max_distance,
+            group_by,
+            group_size,
+            diversity,
+            candidates,
+        )
         if isinstance(queries, Sequence) and len(queries) and isinstance(queries[0], (str, bytes)):
-            return self._search(k, include, limit, conditions, texts=texts(cast("Sequence[str]", queries), "query"))
+            return self._search(k, options, texts=texts(cast("Sequence[str]", queries), "query"))
         rows = matrix(cast("ArrayLike", queries), "queries")
         if not len(rows):
             check_k(k)
-            include_flags(include)
             self._handle.check()
             return []
-        return self._search(k, include, limit, conditions, vectors=rows)
+        return self._search(k, options, vectors=rows)
 
     def similar(
         self,
@@ -398,6 +454,7 @@ class Collection:
         where: Where | None = None,
         where_document: Where | None = None,
         include: Include = DEFAULT_INCLUDE,
+        max_distance: float | None = None,
     ) -> Hits:
         """The k rows nearest to the row with this id, which is one of them where it matches the filter.
 
@@ -406,25 +463,20 @@ class Collection:
         NotFoundError
             The id is unknown.
         """
-        return self._search(k, include, 0, where_text(where, where_document), ids=id_column([id]))[0]
+        options = search_options(where, where_document, include, 0, max_distance)
+        return self._search(k, options, ids=id_column([id]))[0]
 
     def _search(
         self,
         k: int,
-        include: Include,
-        threads: int,
-        where: bytes | None,
+        options: _search.Options,
         *,
         vectors: FloatMatrix | None = None,
         texts: Texts | None = None,
         ids: NDArray[np.int64] | Texts | None = None,
     ) -> list[Hits]:
-        flags = include_flags(include)
-        groups, plan = _core.collection_search(
-            self._handle, check_k(k), flags, threads, where, vectors=vectors, texts=texts, ids=ids
-        )
-        dim = self._empty_dim(flags)
-        return [Hits(records, metric=self._metric, plan=plan, empty_dim=dim) for records in groups]
+        found = _search.collection_search(self._handle, check_k(k), options, vectors=vectors, texts=texts, ids=ids)
+        return self._hits(found, options.include)
 
     def scan(
         self,
@@ -462,9 +514,6 @@ class Collection:
 
     # ---- the object
 
-    def _empty_dim(self, flags: int) -> int | None:
-        return self._dim if flags & _core.INCLUDES["vector"] else None
-
     def close(self) -> None:
         """Let go of the collection; the database stays open. Closing the database does it as well."""
         self._handle.close()
@@ -480,14 +529,3 @@ class Collection:
             f"<hither.Collection {json.dumps(info['name'], ensure_ascii=False)}: {info['count']} rows, "
             f"{self._dim} dimensions, {self._metric}{', ' + self._embedder if self._embedder else ''}>"
         )
-
-
-def include_flags(include: Include) -> int:
-    """Names of parts of a record as the library's flags."""
-    flags = 0
-    for name in [include] if isinstance(include, str) else include:
-        flag = _core.INCLUDES.get(name)
-        if flag is None:
-            raise InvalidError(f"include names {name!r}; there are {', '.join(map(repr, _core.INCLUDES))}")
-        flags |= flag
-    return flags or _core.INCLUDE_NOTHING

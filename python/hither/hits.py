@@ -14,6 +14,45 @@ from .arrays import Id, Strings
 from .errors import InvalidError
 
 
+class Plan(dict[str, Any]):
+    """What a search did: how, through how many rows, in how many milliseconds. The guide has its members.
+
+    Examples
+    --------
+    >>> import hither
+    >>> with hither.connect(":memory:") as db:
+    ...     c = db.collection("points", dim=2, metric="l2")
+    ...     _ = c.add([1, 2], [[0.0, 0.0], [3.0, 4.0]], metadata=[{"n": 1}, {"n": 2}])
+    ...     plan = c.search([0.0, 0.0], k=1, where={"n": {"$gt": 1}}).plan
+    >>> plan["filter"]["rows_matched"], [stage["stage"] for stage in plan["stages"]]
+    (1, ['filter', 'search', 'payload'])
+    >>> print(plan)  # doctest: +ELLIPSIS
+    exact               ... ms  2 rows, 1 returned
+    |- filter   rows    ... ms  2 -> 1 rows, 2 estimated
+    |- search   ...     ... ms  1 -> 1 rows, ... scanned, ... scored exactly
+    `- payload          ... ms  1 -> 1 rows
+    """
+
+    def __str__(self) -> str:
+        if not self:
+            return "no plan"
+        stages = self.get("stages", [])
+        lines = [("", self["kind"], self.get("ms"), f"{self['rows']} rows, {self.get('rows_returned', 0)} returned")]
+        for number, stage in enumerate(stages):
+            mark = "`- " if number == len(stages) - 1 else "|- "
+            what = f"{stage['rows_in']} -> {stage['rows_out']} rows"
+            if stage["stage"] == "filter":
+                what += f", {self['filter']['rows_estimated']} estimated"
+            if stage["stage"] == "search" and "rows_scanned" in self:
+                what += f", {self['rows_scanned']} scanned, {self['rows_rescored']} scored exactly"
+            lines.append((mark, f"{stage['stage']:8} {stage.get('how', '')}", stage["ms"], what))
+        width = max(len(mark + name) for mark, name, _, _ in lines)
+        return "\n".join(
+            f"{mark + name:{width}}" + ("" if ms is None else f"  {ms:9.3f} ms") + f"  {what}"
+            for mark, name, ms, what in lines
+        )
+
+
 class Hit:
     """One record of an answer. It cannot be changed.
 
@@ -104,18 +143,27 @@ class Hits(Sequence[Hit]):
     ids : list of int or list of str
     distances : ndarray of float32, shape (n,), or None where nothing was searched for
     vectors : ndarray of float32, shape (n, dim), or None where they were not asked for
+    next : str, or None
+        Of a page: the token to go on with, where there are more rows.
     """
 
-    __slots__ = ("_documents", "_ids", "_metadata", "_metric", "_plan", "distances", "vectors")
+    __slots__ = ("_documents", "_ids", "_metadata", "_metric", "_plan", "distances", "next", "vectors")
 
     def __init__(
-        self, records: _core.Records, *, metric: str | None = None, plan: str = "", empty_dim: int | None = None
+        self,
+        records: _core.Records,
+        *,
+        metric: str | None = None,
+        plan: str = "",
+        empty_dim: int | None = None,
+        next: str | None = None,
     ) -> None:
         self._ids = records.ids
         self._metadata = records.metadata
         self._documents = records.documents
         self._metric = metric
         self._plan = plan
+        self.next = next
         self.distances: NDArray[np.float32] | None = records.distances
         if metric is not None and records.distances is None:
             self.distances = np.empty(0, np.float32)
@@ -148,9 +196,9 @@ class Hits(Sequence[Hit]):
         return [hit.document for hit in self]
 
     @property
-    def plan(self) -> dict[str, Any]:
-        """What the search did: kind, rows scanned, rows re-scored, threads. Empty where nothing was searched for."""
-        return dict(json.loads(self._plan)) if self._plan else {}
+    def plan(self) -> Plan:
+        """What the search did, stage by stage: a dict, and printed a tree. Empty where nothing was searched for."""
+        return Plan(json.loads(self._plan)) if self._plan else Plan()
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The records as dicts, ready for a data frame or JSON (vectors stay arrays)."""

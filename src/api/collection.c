@@ -1,16 +1,14 @@
 /*
- * collection.c: the collection part of hither.h. Joins text -> embed -> put and text -> embed -> search. Any thread.
+ * collection.c: the collection part of hither.h but for what searches (search.c) and lists (page.c). Joins text ->
+ * embed
+ * -> put. Any thread.
  */
+#include "api/collection.h"
+
 #include <string.h>
 
-#include "api/api.h"
 #include "base/alloc.h"
 #include "kernels/kernels.h"
-
-struct hither_collection {
-    ht_collection *inner;
-    ht_embedder *embedder; /* NULL: none */
-};
 
 ht_collection *ht_collection_in(hither_collection *c) { return c->inner; }
 
@@ -75,7 +73,7 @@ void hither_collection_close(hither_collection *c) {
     ht_release(c);
 }
 
-static hither_status check_call(const hither_collection *c, const void *out, hither_error *err) {
+hither_status ht_call_check(const hither_collection *c, const void *out, hither_error *err) {
     if (!c)
         return ht_fail(err, HITHER_INVALID, "the collection is NULL");
     if (!out)
@@ -84,23 +82,33 @@ static hither_status check_call(const hither_collection *c, const void *out, hit
 }
 
 hither_status hither_collection_info(hither_collection *c, hither_result **out, hither_error *err) {
-    HT_TRY(check_call(c, out, err));
+    HT_TRY(ht_call_check(c, out, err));
     return ht_collection_info(c->inner, out, err);
 }
 
 /* ---- filters */
 
 /* The floating-point mode matters from here on: operands are numbers. where NULL: no filter. */
-static hither_status parse_where(const char *where, ht_filter **out, hither_error *err) {
+hither_status ht_where_parse(const char *where, ht_filter **out, hither_error *err) {
     *out = NULL;
     return where ? ht_filter_parse(where, strlen(where), out, err) : HITHER_OK;
 }
 
+hither_status ht_field_parse(const char *path, const char *what, ht_filter **out, hither_error *err) {
+    *out = NULL;
+    if (!path)
+        return HITHER_OK;
+    size_t bytes = strlen(path), good = ht_utf8_valid_prefix(path, bytes);
+    if (good < bytes)
+        return ht_fail(err, HITHER_ENCODING, "%s: byte %zu is not UTF-8", what, good);
+    return ht_filter_field(path, what, out, err);
+}
+
 hither_status hither_collection_count(hither_collection *c, const char *where, uint64_t *out, hither_error *err) {
     ht_filter *filter;
-    HT_TRY(check_call(c, out, err));
+    HT_TRY(ht_call_check(c, out, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = parse_where(where, &filter, err);
+    hither_status status = ht_where_parse(where, &filter, err);
     if (status == HITHER_OK)
         status = ht_collection_count(c->inner, filter, out, err);
     ht_filter_free(filter);
@@ -110,7 +118,7 @@ hither_status hither_collection_count(hither_collection *c, const char *where, u
 
 /* ---- texts to vectors */
 
-static hither_status embed(hither_collection *c, const hither_strings *texts, ht_floats *out, hither_error *err) {
+hither_status ht_texts_embed(hither_collection *c, const hither_strings *texts, ht_floats *out, hither_error *err) {
     if (!c->embedder && ht_collection_embedder(c->inner)[0])
         return ht_fail(err, HITHER_MODEL, "this collection was made with embedder '%s'; open it with that embedder",
                        ht_collection_embedder(c->inner));
@@ -136,14 +144,28 @@ static hither_status check_column(size_t count, size_t rows, const char *what, h
     return HITHER_OK;
 }
 
-static hither_status check_batch(const hither_batch *b, hither_error *err) {
+static hither_status check_remove(const hither_batch *b, hither_mode mode, hither_error *err) {
+    if (!b->remove.count)
+        return HITHER_OK;
+    if (mode != HITHER_UPDATE)
+        return ht_fail(err, HITHER_INVALID, "only an update removes keys; other modes replace the whole metadata");
+    HT_TRY(ht_strings_check(&b->remove, "remove", HITHER_MAX_TEXT_BYTES, err));
+    for (size_t i = 0; i < b->remove.count; i++) {
+        if (!ht_strings_has(&b->remove, i))
+            return ht_fail(err, HITHER_INVALID, "remove: key %zu is missing", i);
+    }
+    return HITHER_OK;
+}
+
+static hither_status check_batch(const hither_batch *b, hither_mode mode, hither_error *err) {
     size_t n = b->ids.count;
     HT_TRY(ht_ids_check(&b->ids, err));
     HT_TRY(check_column(b->vectors.rows, n, "vectors", err));
     HT_TRY(check_column(b->metadata.count, n, "metadata objects", err));
     HT_TRY(check_column(b->documents.count, n, "documents", err));
     HT_TRY(ht_strings_check(&b->metadata, "metadata", HITHER_MAX_TEXT_BYTES, err));
-    return ht_strings_check(&b->documents, "documents", HITHER_MAX_TEXT_BYTES, err);
+    HT_TRY(ht_strings_check(&b->documents, "documents", HITHER_MAX_TEXT_BYTES, err));
+    return check_remove(b, mode, err);
 }
 
 /* Vectors of the batch's documents, where it has no vectors of its own. An update needs none; there only rows with a
@@ -157,7 +179,7 @@ static hither_status embed_documents(hither_collection *c, hither_mode mode, con
         if (!ht_strings_has(&b->documents, i))
             return ht_fail(err, HITHER_INVALID, "row %zu has neither a vector nor a document", i);
     }
-    return embed(c, &b->documents, out, err);
+    return ht_texts_embed(c, &b->documents, out, err);
 }
 
 static hither_status put(hither_collection *c, hither_mode mode, hither_batch *b, size_t *written, hither_error *err) {
@@ -180,11 +202,11 @@ static hither_status put(hither_collection *c, hither_mode mode, hither_batch *b
 hither_status hither_collection_put(hither_collection *c, hither_mode mode, const hither_batch *batch, size_t *written,
                                     hither_error *err) {
     hither_batch b;
-    HT_TRY(check_call(c, batch, err));
+    HT_TRY(ht_call_check(c, batch, err));
     if (mode < HITHER_INSERT || mode > HITHER_UPDATE)
         return ht_fail(err, HITHER_INVALID, "%d is not a mode", (int)mode);
     HT_TRY(ht_options_read(&b, sizeof b, batch, "hither_batch", err));
-    HT_TRY(check_batch(&b, err));
+    HT_TRY(check_batch(&b, mode, err));
     ht_fp_state fp = ht_fp_enter();
     hither_status status = put(c, mode, &b, written, err);
     ht_fp_leave(fp);
@@ -194,13 +216,13 @@ hither_status hither_collection_put(hither_collection *c, hither_mode mode, cons
 hither_status hither_collection_delete(hither_collection *c, const hither_ids *ids, const char *where, size_t *deleted,
                                        hither_error *err) {
     ht_filter *filter;
-    HT_TRY(check_call(c, c, err));
+    HT_TRY(ht_call_check(c, c, err));
     if (!ids && !where)
         return ht_fail(err, HITHER_INVALID, "neither ids nor a filter say what to delete");
     if (ids)
         HT_TRY(ht_ids_check(ids, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = parse_where(where, &filter, err);
+    hither_status status = ht_where_parse(where, &filter, err);
     if (status == HITHER_OK)
         status = ht_collection_delete(c->inner, ids, filter, deleted, err);
     ht_filter_free(filter);
@@ -208,9 +230,9 @@ hither_status hither_collection_delete(hither_collection *c, const hither_ids *i
     return status;
 }
 
-/* ---- get and search */
+/* ---- get */
 
-static hither_status check_include(uint32_t include, hither_error *err) {
+hither_status ht_include_check(uint32_t include, hither_error *err) {
     uint32_t columns = HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS;
     if (include & ~(columns | HITHER_INCLUDE_NOTHING))
         return ht_fail(err, HITHER_UNSUPPORTED, "include has unknown bits: 0x%x", include);
@@ -222,64 +244,14 @@ static hither_status check_include(uint32_t include, hither_error *err) {
 hither_status hither_collection_get(hither_collection *c, const hither_ids *ids, const char *where, uint32_t include,
                                     hither_result **out, hither_error *err) {
     ht_filter *filter;
-    HT_TRY(check_call(c, ids && out ? out : NULL, err));
+    HT_TRY(ht_call_check(c, ids && out ? out : NULL, err));
     HT_TRY(ht_ids_check(ids, err));
-    HT_TRY(check_include(include, err));
+    HT_TRY(ht_include_check(include, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = parse_where(where, &filter, err);
+    hither_status status = ht_where_parse(where, &filter, err);
     if (status == HITHER_OK)
         status = ht_collection_get(c->inner, ids, filter, include, out, err);
     ht_filter_free(filter);
-    ht_fp_leave(fp);
-    return status;
-}
-
-static hither_status check_k(uint32_t k, hither_error *err) {
-    if (!k)
-        return ht_fail(err, HITHER_INVALID, "k is 0; ask for at least one result");
-    if (k > HITHER_MAX_K)
-        return ht_fail(err, HITHER_TOO_LARGE, "k is %u; at most %u results are possible", k, HITHER_MAX_K);
-    return HITHER_OK;
-}
-
-static hither_status check_query(const hither_query *q, hither_error *err) {
-    int kinds = (q->vectors.rows > 0) + (q->texts.count > 0) + (q->ids.count > 0);
-    if (kinds != 1)
-        return ht_fail(err, HITHER_INVALID, "%s; give vectors, texts or ids",
-                       kinds ? "the query is of several kinds" : "there is no query");
-    HT_TRY(ht_strings_check(&q->texts, "texts", HITHER_MAX_TEXT_BYTES, err));
-    return q->ids.count ? ht_ids_check(&q->ids, err) : HITHER_OK;
-}
-
-static hither_status search(hither_collection *c, const hither_query *q, uint32_t k, const hither_search_options *o,
-                            hither_result **out, hither_error *err) {
-    ht_floats vectors = {0};
-    ht_filter *filter;
-    hither_status status = parse_where(o->where, &filter, err);
-    if (status == HITHER_OK && q->vectors.rows)
-        status = ht_floats_read(&q->vectors, "queries", &vectors, err);
-    else if (status == HITHER_OK && q->texts.count)
-        status = embed(c, &q->texts, &vectors, err);
-    if (status == HITHER_OK)
-        status = ht_collection_search(c->inner, q->ids.count ? NULL : &vectors.view, &q->ids, k, filter, o->include,
-                                      o->threads, out, err);
-    ht_filter_free(filter);
-    ht_floats_clear(&vectors);
-    return status;
-}
-
-hither_status hither_collection_search(hither_collection *c, const hither_query *query, uint32_t k,
-                                       const hither_search_options *options, hither_result **out, hither_error *err) {
-    hither_query q;
-    hither_search_options o;
-    HT_TRY(check_call(c, query && out ? out : NULL, err));
-    HT_TRY(check_k(k, err));
-    HT_TRY(ht_options_read(&q, sizeof q, query, "hither_query", err));
-    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_search_options", err));
-    HT_TRY(check_include(o.include, err));
-    HT_TRY(check_query(&q, err));
-    ht_fp_state fp = ht_fp_enter();
-    hither_status status = search(c, &q, k, &o, out, err);
     ht_fp_leave(fp);
     return status;
 }
@@ -290,11 +262,11 @@ hither_status hither_collection_scan(hither_collection *c, const char *where, ui
                                      hither_error *err) {
     ht_cursor *cursor;
     ht_filter *filter;
-    HT_TRY(check_call(c, out, err));
+    HT_TRY(ht_call_check(c, out, err));
     *out = NULL;
-    HT_TRY(check_include(include, err));
+    HT_TRY(ht_include_check(include, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = parse_where(where, &filter, err);
+    hither_status status = ht_where_parse(where, &filter, err);
     if (status == HITHER_OK)
         status = ht_collection_scan(c->inner, filter, include, &cursor, err);
     if (status == HITHER_OK)

@@ -430,3 +430,42 @@ hither_status ht_json_merge(const char *base, size_t base_bytes, const char *pat
         return ht_fail_nomem(err, base_bytes + patch_bytes, "merged metadata");
     return ht_buf_check(out, "merged metadata", err);
 }
+
+static bool index_keys(json_t *index, const hither_strings *keys) {
+    for (size_t i = 0; i < keys->count; i++) {
+        const char *key = keys->bytes + keys->offsets[i];
+        if (json_object_setn_new(index, key, (size_t)(keys->offsets[i + 1] - keys->offsets[i]), json_true()) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool keep_members(json_t *index, member_walk base, ht_buf *out) {
+    bool first = true;
+    while (next_member(&base)) {
+        json_t *key = decode_key(base.key);
+        if (!key)
+            return false;
+        if (!json_object_get(index, json_string_value(key)))
+            put_member(out, &first, base.key, base.value);
+        json_decref(key);
+    }
+    ht_buf_puts(out, first ? "{}" : "}");
+    return true;
+}
+
+hither_status ht_json_remove(const char *base, size_t base_bytes, const hither_strings *keys, ht_buf *out,
+                             hither_error *err) {
+    if (!base || base_bytes == 0) {
+        base = "{}";
+        base_bytes = 2;
+    }
+    HT_TRY(ht_json_check_object(base, base_bytes, "stored metadata", err));
+    json_t *index = json_object();
+    bool fine =
+        index && index_keys(index, keys) && keep_members(index, (member_walk){.text = base, .bytes = base_bytes}, out);
+    json_decref(index);
+    if (!fine)
+        return ht_fail_nomem(err, base_bytes, "metadata without some keys");
+    return ht_buf_check(out, "metadata without some keys", err);
+}

@@ -22,4 +22,9 @@ HT_NODISCARD hither_status ht_json_check_object(const char *text, size_t bytes, 
 HT_NODISCARD hither_status ht_json_merge(const char *base, size_t base_bytes, const char *patch, size_t patch_bytes,
                                          ht_buf *out, hither_error *err);
 
+/* Appends the compact text of the object `base` (NULL or empty: {}) without the top-level members of those keys, which
+ * are all there. */
+HT_NODISCARD hither_status ht_json_remove(const char *base, size_t base_bytes, const hither_strings *keys, ht_buf *out,
+                                          hither_error *err);
+
 #endif

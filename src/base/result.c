@@ -27,7 +27,7 @@ struct hither_result {
     ht_column text_ids;
     ht_buf distances, vectors;
     ht_column metadata, documents;
-    ht_buf plan;
+    ht_buf plan, next;
 };
 
 /* ---- building */
@@ -54,6 +54,7 @@ hither_status ht_result_new(uint32_t include, uint32_t dim, bool distances, hith
     ht_column_init(&r->metadata);
     ht_column_init(&r->documents);
     ht_buf_init(&r->plan, SIZE_MAX);
+    ht_buf_init(&r->next, SIZE_MAX);
     start_group(r);
     *out = r;
     return HITHER_OK;
@@ -147,6 +148,11 @@ void ht_result_plan(hither_result *r, const char *json) {
     ht_buf_puts(&r->plan, json);
 }
 
+void ht_result_next(hither_result *r, const char *token) {
+    ht_buf_reset(&r->next);
+    ht_buf_puts(&r->next, token);
+}
+
 hither_status ht_result_check(hither_result *r, hither_error *err) {
     finish_record(r);
     HT_TRY(ht_buf_check(&r->groups, "the groups of a result", err));
@@ -156,7 +162,8 @@ hither_status ht_result_check(hither_result *r, hither_error *err) {
     HT_TRY(ht_buf_check(&r->vectors, "the vectors of a result", err));
     HT_TRY(ht_column_check(&r->metadata, err));
     HT_TRY(ht_column_check(&r->documents, err));
-    return ht_buf_check(&r->plan, "the plan of a result", err);
+    HT_TRY(ht_buf_check(&r->plan, "the plan of a result", err));
+    return ht_buf_check(&r->next, "the token of a page", err);
 }
 
 /* ---- reading */
@@ -235,6 +242,8 @@ hither_strings hither_result_documents(const hither_result *result, size_t group
 
 const char *hither_result_plan(const hither_result *result) { return result->plan.data ? result->plan.data : ""; }
 
+const char *hither_result_next(const hither_result *result) { return result->next.data ? result->next.data : ""; }
+
 void hither_result_free(hither_result *result) {
     if (!result)
         return;
@@ -246,5 +255,6 @@ void hither_result_free(hither_result *result) {
     ht_column_clear(&result->metadata);
     ht_column_clear(&result->documents);
     ht_buf_clear(&result->plan);
+    ht_buf_clear(&result->next);
     ht_release(result);
 }

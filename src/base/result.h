@@ -22,6 +22,7 @@ void ht_result_vector(hither_result *r, const float *vector); /* dim floats; NUL
 void ht_result_metadata(hither_result *r, ht_text metadata);  /* data NULL: missing */
 void ht_result_document(hither_result *r, ht_text document);
 void ht_result_plan(hither_result *r, const char *json);
+void ht_result_next(hither_result *r, const char *token);
 HT_NODISCARD hither_status ht_result_check(hither_result *r, hither_error *err);
 
 #endif

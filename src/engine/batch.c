@@ -179,6 +179,17 @@ static hither_status merge(ht_text base, ht_text patch, size_t row, void **owned
     return status;
 }
 
+/* The metadata without the keys that the batch removes; *owned is the caller's to release. */
+static hither_status strip(ht_text base, const hither_strings *keys, void **owned, ht_text *out, hither_error *err) {
+    ht_buf rest;
+    ht_buf_init(&rest, HITHER_MAX_TEXT_BYTES);
+    hither_status status = ht_json_remove(base.data, base.bytes, keys, &rest, err);
+    if (status == HITHER_OK)
+        status = keep_text((ht_text){rest.data, rest.size}, owned, out, err);
+    ht_buf_clear(&rest);
+    return status;
+}
+
 static bool brings_vector(const ht_write *w, size_t i) {
     return w->batch->vectors.rows && (!w->has_vector || (w->has_vector[i / 8] >> (i % 8) & 1));
 }
@@ -209,11 +220,16 @@ static hither_status update_row(ht_write *w, const ht_standing *standing, size_t
         old.document = w->documents[before];
     }
     ht_text metadata = ht_strings_at(&b->metadata, i), document = ht_strings_at(&b->documents, i);
-    void **owned = &w->owned[2 * i];
-    if (metadata.data)
-        HT_TRY(merge(old.metadata, metadata, i, &owned[0], &w->metadata[i], err));
-    else
-        HT_TRY(keep_text(old.metadata, &owned[0], &w->metadata[i], err));
+    void **owned = &w->owned[2 * i], *stripped = NULL;
+    hither_status status = HITHER_OK;
+    if (b->remove.count && old.metadata.data)
+        status = strip(old.metadata, &b->remove, &stripped, &old.metadata, err);
+    if (status == HITHER_OK && metadata.data)
+        status = merge(old.metadata, metadata, i, &owned[0], &w->metadata[i], err);
+    else if (status == HITHER_OK)
+        status = keep_text(old.metadata, &owned[0], &w->metadata[i], err);
+    ht_release(stripped);
+    HT_TRY(status);
     if (document.data)
         w->documents[i] = document;
     else

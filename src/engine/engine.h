@@ -83,10 +83,42 @@ HT_NODISCARD hither_status ht_collection_count(ht_collection *c, const ht_filter
                                                hither_error *err);
 HT_NODISCARD hither_status ht_collection_get(ht_collection *c, const hither_ids *ids, const ht_filter *filter,
                                              uint32_t include, hither_result **out, hither_error *err);
+/* What a search is to do besides going near. Filters are borrowed; `group` is one of ht_filter_field. */
+typedef struct ht_search {
+    uint32_t k; /* 0: every row within max_distance, which then is not NULL */
+    uint32_t include, threads;
+    const ht_filter *filter;   /* NULL: all rows */
+    const float *max_distance; /* NULL: however far */
+    const ht_filter *group;    /* NULL: no groups */
+    uint32_t group_size;
+    double diversity; /* 0: none, up to 1 */
+    uint32_t candidates;
+} ht_search;
+
 /* queries are f32; or NULL, and ids names rows whose vectors are the queries. */
 HT_NODISCARD hither_status ht_collection_search(ht_collection *c, const hither_matrix *queries, const hither_ids *ids,
-                                                uint32_t k, const ht_filter *filter, uint32_t include, uint32_t threads,
-                                                hither_result **out, hither_error *err);
+                                                const ht_search *search, hither_result **out, hither_error *err);
+
+typedef struct ht_recommend {
+    hither_ids positive, negative; /* rows; either may be empty, not both */
+    hither_strategy strategy;
+} ht_recommend;
+HT_NODISCARD hither_status ht_collection_recommend(ht_collection *c, const ht_recommend *examples,
+                                                   const ht_search *search, hither_result **out, hither_error *err);
+
+/* One page of rows; `where` and `order` besides their filters only to know the listing again. */
+typedef struct ht_page {
+    const ht_filter *filter, *order; /* NULL: all rows; in order of writing. `order` is one of ht_filter_field */
+    const char *where, *order_by;    /* their texts, or NULL */
+    bool descending;
+    uint32_t include, limit;
+    uint64_t offset;
+    const char *after; /* a token, or NULL */
+} ht_page;
+HT_NODISCARD hither_status ht_collection_page(ht_collection *c, const ht_page *page, hither_result **out,
+                                              hither_error *err);
+HT_NODISCARD hither_status ht_collection_facets(ht_collection *c, const ht_filter *field, const ht_filter *filter,
+                                                uint32_t limit, hither_result **out, hither_error *err);
 HT_NODISCARD hither_status ht_collection_scan(ht_collection *c, const ht_filter *filter, uint32_t include,
                                               ht_cursor **out, hither_error *err);
 HT_NODISCARD hither_status ht_cursor_next(ht_cursor *cursor, size_t limit, hither_result **out, hither_error *err);

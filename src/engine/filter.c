@@ -393,6 +393,31 @@ hither_status ht_filter_parse(const char *text, size_t bytes, ht_filter **out, h
     return status;
 }
 
+hither_status ht_filter_field(const char *path, const char *what, ht_filter **out, hither_error *err) {
+    if (strlen(path) > HITHER_MAX_WHERE_BYTES)
+        return ht_fail(err, HITHER_TOO_LARGE, "%s: a path of %zu bytes, the limit is %u", what, strlen(path),
+                       HITHER_MAX_WHERE_BYTES);
+    if (*path == '$')
+        return ht_fail(err, HITHER_INVALID,
+                       "%s: '%.64s' is no field; a key that begins with a dollar sign is written \\$", what, path);
+    ht_filter *f = ht_calloc(1, sizeof *f);
+    if (!f)
+        return ht_fail_nomem(err, sizeof *f, "a field");
+    parser p = {.f = f, .err = err};
+    uint32_t field;
+    ht_buf_init(&p.path, 4 * (size_t)HITHER_MAX_WHERE_BYTES);
+    ht_buf_puts(&p.path, what);
+    hither_status status = ht_buf_check(&p.path, "a field", err);
+    if (status == HITHER_OK)
+        status = find_field(&p, path, &field);
+    ht_buf_clear(&p.path);
+    if (status == HITHER_OK)
+        *out = f;
+    else
+        ht_filter_free(f);
+    return status;
+}
+
 void ht_filter_free(ht_filter *f) {
     if (!f)
         return;

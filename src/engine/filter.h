@@ -79,6 +79,9 @@ typedef struct ht_filter {
 /* INVALID for what makes no sense, SYNTAX for what is not JSON, TOO_LARGE, ENCODING, NOMEM; messages begin with
  * "where" and the place in it. */
 HT_NODISCARD hither_status ht_filter_parse(const char *text, size_t bytes, ht_filter **out, hither_error *err);
+/* A filter that only asks whether one field is there: how a field is named where its values are wanted (fields[0]).
+ * path is as in a filter. INVALID begins with `what`. */
+HT_NODISCARD hither_status ht_filter_field(const char *path, const char *what, ht_filter **out, hither_error *err);
 void ht_filter_free(ht_filter *filter);
 
 /* The value of a field in a metadata object; metadata NULL: MISSING. An array is HT_LIST; *list is then its JSON. */
@@ -93,6 +96,8 @@ bool ht_filter_matches(const ht_filter *filter, const json_t *metadata, ht_text 
 /* Whether the bytes of `part` stand somewhere in `whole`. An empty part always does. */
 bool ht_text_contains(ht_text whole, ht_text part);
 
+/* Below, at or above 0 for two numbers, or for two strings. */
+int ht_value_compare(const ht_value *a, const ht_value *b);
 /* -1, 0, 1 by the exact values, whatever a conversion would round. */
 int ht_compare_int_real(int64_t a, double b);
 

@@ -58,7 +58,7 @@ ht_value ht_field_value(const ht_field *field, const json_t *metadata, const jso
 static bool is_number(const ht_value *v) { return v->type == HT_INT || v->type == HT_REAL; }
 
 /* a against b, both numbers or both strings. */
-static int compare(const ht_value *a, const ht_value *b) {
+int ht_value_compare(const ht_value *a, const ht_value *b) {
     if (a->type == HT_STRING) {
         int order = memcmp(a->text.data, b->text.data, ht_min_size(a->text.bytes, b->text.bytes));
         return order ? order : (a->text.bytes > b->text.bytes) - (a->text.bytes < b->text.bytes);
@@ -75,7 +75,7 @@ static bool comparable(const ht_value *a, const ht_value *b) {
 
 static bool equal(const ht_value *a, const ht_value *b) {
     if (comparable(a, b))
-        return compare(a, b) == 0;
+        return ht_value_compare(a, b) == 0;
     return a->type == b->type && (a->type == HT_NULL || (a->type == HT_BOOL && a->integer == b->integer));
 }
 
@@ -94,7 +94,7 @@ static bool holds(const ht_filter *f, const ht_filter_node *leaf, const ht_value
         return false;
     if (leaf->op == HT_CONTAINS)
         return ht_text_contains(v->text, operands[0].text);
-    int order = compare(v, &operands[0]);
+    int order = ht_value_compare(v, &operands[0]);
     return leaf->op == HT_GT ? order > 0 : leaf->op == HT_GTE ? order >= 0 : leaf->op == HT_LT ? order < 0 : order <= 0;
 }
 

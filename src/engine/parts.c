@@ -120,3 +120,17 @@ hither_status ht_parts_search(const ht_snapshot *s, ht_scratch *scratch, hither_
             return status;
     }
 }
+
+hither_status ht_parts_within(const ht_snapshot *s, ht_scratch *scratch, hither_metric metric,
+                              const hither_matrix *queries, const ht_mask *allow, float radius, unsigned threads,
+                              ht_found *found, ht_exact_stats *stats, hither_error *err) {
+    ht_mask live = ht_snapshot_mask(s);
+    for (;;) {
+        ht_vectors vectors;
+        HT_TRY(ht_parts_make(s, scratch, (uint32_t)queries->dim, metric, queries->rows, &vectors, err));
+        hither_status status = ht_exact_within(&scratch->exact, &vectors, queries->data, queries->stride, queries->rows,
+                                               &live, allow, radius, threads, found, stats, err);
+        if (status == HITHER_OK || !ht_parts_stale(scratch))
+            return status;
+    }
+}

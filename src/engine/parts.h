@@ -23,5 +23,9 @@ HT_NODISCARD hither_status ht_parts_search(const ht_snapshot *s, ht_scratch *scr
                                            const hither_matrix *queries, const ht_mask *allow, size_t k,
                                            unsigned threads, ht_hit *hits, size_t *counts, ht_exact_stats *stats,
                                            hither_error *err);
+/* ht_exact_within, likewise. */
+HT_NODISCARD hither_status ht_parts_within(const ht_snapshot *s, ht_scratch *scratch, hither_metric metric,
+                                           const hither_matrix *queries, const ht_mask *allow, float radius,
+                                           unsigned threads, ht_found *found, ht_exact_stats *stats, hither_error *err);
 
 #endif

@@ -59,6 +59,7 @@ hither_status ht_row_matches(const ht_filter *filter, const ht_row *row, bool *m
 
 static hither_status select_by_rows(const task *t, hither_error *err) {
     t->out->plan = "rows";
+    t->out->estimate = t->s->live_count;
     for (uint64_t slot = ht_snapshot_next(t->s, 0); slot < t->s->slot_limit; slot = ht_snapshot_next(t->s, slot + 1)) {
         ht_row row;
         bool matches;
@@ -85,6 +86,26 @@ static uint64_t live_word(const ht_snapshot *s, uint64_t word) {
     return chunk ? chunk[word % (HT_CHUNK_SLOTS / 64)] : ~(uint64_t)0;
 }
 
+#define SAMPLES 16u
+#define SAMPLE  64u
+
+/* About how many slots the filter selects, as far as columns tell: from a word of 64 slots here and there. */
+static uint64_t estimate(const ht_scan *scan, const ht_snapshot *s) {
+    uint64_t blocks = (s->slot_limit + HT_CELLS - 1) / HT_CELLS, seen = 0, matched = 0;
+    uint64_t step = blocks > SAMPLES ? blocks / SAMPLES : 1;
+    for (uint64_t block = 0; block < blocks; block += step) {
+        uint64_t first = block * HT_CELLS, word;
+        size_t count = (size_t)(s->slot_limit - first < SAMPLE ? s->slot_limit - first : SAMPLE);
+        uint64_t live = live_word(s, first / 64);
+        if (count < 64)
+            live &= ((uint64_t)1 << count) - 1;
+        ht_scan_words(scan, HT_AT_MOST, first, count, &word);
+        seen += (uint64_t)__builtin_popcountll(live);
+        matched += (uint64_t)__builtin_popcountll(live & word);
+    }
+    return seen ? (uint64_t)((double)matched / (double)seen * (double)s->live_count + 0.5) : 0;
+}
+
 /* Fetches the slots of `open` (bits of words first ...), whose documents decide. */
 static hither_status decide(const task *t, const ht_scan *scan, uint64_t first, const uint64_t *open, size_t words,
                             hither_error *err) {
@@ -104,6 +125,7 @@ static hither_status select_by_columns(const task *t, const ht_field_column *con
     hither_status status = HITHER_OK;
     t->out->plan = "columns";
     HT_TRY(ht_scan_prepare(&scan, t->filter, columns, err));
+    t->out->estimate = estimate(&scan, t->s);
     for (uint64_t first = 0; first < t->s->slot_limit && status == HITHER_OK; first += HT_CELLS) {
         uint64_t *words = t->out->words + first / 64, open[HT_CELLS / 64];
         size_t count = (size_t)(t->s->slot_limit - first < HT_CELLS ? t->s->slot_limit - first : HT_CELLS);
@@ -166,6 +188,20 @@ hither_status ht_select(ht_collection *c, const ht_snapshot *s, const ht_filter 
     }
     for (uint64_t w = 0; w * 64 < s->slot_limit; w++)
         out->count += (uint64_t)__builtin_popcountll(out->words[w]);
+    return HITHER_OK;
+}
+
+hither_status ht_select_all(const ht_snapshot *s, ht_selection *out, hither_error *err) {
+    hither_status status = allocate(out, s->slot_limit, err);
+    if (status != HITHER_OK) {
+        ht_selection_clear(out);
+        return status;
+    }
+    for (uint64_t w = 0; w * 64 < s->slot_limit; w++)
+        out->words[w] = live_word(s, w);
+    if (s->slot_limit % 64)
+        out->words[s->slot_limit / 64] &= ((uint64_t)1 << s->slot_limit % 64) - 1;
+    out->count = s->live_count;
     return HITHER_OK;
 }
 

@@ -19,6 +19,7 @@ typedef struct ht_selection {
     const uint64_t **chunks;  /* for ht_mask */
     uint64_t limit, count;    /* slots looked at, slots selected */
     const char *plan;         /* "columns" or "rows" */
+    uint64_t estimate;        /* of count, made before the scan from a sample of the columns; live rows where none is */
     uint64_t parsed, checked; /* rows parsed into columns; rows fetched one by one */
 } ht_selection;
 
@@ -26,6 +27,8 @@ typedef struct ht_selection {
  * must see the snapshot. */
 HT_NODISCARD hither_status ht_select(ht_collection *c, const ht_snapshot *s, const ht_filter *filter,
                                      ht_reader **reader, ht_selection *out, hither_error *err);
+/* All live rows. */
+HT_NODISCARD hither_status ht_select_all(const ht_snapshot *s, ht_selection *out, hither_error *err);
 void ht_selection_clear(ht_selection *selection);
 
 ht_mask ht_selection_mask(const ht_selection *selection);

@@ -1,0 +1,137 @@
+"""The calls of the library that search and list a collection. What _core.py says of calls holds here too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._core import Handle, Records, _records, _result, _set_ids, _set_matrix, _set_strings, _where
+from ._ffi import ffi, lib
+from .arrays import FloatMatrix, Texts
+
+STRATEGIES: dict[str, int] = {"average": lib.HITHER_AVERAGE, "best": lib.HITHER_BEST}
+
+_QUERY_SIZE = ffi.sizeof("hither_query")
+_SEARCH_OPTIONS_SIZE = ffi.sizeof("hither_search_options")
+_EXAMPLES_SIZE = ffi.sizeof("hither_examples")
+_PAGE_OPTIONS_SIZE = ffi.sizeof("hither_page_options")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a search takes besides its query and k."""
+
+    include: int
+    where: bytes | None = None
+    threads: int = 0
+    max_distance: float | None = None
+    group_by: bytes | None = None
+    group_size: int = 0
+    diversity: float = 0.0
+    candidates: int = 0
+
+
+def _search_options(given: Options, held: list[Any]) -> Any:
+    options = ffi.new("hither_search_options *")
+    options.size = _SEARCH_OPTIONS_SIZE
+    options.include = given.include
+    options.threads = given.threads
+    if given.where is not None:
+        held.append(_where(given.where))
+        options.where = held[-1]
+    if given.max_distance is not None:
+        held.append(ffi.new("float *", given.max_distance))
+        options.max_distance = held[-1]
+    if given.group_by is not None:
+        held.append(ffi.new("char[]", given.group_by))
+        options.group_by = held[-1]
+    options.group_size = given.group_size
+    options.diversity = given.diversity
+    options.candidates = given.candidates
+    return options
+
+
+def _groups(result: Any) -> tuple[list[Records], str]:
+    plan = ffi.string(lib.hither_result_plan(result)).decode()
+    return [_records(result, group) for group in range(lib.hither_result_groups(result))], plan
+
+
+def collection_search(
+    c: Handle,
+    k: int | None,
+    given: Options,
+    *,
+    vectors: FloatMatrix | None = None,
+    texts: Texts | None = None,
+    ids: NDArray[np.int64] | Texts | None = None,
+    radius: float = 0.0,
+) -> tuple[list[Records], str]:
+    """One group of records a query, and the plan. k None: all within the radius."""
+    held: list[Any] = []
+    query = ffi.new("hither_query *")
+    query.size = _QUERY_SIZE
+    if vectors is not None:
+        _set_matrix(query.vectors, vectors, held)
+    if texts is not None:
+        _set_strings(query.texts, texts, held)
+    if ids is not None:
+        _set_ids(query.ids, ids, held)
+    options = _search_options(given, held)
+    if k is None:
+        return _groups(_result(c, lib.hither_collection_within, query, radius, options))
+    return _groups(_result(c, lib.hither_collection_search, query, k, options))
+
+
+def collection_recommend(
+    c: Handle,
+    positive: NDArray[np.int64] | Texts | None,
+    negative: NDArray[np.int64] | Texts | None,
+    strategy: int,
+    k: int,
+    given: Options,
+) -> tuple[list[Records], str]:
+    held: list[Any] = []
+    examples = ffi.new("hither_examples *")
+    examples.size = _EXAMPLES_SIZE
+    examples.strategy = strategy
+    if positive is not None:
+        _set_ids(examples.positive, positive, held)
+    if negative is not None:
+        _set_ids(examples.negative, negative, held)
+    options = _search_options(given, held)
+    return _groups(_result(c, lib.hither_collection_recommend, examples, k, options))
+
+
+def collection_page(
+    c: Handle,
+    include: int,
+    where: bytes | None,
+    order_by: bytes | None,
+    descending: bool,
+    limit: int,
+    offset: int,
+    after: bytes | None,
+) -> tuple[Records, str, str]:
+    """The page, its plan, and the token of the next one ("": there is none)."""
+    held: list[Any] = []
+    options = ffi.new("hither_page_options *")
+    options.size = _PAGE_OPTIONS_SIZE
+    options.include = include
+    options.descending = descending
+    options.limit = limit
+    options.offset = offset
+    for name, text in (("where", where), ("order_by", order_by), ("after", after)):
+        if text is not None:
+            held.append(ffi.new("char[]", text))
+            setattr(options, name, held[-1])
+    result = _result(c, lib.hither_collection_page, options)
+    plan, token = (ffi.string(text(result)).decode() for text in (lib.hither_result_plan, lib.hither_result_next))
+    return _records(result, 0), plan, token
+
+
+def collection_facets(c: Handle, field: bytes, where: bytes | None, limit: int) -> tuple[Records, str]:
+    groups, plan = _groups(_result(c, lib.hither_collection_facets, field, _where(where), limit))
+    return groups[0], plan

@@ -1,0 +1,25 @@
+/*
+ * collection.h: what the files of api/ about collections share. Any thread.
+ */
+#ifndef HT_API_COLLECTION_H
+#define HT_API_COLLECTION_H
+
+#include "api/api.h"
+
+struct hither_collection {
+    ht_collection *inner;
+    ht_embedder *embedder; /* NULL: none */
+};
+
+/* INVALID if the collection, or a pointer that is needed, is NULL. */
+HT_NODISCARD hither_status ht_call_check(const hither_collection *c, const void *out, hither_error *err);
+HT_NODISCARD hither_status ht_include_check(uint32_t include, hither_error *err);
+/* where NULL: no filter, *out NULL. The floating-point mode matters from here on: operands are numbers. */
+HT_NODISCARD hither_status ht_where_parse(const char *where, ht_filter **out, hither_error *err);
+/* A field's path; NULL as above. `what` begins messages. */
+HT_NODISCARD hither_status ht_field_parse(const char *path, const char *what, ht_filter **out, hither_error *err);
+/* The vectors of texts, by the collection's embedder. */
+HT_NODISCARD hither_status ht_texts_embed(hither_collection *c, const hither_strings *texts, ht_floats *out,
+                                          hither_error *err);
+
+#endif

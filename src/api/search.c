@@ -1,0 +1,172 @@
+/*
+ * search.c: the part of hither.h that searches a collection. Joins text -> embed -> search. Any thread.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "api/collection.h"
+#include "kernels/kernels.h"
+
+static hither_status check_k(uint32_t k, hither_error *err) {
+    if (!k)
+        return ht_fail(err, HITHER_INVALID, "k is 0; ask for at least one result");
+    if (k > HITHER_MAX_K)
+        return ht_fail(err, HITHER_TOO_LARGE, "k is %u; at most %u results are possible", k, HITHER_MAX_K);
+    return HITHER_OK;
+}
+
+static hither_status check_query(const hither_query *q, hither_error *err) {
+    int kinds = (q->vectors.rows > 0) + (q->texts.count > 0) + (q->ids.count > 0);
+    if (kinds != 1)
+        return ht_fail(err, HITHER_INVALID, "%s; give vectors, texts or ids",
+                       kinds ? "the query is of several kinds" : "there is no query");
+    HT_TRY(ht_strings_check(&q->texts, "texts", HITHER_MAX_TEXT_BYTES, err));
+    return q->ids.count ? ht_ids_check(&q->ids, err) : HITHER_OK;
+}
+
+/* ---- options */
+
+static hither_status check_groups(const hither_search_options *o, uint32_t k, hither_error *err) {
+    if (!o->group_by)
+        return o->group_size ? ht_fail(err, HITHER_INVALID, "group_size is %u, but there is no group_by", o->group_size)
+                             : HITHER_OK;
+    if (o->diversity > 0)
+        return ht_fail(err, HITHER_INVALID, "a search has group_by or diversity, not both");
+    if (o->group_size && (uint64_t)k * o->group_size > HITHER_MAX_K)
+        return ht_fail(err, HITHER_TOO_LARGE, "%u groups of %u; at most %u results are possible", k, o->group_size,
+                       HITHER_MAX_K);
+    return HITHER_OK;
+}
+
+static hither_status check_options(const hither_search_options *o, uint32_t k, hither_error *err) {
+    HT_TRY(ht_include_check(o->include, err));
+    HT_TRY(check_groups(o, k, err));
+    if (o->max_distance && isnan(*o->max_distance))
+        return ht_fail(err, HITHER_INVALID, "max_distance is not a number");
+    if (!(o->diversity >= 0 && o->diversity <= 1))
+        return ht_fail(err, HITHER_INVALID, "diversity is %g; it is from 0 to 1", o->diversity);
+    if (o->candidates && !(o->diversity > 0))
+        return ht_fail(err, HITHER_INVALID, "candidates is %u, but there is no diversity", o->candidates);
+    if (o->candidates > HITHER_MAX_K)
+        return ht_fail(err, HITHER_TOO_LARGE, "candidates is %u; at most %u are possible", o->candidates, HITHER_MAX_K);
+    return HITHER_OK;
+}
+
+/* The caller's options as the engine takes them; the filters are to be freed, also on failure. */
+static hither_status read_options(const hither_search_options *o, uint32_t k, ht_search *out, ht_filter **filter,
+                                  ht_filter **group, hither_error *err) {
+    uint32_t candidates = o->candidates ? o->candidates : k > HITHER_MAX_K / 4 ? HITHER_MAX_K : 4 * k;
+    *filter = *group = NULL;
+    HT_TRY(ht_where_parse(o->where, filter, err));
+    HT_TRY(ht_field_parse(o->group_by, "group_by", group, err));
+    *out = (ht_search){.k = k,
+                       .include = o->include,
+                       .threads = o->threads,
+                       .filter = *filter,
+                       .max_distance = o->max_distance,
+                       .group = *group,
+                       .group_size = o->group_size ? o->group_size : 1,
+                       .diversity = o->diversity,
+                       .candidates = !o->candidates && candidates < 64 ? 64
+                                     : candidates < k                  ? k
+                                                                       : candidates};
+    return HITHER_OK;
+}
+
+/* ---- search */
+
+static hither_status search(hither_collection *c, const hither_query *q, uint32_t k, const hither_search_options *o,
+                            hither_result **out, hither_error *err) {
+    ht_floats vectors = {0};
+    ht_filter *filter, *group;
+    ht_search wanted;
+    hither_status status = read_options(o, k, &wanted, &filter, &group, err);
+    if (status == HITHER_OK && q->vectors.rows)
+        status = ht_floats_read(&q->vectors, "queries", &vectors, err);
+    else if (status == HITHER_OK && q->texts.count)
+        status = ht_texts_embed(c, &q->texts, &vectors, err);
+    if (status == HITHER_OK)
+        status = ht_collection_search(c->inner, q->ids.count ? NULL : &vectors.view, &q->ids, &wanted, out, err);
+    ht_filter_free(filter);
+    ht_filter_free(group);
+    ht_floats_clear(&vectors);
+    return status;
+}
+
+static hither_status checked_search(hither_collection *c, const hither_query *query, uint32_t k,
+                                    const hither_search_options *o, hither_result **out, hither_error *err) {
+    hither_query q;
+    HT_TRY(ht_options_read(&q, sizeof q, query, "hither_query", err));
+    HT_TRY(check_query(&q, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = search(c, &q, k, o, out, err);
+    ht_fp_leave(fp);
+    return status;
+}
+
+hither_status hither_collection_search(hither_collection *c, const hither_query *query, uint32_t k,
+                                       const hither_search_options *options, hither_result **out, hither_error *err) {
+    hither_search_options o;
+    HT_TRY(ht_call_check(c, query && out ? out : NULL, err));
+    HT_TRY(check_k(k, err));
+    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_search_options", err));
+    HT_TRY(check_options(&o, k, err));
+    return checked_search(c, query, k, &o, out, err);
+}
+
+hither_status hither_collection_within(hither_collection *c, const hither_query *query, float radius,
+                                       const hither_search_options *options, hither_result **out, hither_error *err) {
+    hither_search_options o;
+    HT_TRY(ht_call_check(c, query && out ? out : NULL, err));
+    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_search_options", err));
+    if (isnan(radius))
+        return ht_fail(err, HITHER_INVALID, "the radius is not a number");
+    if (o.max_distance || o.group_by || o.diversity != 0)
+        return ht_fail(err, HITHER_INVALID, "within takes no max_distance, group_by or diversity; a search does");
+    HT_TRY(check_options(&o, 0, err));
+    o.max_distance = &radius;
+    return checked_search(c, query, 0, &o, out, err);
+}
+
+/* ---- recommend */
+
+static hither_status check_examples(hither_examples *e, hither_error *err) {
+    if (!e->strategy)
+        e->strategy = HITHER_AVERAGE;
+    if (e->strategy != HITHER_AVERAGE && e->strategy != HITHER_BEST)
+        return ht_fail(err, HITHER_INVALID, "%d is not a strategy", (int)e->strategy);
+    if (!e->positive.count && (e->strategy == HITHER_AVERAGE || !e->negative.count))
+        return ht_fail(err, HITHER_INVALID, "there is no positive example");
+    if (e->positive.count > HITHER_MAX_K || e->negative.count > HITHER_MAX_K)
+        return ht_fail(err, HITHER_TOO_LARGE, "%zu examples; at most %u are possible",
+                       e->positive.count > e->negative.count ? e->positive.count : e->negative.count, HITHER_MAX_K);
+    if (e->positive.count)
+        HT_TRY(ht_ids_check(&e->positive, err));
+    return e->negative.count ? ht_ids_check(&e->negative, err) : HITHER_OK;
+}
+
+hither_status hither_collection_recommend(hither_collection *c, const hither_examples *examples, uint32_t k,
+                                          const hither_search_options *options, hither_result **out,
+                                          hither_error *err) {
+    hither_examples e;
+    hither_search_options o;
+    ht_filter *filter, *group;
+    ht_search wanted;
+    HT_TRY(ht_call_check(c, examples && out ? out : NULL, err));
+    HT_TRY(check_k(k, err));
+    HT_TRY(ht_options_read(&e, sizeof e, examples, "hither_examples", err));
+    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_search_options", err));
+    if (o.group_by || o.diversity != 0)
+        return ht_fail(err, HITHER_INVALID, "recommend takes no group_by or diversity");
+    HT_TRY(check_options(&o, k, err));
+    HT_TRY(check_examples(&e, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = read_options(&o, k, &wanted, &filter, &group, err);
+    ht_recommend inner = {.positive = e.positive, .negative = e.negative, .strategy = e.strategy};
+    if (status == HITHER_OK)
+        status = ht_collection_recommend(c->inner, &inner, &wanted, out, err);
+    ht_filter_free(filter);
+    ht_filter_free(group);
+    ht_fp_leave(fp);
+    return status;
+}

@@ -1,0 +1,174 @@
+/*
+ * search.c: the k nearest rows, and all within a distance. Any thread; see view.h and search.h.
+ */
+#include "engine/search.h"
+
+#include <string.h>
+
+#include "engine/parts.h"
+
+/* Hits held at once; a batch of more queries is answered in parts. */
+#define HITS_AT_ONCE ((size_t)1 << 20)
+
+/* ---- the run */
+
+hither_status ht_run_begin(ht_run *run, const ht_search *search, hither_error *err) {
+    ht_view *v = &run->view;
+    HT_TRY(ht_result_new(v->include, v->c->dim, true, &run->result, err));
+    const ht_snapshot *s = v->snapshot;
+    run->rows = s->live_count;
+    if (search->filter) {
+        HT_TRY(ht_select(v->c, s, search->filter, &v->reader, &run->selected, err));
+        run->allow = ht_selection_mask(&run->selected);
+        run->restricted = true;
+        run->rows = run->selected.count;
+        ht_explain_stage(&run->explain, "filter", run->selected.plan, s->live_count, run->rows);
+    }
+    return HITHER_OK;
+}
+
+hither_status ht_run_end(ht_run *run, hither_status status, const char *kind, hither_result **out, hither_error *err) {
+    if (status == HITHER_OK)
+        ht_explain_write(&run->explain, run->result, kind, &run->stats, run->search->filter ? &run->selected : NULL,
+                         run->view.snapshot->live_count, run->returned);
+    ht_selection_clear(&run->selected);
+    ht_view_close(&run->view);
+    return ht_hand_over(status, run->result, out, err);
+}
+
+hither_status ht_run_nearest(ht_run *run, const float *queries, size_t stride, size_t n, size_t k, ht_hit *hits,
+                             size_t *counts, hither_error *err) {
+    unsigned threads = run->search->threads ? run->search->threads : n == 1;
+    hither_matrix some = {queries, n, run->view.c->dim, stride, HITHER_F32};
+    if (k)
+        HT_TRY(ht_parts_search(run->view.snapshot, run->view.scratch, run->view.c->metric, &some,
+                               run->restricted ? &run->allow : NULL, k, threads, hits, counts, &run->stats, err));
+    else
+        memset(counts, 0, n * sizeof *counts);
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++)
+        found += counts[i];
+    ht_explain_stage(&run->explain, "search", NULL, run->rows * n, found);
+    return HITHER_OK;
+}
+
+size_t ht_run_cut(const ht_run *run, const ht_hit *hits, size_t count) {
+    if (run->search->max_distance)
+        while (count && (float)hits[count - 1].distance > *run->search->max_distance)
+            count--;
+    return count;
+}
+
+hither_status ht_run_add(ht_run *run, const ht_hit *hits, size_t count, hither_error *err) {
+    if (count)
+        HT_TRY(ht_view_reader(&run->view, err));
+    for (size_t i = 0; i < count; i++) {
+        HT_TRY(ht_view_add_row(&run->view, hits[i].slot, NULL, run->result, err));
+        ht_result_distance(run->result, (float)hits[i].distance);
+    }
+    run->returned += count;
+    ht_explain_stage(&run->explain, "payload", NULL, count, count);
+    return HITHER_OK;
+}
+
+/* ---- the k nearest */
+
+static hither_status search_nearest(ht_run *run, const hither_matrix *queries, hither_error *err) {
+    ht_scratch *scratch = run->view.scratch;
+    size_t k = run->rows < run->search->k ? (size_t)run->rows : run->search->k;
+    size_t at_once = ht_min_size(queries->rows, k ? 1 + (HITS_AT_ONCE - 1) / k : queries->rows);
+    HT_TRY(ht_scratch_reserve(scratch, at_once * k, at_once, err));
+    for (size_t first = 0; first < queries->rows; first += at_once) {
+        size_t n = ht_min_size(at_once, queries->rows - first);
+        const float *q = (const float *)(const void *)((const char *)queries->data + first * queries->stride);
+        HT_TRY(ht_run_nearest(run, q, queries->stride, n, k, scratch->hits, scratch->counts, err));
+        for (size_t j = 0; j < n; j++) {
+            if (first + j)
+                ht_result_next_group(run->result);
+            const ht_hit *hits = &scratch->hits[j * k];
+            HT_TRY(ht_run_add(run, hits, ht_run_cut(run, hits, scratch->counts[j]), err));
+        }
+    }
+    return HITHER_OK;
+}
+
+/* ---- all within a distance */
+
+static hither_status within_one(ht_run *run, const float *query, size_t stride, hither_error *err) {
+    ht_found found = {0};
+    hither_matrix one = {query, 1, run->view.c->dim, stride, HITHER_F32};
+    HT_TRY(ht_parts_within(run->view.snapshot, run->view.scratch, run->view.c->metric, &one,
+                           run->restricted ? &run->allow : NULL, *run->search->max_distance, run->search->threads,
+                           &found, &run->stats, err));
+    ht_explain_stage(&run->explain, "search", NULL, run->rows, found.count);
+    hither_status status = HITHER_OK;
+    if (found.count > HITHER_MAX_ROWS || run->returned + found.count > HITHER_MAX_ROWS)
+        status = ht_fail(err, HITHER_TOO_LARGE,
+                         "%zu rows are within %g, and one answer holds at most %u; ask for a smaller distance, or for "
+                         "the k nearest with that as their largest",
+                         found.count, (double)*run->search->max_distance, HITHER_MAX_ROWS);
+    if (status == HITHER_OK)
+        status = ht_run_add(run, found.hits, found.count, err);
+    ht_release(found.hits);
+    return status;
+}
+
+/* ---- each query by itself */
+
+static hither_status search_each(ht_run *run, const hither_matrix *queries, hither_error *err) {
+    const ht_search *search = run->search;
+    for (size_t i = 0; i < queries->rows; i++) {
+        const float *query = (const float *)(const void *)((const char *)queries->data + i * queries->stride);
+        if (i)
+            ht_result_next_group(run->result);
+        if (search->group)
+            HT_TRY(ht_search_groups(run, query, err));
+        else if (search->diversity > 0)
+            HT_TRY(ht_search_diverse(run, query, err));
+        else
+            HT_TRY(within_one(run, query, queries->stride, err));
+    }
+    return HITHER_OK;
+}
+
+static hither_status check_queries(const ht_collection *c, const hither_matrix *queries, hither_error *err) {
+    if (queries->rows && queries->dim != c->dim)
+        return ht_fail(err, HITHER_DIMENSION, "the queries have %zu dimensions, the collection has %u", queries->dim,
+                       c->dim);
+    return HITHER_OK;
+}
+
+static hither_status search_once(ht_collection *c, const hither_matrix *queries, const hither_ids *ids,
+                                 const ht_search *search, hither_result **out, hither_error *err) {
+    ht_run run = {.search = search};
+    float *gathered = NULL;
+    hither_matrix rows = {.dim = c->dim, .stride = c->dim * sizeof(float), .dtype = HITHER_F32};
+    ht_explain_begin(&run.explain);
+    hither_status status = queries ? ht_view_open(&run.view, c, search->include, err)
+                                   : ht_view_open_for_ids(&run.view, c, search->include, err);
+    if (status == HITHER_OK && queries) {
+        status = check_queries(c, queries, err);
+        rows = *queries;
+        if (!rows.stride)
+            rows.stride = rows.dim * sizeof(float);
+    } else if (status == HITHER_OK) {
+        status = ht_view_vectors_of(&run.view, ids, &gathered, NULL, err);
+        rows.data = gathered;
+        rows.rows = ids->count;
+    }
+    if (status == HITHER_OK)
+        status = ht_run_begin(&run, search, err);
+    if (status == HITHER_OK)
+        status = search->k && !search->group && !(search->diversity > 0) ? search_nearest(&run, &rows, err)
+                                                                         : search_each(&run, &rows, err);
+    ht_release(gathered);
+    return ht_run_end(&run, status, "exact", out, err);
+}
+
+hither_status ht_collection_search(ht_collection *c, const hither_matrix *queries, const hither_ids *ids,
+                                   const ht_search *search, hither_result **out, hither_error *err) {
+    hither_status status = HITHER_STALE;
+    for (int i = 0; i < HT_STALE_ATTEMPTS && status == HITHER_STALE; i++)
+        status = search_once(c, queries, ids, search, out, err);
+    return status;
+}

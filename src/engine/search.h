@@ -1,0 +1,42 @@
+/*
+ * search.h: one search on its way, shared by the files that answer searches: search.c (the k nearest, and all within a
+ * distance), search_group.c (best per group), search_diverse.c (hits unlike one another), recommend.c (by examples).
+ * One thread.
+ */
+#ifndef HT_ENGINE_SEARCH_H
+#define HT_ENGINE_SEARCH_H
+
+#include "engine/explain.h"
+#include "engine/view.h"
+
+typedef struct ht_run {
+    ht_view view;
+    const ht_search *search;
+    ht_selection selected; /* of a search with a filter */
+    bool restricted;       /* to `allow`: some live rows may be no hits */
+    ht_mask allow;
+    uint64_t rows; /* that may be hits */
+    ht_exact_stats stats;
+    ht_explain explain;
+    uint64_t returned;
+    hither_result *result;
+} ht_run;
+
+/* What may be a hit: runs the filter, and makes the result. */
+HT_NODISCARD hither_status ht_run_begin(ht_run *run, const ht_search *search, hither_error *err);
+/* The end, well or not: everything but the result is let go. The view is closed too. */
+hither_status ht_run_end(ht_run *run, hither_status status, const char *kind, hither_result **out, hither_error *err);
+
+/* The k nearest rows to each of n packed or strided queries that the search allows: hits has room for n * k. */
+HT_NODISCARD hither_status ht_run_nearest(ht_run *run, const float *queries, size_t stride, size_t n, size_t k,
+                                          ht_hit *hits, size_t *counts, hither_error *err);
+/* Appends hits with their payloads to the group the result is at. */
+HT_NODISCARD hither_status ht_run_add(ht_run *run, const ht_hit *hits, size_t count, hither_error *err);
+/* How many of the hits are within the search's max_distance. */
+size_t ht_run_cut(const ht_run *run, const ht_hit *hits, size_t count);
+
+/* One query each, as search.c calls them; hits have been asked for by the search. */
+HT_NODISCARD hither_status ht_search_groups(ht_run *run, const float *query, hither_error *err);
+HT_NODISCARD hither_status ht_search_diverse(ht_run *run, const float *query, hither_error *err);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * view.c: opening views, and what is read through them. See view.h for who may call.
+ */
+#include "engine/view.h"
+
+#include <string.h>
+
+void ht_view_close(ht_view *v) {
+    ht_reader_end(v->reader);
+    ht_scratch_give(v->scratch);
+}
+
+hither_status ht_view_open(ht_view *v, ht_collection *c, uint32_t include, hither_error *err) {
+    *v = (ht_view){.c = c, .include = include ? include : HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS};
+    HT_TRY(ht_collection_enter(c, err));
+    HT_TRY(ht_scratch_take(&c->db->scratches, &v->scratch, err));
+    v->snapshot = ht_snapshot_pin(&c->home, v->scratch);
+    return HITHER_OK;
+}
+
+hither_status ht_view_reader(ht_view *v, hither_error *err) {
+    return v->reader ? HITHER_OK : ht_collection_reader(v->c, v->snapshot, &v->reader, err);
+}
+
+hither_status ht_view_open_for_ids(ht_view *v, ht_collection *c, uint32_t include, hither_error *err) {
+    HT_TRY(ht_view_open(v, c, include, err));
+    for (;;) {
+        uint64_t seq;
+        HT_TRY(ht_reader_begin(c->db->store, c->cid, &v->reader, &seq, err));
+        v->snapshot = ht_snapshot_pin(&c->home, v->scratch);
+        if (v->snapshot->seq < ht_reader_floor(v->reader))
+            return ht_fail(err, HITHER_STALE, "compaction has overtaken this read");
+        if (v->snapshot->seq <= seq)
+            return HITHER_OK;
+        ht_reader_end(v->reader);
+        v->reader = NULL;
+    }
+}
+
+hither_status ht_view_find(ht_view *v, const hither_ids *ids, size_t i, uint64_t *slot, hither_error *err) {
+    return ht_reader_find(v->reader, ids, i, v->snapshot->seq, v->snapshot->slot_limit, slot, err);
+}
+
+static hither_status vector_of(ht_view *v, const hither_ids *ids, size_t i, const float **row, uint64_t *slot,
+                               hither_error *err) {
+    char shown[HT_ID_SHOWN];
+    HT_TRY(ht_view_find(v, ids, i, slot, err));
+    if (*slot == UINT64_MAX)
+        return ht_fail(err, HITHER_NOT_FOUND, "no id %s in the collection", ht_id_show(ids, i, shown));
+    return ht_snapshot_row(v->snapshot, *slot, row, err);
+}
+
+hither_status ht_view_vectors_of(ht_view *v, const hither_ids *ids, float **out, uint64_t *slots, hither_error *err) {
+    size_t dim = v->c->dim, bytes;
+    float *vectors = ht_mul_size(ids->count, dim * sizeof(float), &bytes) ? ht_alloc(bytes) : NULL;
+    if (!vectors)
+        return ht_fail_nomem(err, ids->count, "the vectors to search by");
+    hither_status status = ht_id_kind_check(v->snapshot->id_kind, ids, err);
+    for (size_t i = 0; i < ids->count && status == HITHER_OK; i++) {
+        uint64_t slot;
+        const float *row;
+        status = vector_of(v, ids, i, &row, &slot, err);
+        if (status == HITHER_OK)
+            memcpy(vectors + i * dim, row, dim * sizeof(float));
+        if (status == HITHER_OK && slots)
+            slots[i] = slot;
+    }
+    if (status == HITHER_OK)
+        *out = vectors;
+    else
+        ht_release(vectors);
+    return status;
+}
+
+hither_status ht_view_add_row(ht_view *v, uint64_t slot, const ht_filter *filter, hither_result *out,
+                              hither_error *err) {
+    ht_row row;
+    hither_status status = ht_reader_row(v->reader, slot, &row, err);
+    if (status == HITHER_NOT_FOUND)
+        return ht_fail(err, HITHER_CORRUPT, "the catalog has no row for slot %llu; run `hither verify`",
+                       (unsigned long long)slot);
+    HT_TRY(status);
+    bool matches = true;
+    if (filter)
+        HT_TRY(ht_row_matches(filter, &row, &matches, err));
+    if (!matches)
+        return HITHER_OK;
+    if (row.id_kind == HT_ID_INT)
+        ht_result_add_int(out, row.int_id);
+    else
+        ht_result_add_text(out, row.text_id.data, row.text_id.bytes);
+    if (v->include & HITHER_INCLUDE_METADATA)
+        ht_result_metadata(out, row.metadata);
+    if (v->include & HITHER_INCLUDE_DOCUMENTS)
+        ht_result_document(out, row.document);
+    if (v->include & HITHER_INCLUDE_VECTORS) {
+        const float *vector;
+        HT_TRY(ht_snapshot_row(v->snapshot, slot, &vector, err));
+        ht_result_vector(out, vector);
+    }
+    return HITHER_OK;
+}
+
+hither_status ht_hand_over(hither_status status, hither_result *result, hither_result **out, hither_error *err) {
+    if (status == HITHER_OK)
+        status = ht_result_check(result, err);
+    if (status == HITHER_OK)
+        *out = result;
+    else
+        hither_result_free(result);
+    return status;
+}
