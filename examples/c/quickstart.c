@@ -10,7 +10,8 @@ static int failed(hither_status status) {
 int main(void) {
     int64_t ids[] = {1, 2, 3, 4}; /* what they eat: fish, mice, seeds, insects */
     float birds[][4] = {{1, 0, 0, 0}, {0, 1, 0, 0.1f}, {0, 0, 1, 0.2f}, {0, 0, 0.3f, 1}}, wish[] = {0, 0.2f, 0.4f, 1};
-    hither_batch rows = {sizeof rows, {.ints = ids, .count = 4}, {birds, 4, 4, 0, HITHER_F32}, {0}, {0}};
+    hither_batch rows = {
+        .size = sizeof rows, .ids = {.ints = ids, .count = 4}, .vectors = {birds, 4, 4, 0, HITHER_F32}};
     hither_query query = {sizeof query, {wish, 1, 4, 0, HITHER_F32}, {0}, {0}};
     hither_db *db = NULL;
     hither_collection *diet = NULL;

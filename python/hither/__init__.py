@@ -91,4 +91,5 @@ __all__ = [
     "knn",
     "repair",
     "simd",
+    "within",
 ]

@@ -39,8 +39,11 @@ static hither_status put_rows(ht_collection *c, hither_error *err) {
         offsets[i + 1] = (i + 1) * (sizeof texts - 1);
     }
     hither_strings column = {metadata, offsets, ROWS, NULL};
-    hither_batch batch = {
-        sizeof batch, {.ints = ids, .count = ROWS}, {vectors, ROWS, DIM, 0, HITHER_F32}, column, column};
+    hither_batch batch = {.size = sizeof batch,
+                          .ids = {.ints = ids, .count = ROWS},
+                          .vectors = {vectors, ROWS, DIM, 0, HITHER_F32},
+                          .metadata = column,
+                          .documents = column};
     return ht_collection_put(c, HITHER_UPSERT, &batch, NULL, NULL, err);
 }
 
@@ -136,11 +139,11 @@ static void use_collection(ht_collection *c, bool sound) {
     ht_cursor *cursor = NULL;
     float query[DIM] = {1, 2, 3, 4};
     hither_matrix queries = {query, 1, DIM, 0, HITHER_F32};
+    const ht_search nearest = {.k = 3, .include = HITHER_INCLUDE_DOCUMENTS, .threads = 1};
     int64_t wanted[] = {1, 3, 99};
     hither_ids ids = {.ints = wanted, .count = 3};
     if (ht_collection_dim(c) == DIM) {
-        hither_status status =
-            ht_collection_search(c, &queries, NULL, 3, NULL, HITHER_INCLUDE_DOCUMENTS, 1, &result, &err);
+        hither_status status = ht_collection_search(c, &queries, NULL, &nearest, &result, &err);
         FUZZ_HOLDS(!sound || status == HITHER_OK);
         hither_result_free(result);
     }

@@ -18,6 +18,7 @@ enum { DIM = 40, ROWS = 64 * 9 + 5, K = 7, MORE = 300 };
 #define CODES PATH "/cache/1-1.codes"
 
 static hither_error err;
+static const ht_search NEAREST = {.k = K, .include = HITHER_INCLUDE_NOTHING};
 static float rows[(ROWS + MORE) * DIM];
 
 typedef struct world {
@@ -77,7 +78,7 @@ static void check_answers(world *w, size_t count) {
         hither_matrix q = test_matrix(query, 1, DIM);
         hither_result *r;
         assert_int_equal(ht_brute_search(&all, query, 0, 1, NULL, NULL, K, hits, &found, &err), HITHER_OK);
-        if (ht_collection_search(w->c, &q, NULL, K, NULL, HITHER_INCLUDE_NOTHING, 0, &r, &err) != HITHER_OK)
+        if (ht_collection_search(w->c, &q, NULL, &NEAREST, &r, &err) != HITHER_OK)
             fail_msg("%s", err.message);
         assert_int_equal(hither_result_count(r, 0), K);
         for (size_t i = 0; i < K; i++)

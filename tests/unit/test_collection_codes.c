@@ -25,6 +25,7 @@
 #define QUERIES  6
 
 static hither_error err;
+static const ht_search NEAREST = {.k = K, .include = HITHER_INCLUDE_NOTHING};
 
 /* Every row version ever written, in order of writing: slots and positions here are the same. */
 typedef struct twin {
@@ -121,13 +122,12 @@ static void check(const twin *t, ht_collection *c, uint64_t seed) {
         make_vector(seed * 31 + j, queries[j]);
     hither_matrix q = test_matrix(&queries[0][0], QUERIES, DIM);
     hither_result *many, *one;
-    assert_int_equal(ht_collection_search(c, &q, NULL, K, NULL, HITHER_INCLUDE_NOTHING, 0, &many, &err), HITHER_OK);
+    assert_int_equal(ht_collection_search(c, &q, NULL, &NEAREST, &many, &err), HITHER_OK);
     for (size_t j = 0; j < QUERIES; j++) {
         answer a;
         hither_matrix single = test_matrix(queries[j], 1, DIM);
         twin_search(t, queries[j], &a);
-        assert_int_equal(ht_collection_search(c, &single, NULL, K, NULL, HITHER_INCLUDE_NOTHING, 0, &one, &err),
-                         HITHER_OK);
+        assert_int_equal(ht_collection_search(c, &single, NULL, &NEAREST, &one, &err), HITHER_OK);
         if (!same_answer(one, 0, &a) || !same_answer(many, j, &a))
             fail_msg("seed %u: query %zu of round %llu differs", SEED, j, (unsigned long long)seed);
         hither_result_free(one);
@@ -231,7 +231,7 @@ static void *search_first(void *arg) {
     for (size_t j = 0; j < QUERIES; j++) {
         hither_matrix q = test_matrix(s->queries[j], 1, DIM);
         hither_result *r;
-        if (ht_collection_search(s->c, &q, NULL, K, NULL, HITHER_INCLUDE_NOTHING, 0, &r, NULL) != HITHER_OK) {
+        if (ht_collection_search(s->c, &q, NULL, &NEAREST, &r, NULL) != HITHER_OK) {
             atomic_fetch_add(&s->wrong, 1);
             continue;
         }
