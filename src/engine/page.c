@@ -36,8 +36,9 @@ typedef struct listing {
     const ht_snapshot *s;
     ht_selection selected;
     token token;
-    uint64_t total;  /* rows of the listing */
-    uint64_t *slots; /* of the page */
+    uint64_t revived; /* rows of `then` that have died since */
+    uint64_t total;   /* rows of the listing */
+    uint64_t *slots;  /* of the page */
     size_t count;
     bool more;
     ht_explain explain;
