@@ -2,7 +2,7 @@
  * cursor.c: all rows of one version, in order of writing, a block at a time. A cursor holds its snapshot by count, and
  * belongs to one thread at a time.
  */
-#include "engine/view.h"
+#include "engine/reading.h"
 
 struct ht_cursor {
     ht_collection *c;
@@ -14,12 +14,12 @@ struct ht_cursor {
 
 static hither_status scan(ht_collection *c, const ht_filter *filter, uint32_t include, ht_cursor **out,
                           hither_error *err) {
-    ht_view v;
+    ht_reading v;
     ht_selection selected = {0};
     ht_cursor *cursor = ht_calloc(1, sizeof *cursor);
     if (!cursor)
         return ht_fail_nomem(err, sizeof *cursor, "a cursor");
-    hither_status status = ht_view_open(&v, c, include, err);
+    hither_status status = ht_reading_open(&v, c, include, err);
     if (status == HITHER_OK && filter)
         status = ht_select(c, v.snapshot, filter, &v.reader, &selected, err);
     if (status == HITHER_OK) {
@@ -31,7 +31,7 @@ static hither_status scan(ht_collection *c, const ht_filter *filter, uint32_t in
     } else {
         ht_release(cursor);
     }
-    ht_view_close(&v);
+    ht_reading_close(&v);
     return status;
 }
 
@@ -50,13 +50,13 @@ static uint64_t cursor_slot(const ht_cursor *cursor, uint64_t slot) {
 }
 
 static hither_status next_rows(ht_cursor *cursor, size_t limit, hither_result *result, hither_error *err) {
-    ht_view v = {.c = cursor->c, .snapshot = cursor->snapshot, .include = cursor->include};
+    ht_reading v = {.c = cursor->c, .snapshot = cursor->snapshot, .include = cursor->include};
     uint64_t slot = cursor_slot(cursor, cursor->slot);
     hither_status status = HITHER_OK;
     if (slot < v.snapshot->slot_limit)
-        status = ht_view_reader(&v, err);
+        status = ht_reading_reader(&v, err);
     for (size_t n = 0; n < limit && slot < v.snapshot->slot_limit && status == HITHER_OK; n++) {
-        status = ht_view_add_row(&v, slot, NULL, result, err);
+        status = ht_reading_add_row(&v, slot, NULL, result, err);
         slot = cursor_slot(cursor, slot + 1);
     }
     ht_reader_end(v.reader);

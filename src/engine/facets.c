@@ -7,7 +7,7 @@
 
 #include "engine/explain.h"
 #include "engine/field.h"
-#include "engine/view.h"
+#include "engine/reading.h"
 
 typedef struct entry {
     ht_key key;
@@ -20,7 +20,7 @@ typedef struct facet {
 } facet;
 
 typedef struct counting {
-    ht_view view;
+    ht_reading view;
     ht_selection selected;
     const ht_filter *filter;
     ht_field_values values;
@@ -133,7 +133,7 @@ static hither_status facets(ht_collection *c, const ht_filter *field, const ht_f
                             hither_result **out, hither_error *err) {
     counting n = {.filter = filter};
     hither_result *result = NULL;
-    hither_status status = ht_view_open(&n.view, c, HITHER_INCLUDE_METADATA, err);
+    hither_status status = ht_reading_open(&n.view, c, HITHER_INCLUDE_METADATA, err);
     if (status == HITHER_OK)
         status = ht_result_new(HITHER_INCLUDE_METADATA, c->dim, false, &result, err);
     if (status == HITHER_OK && filter)
@@ -151,7 +151,7 @@ static hither_status facets(ht_collection *c, const ht_filter *field, const ht_f
     ht_release(n.entries);
     ht_release(n.facets);
     ht_selection_clear(&n.selected);
-    ht_view_close(&n.view);
+    ht_reading_close(&n.view);
     return ht_hand_over(status, result, out, err);
 }
 

@@ -4,7 +4,7 @@
  * the collection as it was at that commit, whatever has been written since. That can be told from the catalog as long
  * as the rows that have died since are still there; once compaction has taken some of them the token is STALE.
  *
- * Any thread; see view.h.
+ * Any thread; see reading.h.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "base/hash.h"
 #include "engine/explain.h"
 #include "engine/field.h"
-#include "engine/view.h"
+#include "engine/reading.h"
 
 typedef struct token {
     uint64_t cid, seq, slot_limit, live, at; /* at: the next slot, or, of an ordered listing, rows passed over */
@@ -30,7 +30,7 @@ typedef struct place {
 
 typedef struct listing {
     const ht_page *page;
-    ht_view view;
+    ht_reading view;
     ht_snapshot then;  /* the version listed, where it is not the current one: borrows from that */
     uint64_t **chunks; /* of `then` */
     const ht_snapshot *s;
@@ -117,7 +117,7 @@ static hither_status go_back(listing *l, hither_error *err) {
     const ht_snapshot *now = l->view.snapshot;
     const token *t = &l->token;
     uint64_t alive = 0;
-    if (t->cid != (uint64_t)l->view.c->cid || t->seq > now->seq || t->slot_limit > now->slot_limit)
+    if (t->cid != (uint64_t)l->reading.c->cid || t->seq > now->seq || t->slot_limit > now->slot_limit)
         return stale(err);
     if (t->seq == now->seq)
         return t->slot_limit == now->slot_limit && t->live == now->live_count ? HITHER_OK : stale(err);
@@ -140,7 +140,7 @@ static hither_status go_back(listing *l, hither_error *err) {
 
 static hither_status begin(listing *l, hither_error *err) {
     const ht_page *page = l->page;
-    HT_TRY(ht_view_open_for_ids(&l->view, l->view.c, page->include, err));
+    HT_TRY(ht_reading_open_for_ids(&l->view, l->reading.c, page->include, err));
     l->s = l->view.snapshot;
     uint64_t hash = listing_hash(page);
     if (page->after) {
@@ -149,7 +149,7 @@ static hither_status begin(listing *l, hither_error *err) {
             return ht_fail(err, HITHER_INVALID, "after: this token is of a listing with another filter or order");
         return go_back(l, err);
     }
-    l->token = (token){.cid = (uint64_t)l->view.c->cid,
+    l->token = (token){.cid = (uint64_t)l->reading.c->cid,
                        .seq = l->s->seq,
                        .slot_limit = l->s->slot_limit,
                        .live = l->s->live_count,
@@ -188,7 +188,7 @@ static int by_place(const void *left, const void *right) {
 
 static hither_status list_ordered(listing *l, hither_error *err) {
     ht_field_values values;
-    HT_TRY(ht_field_open(&values, l->view.c, l->s, l->page->order, &l->view.reader, err));
+    HT_TRY(ht_field_open(&values, l->reading.c, l->s, l->page->order, &l->view.reader, err));
     place *places = ht_calloc((size_t)l->total, sizeof *places);
     if (!places) {
         ht_field_close(&values);
@@ -214,7 +214,7 @@ static hither_status find_rows(listing *l, hither_error *err) {
     const ht_page *page = l->page;
     l->total = l->s->live_count;
     if (page->filter) {
-        HT_TRY(ht_select(l->view.c, l->s, page->filter, &l->view.reader, &l->selected, err));
+        HT_TRY(ht_select(l->reading.c, l->s, page->filter, &l->view.reader, &l->selected, err));
         l->total = l->selected.count;
         ht_explain_stage(&l->explain, "filter", l->selected.plan, l->s->live_count, l->total);
     }
@@ -247,14 +247,14 @@ static hither_status check_still_there(listing *l, hither_error *err) {
         return HITHER_OK;
     ht_reader_end(l->view.reader);
     l->view.reader = NULL;
-    HT_TRY(ht_reader_begin(l->view.c->db->store, l->view.c->cid, &l->view.reader, &seq, err));
+    HT_TRY(ht_reader_begin(l->reading.c->db->store, l->reading.c->cid, &l->view.reader, &seq, err));
     HT_TRY(ht_reader_dead(l->view.reader, l->token.seq, count_dead, &r, err));
     return r.revived >= wanted ? HITHER_OK : stale(err);
 }
 
 static hither_status put_rows(listing *l, hither_result *result, hither_error *err) {
     for (size_t i = 0; i < l->count; i++)
-        HT_TRY(ht_view_add_row(&l->view, l->slots[i], NULL, result, err));
+        HT_TRY(ht_reading_add_row(&l->view, l->slots[i], NULL, result, err));
     ht_explain_stage(&l->explain, "payload", NULL, l->count, l->count);
     ht_explain_write(&l->explain, result, "page", NULL, l->page->filter ? &l->selected : NULL, l->s->live_count,
                      l->count);
@@ -285,7 +285,7 @@ static hither_status list_page(ht_collection *c, const ht_page *page, hither_res
     ht_release(l.chunks);
     ht_release(l.slots);
     ht_selection_clear(&l.selected);
-    ht_view_close(&l.view);
+    ht_reading_close(&l.view);
     return ht_hand_over(status, result, out, err);
 }
 

@@ -32,9 +32,10 @@ static hither_status examples_read(examples *e, ht_run *run, const ht_recommend 
     if (!e->slots)
         return ht_fail_nomem(err, e->positive_count + e->negative_count, "the examples");
     if (e->positive_count)
-        HT_TRY(ht_view_vectors_of(&run->view, &recommend->positive, &e->positive, e->slots, err));
+        HT_TRY(ht_reading_vectors_of(&run->view, &recommend->positive, &e->positive, e->slots, err));
     if (e->negative_count)
-        HT_TRY(ht_view_vectors_of(&run->view, &recommend->negative, &e->negative, e->slots + e->positive_count, err));
+        HT_TRY(
+            ht_reading_vectors_of(&run->view, &recommend->negative, &e->negative, e->slots + e->positive_count, err));
     return HITHER_OK;
 }
 
@@ -66,8 +67,8 @@ static void add_mean(double *sum, const float *vectors, size_t count, size_t dim
 }
 
 static hither_status by_average(ht_run *run, const examples *e, hither_error *err) {
-    size_t dim = run->view.c->dim, k = run->rows < run->search->k ? (size_t)run->rows : run->search->k;
-    bool unit = run->view.c->metric == HITHER_COSINE;
+    size_t dim = run->reading.c->dim, k = run->rows < run->search->k ? (size_t)run->rows : run->search->k;
+    bool unit = run->reading.c->metric == HITHER_COSINE;
     double *sum = ht_calloc(dim, sizeof *sum);
     float *query = ht_calloc(dim, sizeof *query);
     hither_status status = HITHER_OK;
@@ -111,10 +112,10 @@ static int by_score(const void *left, const void *right) {
 }
 
 static double least(const ht_run *run, const float *vectors, const double *squares, size_t count, const float *row) {
-    const ht_layout layout = {.dtype = HITHER_F32, .dim = run->view.c->dim};
+    const ht_layout layout = {.dtype = HITHER_F32, .dim = run->reading.c->dim};
     double best = INFINITY, xx = 0;
     for (size_t i = 0; i < count; i++) {
-        double d = ht_stored_distance(ht_kernels_get(), &layout, run->view.c->metric, vectors + i * layout.dim,
+        double d = ht_stored_distance(ht_kernels_get(), &layout, run->reading.c->metric, vectors + i * layout.dim,
                                       squares[i], row, NULL, &xx);
         best = d < best ? d : best;
     }
@@ -147,7 +148,7 @@ static hither_status add_best(ht_run *run, const scored *all, hither_error *err)
 }
 
 static hither_status by_best(ht_run *run, const examples *e, hither_error *err) {
-    size_t dim = run->view.c->dim, count = e->positive_count + e->negative_count;
+    size_t dim = run->reading.c->dim, count = e->positive_count + e->negative_count;
     scored *all = ht_calloc((size_t)run->rows, sizeof *all);
     double *squares = ht_calloc(count, sizeof *squares);
     hither_status status = HITHER_OK;
@@ -174,7 +175,7 @@ static hither_status recommend_once(ht_collection *c, const ht_recommend *recomm
     ht_run run = {.search = search};
     examples e = {0};
     ht_explain_begin(&run.explain);
-    hither_status status = ht_view_open_for_ids(&run.view, c, search->include, err);
+    hither_status status = ht_reading_open_for_ids(&run.view, c, search->include, err);
     if (status == HITHER_OK)
         status = examples_read(&e, &run, recommend, err);
     if (status == HITHER_OK)

@@ -1,5 +1,5 @@
 /*
- * search.c: the k nearest rows, and all within a distance. Any thread; see view.h and search.h.
+ * search.c: the k nearest rows, and all within a distance. Any thread; see reading.h and search.h.
  */
 #include "engine/search.h"
 
@@ -13,7 +13,7 @@
 /* ---- the run */
 
 hither_status ht_run_begin(ht_run *run, const ht_search *search, hither_error *err) {
-    ht_view *v = &run->view;
+    ht_reading *v = &run->view;
     HT_TRY(ht_result_new(v->include, v->c->dim, true, &run->result, err));
     const ht_snapshot *s = v->snapshot;
     run->rows = s->live_count;
@@ -32,16 +32,16 @@ hither_status ht_run_end(ht_run *run, hither_status status, const char *kind, hi
         ht_explain_write(&run->explain, run->result, kind, &run->stats, run->search->filter ? &run->selected : NULL,
                          run->view.snapshot->live_count, run->returned);
     ht_selection_clear(&run->selected);
-    ht_view_close(&run->view);
+    ht_reading_close(&run->view);
     return ht_hand_over(status, run->result, out, err);
 }
 
 hither_status ht_run_nearest(ht_run *run, const float *queries, size_t stride, size_t n, size_t k, ht_hit *hits,
                              size_t *counts, hither_error *err) {
     unsigned threads = run->search->threads ? run->search->threads : n == 1;
-    hither_matrix some = {queries, n, run->view.c->dim, stride, HITHER_F32};
+    hither_matrix some = {queries, n, run->reading.c->dim, stride, HITHER_F32};
     if (k)
-        HT_TRY(ht_parts_search(run->view.snapshot, run->view.scratch, run->view.c->metric, &some,
+        HT_TRY(ht_parts_search(run->view.snapshot, run->view.scratch, run->reading.c->metric, &some,
                                run->restricted ? &run->allow : NULL, k, threads, hits, counts, &run->stats, err));
     else
         memset(counts, 0, n * sizeof *counts);
@@ -61,9 +61,9 @@ size_t ht_run_cut(const ht_run *run, const ht_hit *hits, size_t count) {
 
 hither_status ht_run_add(ht_run *run, const ht_hit *hits, size_t count, hither_error *err) {
     if (count)
-        HT_TRY(ht_view_reader(&run->view, err));
+        HT_TRY(ht_reading_reader(&run->view, err));
     for (size_t i = 0; i < count; i++) {
-        HT_TRY(ht_view_add_row(&run->view, hits[i].slot, NULL, run->result, err));
+        HT_TRY(ht_reading_add_row(&run->view, hits[i].slot, NULL, run->result, err));
         ht_result_distance(run->result, (float)hits[i].distance);
     }
     run->returned += count;
@@ -96,8 +96,8 @@ static hither_status search_nearest(ht_run *run, const hither_matrix *queries, h
 
 static hither_status within_one(ht_run *run, const float *query, size_t stride, hither_error *err) {
     ht_found found = {0};
-    hither_matrix one = {query, 1, run->view.c->dim, stride, HITHER_F32};
-    HT_TRY(ht_parts_within(run->view.snapshot, run->view.scratch, run->view.c->metric, &one,
+    hither_matrix one = {query, 1, run->reading.c->dim, stride, HITHER_F32};
+    HT_TRY(ht_parts_within(run->view.snapshot, run->view.scratch, run->reading.c->metric, &one,
                            run->restricted ? &run->allow : NULL, *run->search->max_distance, run->search->threads,
                            &found, &run->stats, err));
     ht_explain_stage(&run->explain, "search", NULL, run->rows, found.count);
@@ -144,15 +144,15 @@ static hither_status search_once(ht_collection *c, const hither_matrix *queries,
     float *gathered = NULL;
     hither_matrix rows = {.dim = c->dim, .stride = c->dim * sizeof(float), .dtype = HITHER_F32};
     ht_explain_begin(&run.explain);
-    hither_status status = queries ? ht_view_open(&run.view, c, search->include, err)
-                                   : ht_view_open_for_ids(&run.view, c, search->include, err);
+    hither_status status = queries ? ht_reading_open(&run.view, c, search->include, err)
+                                   : ht_reading_open_for_ids(&run.view, c, search->include, err);
     if (status == HITHER_OK && queries) {
         status = check_queries(c, queries, err);
         rows = *queries;
         if (!rows.stride)
             rows.stride = rows.dim * sizeof(float);
     } else if (status == HITHER_OK) {
-        status = ht_view_vectors_of(&run.view, ids, &gathered, NULL, err);
+        status = ht_reading_vectors_of(&run.view, ids, &gathered, NULL, err);
         rows.data = gathered;
         rows.rows = ids->count;
     }

@@ -7,10 +7,10 @@
 #define HT_ENGINE_SEARCH_H
 
 #include "engine/explain.h"
-#include "engine/view.h"
+#include "engine/reading.h"
 
 typedef struct ht_run {
-    ht_view view;
+    ht_reading view;
     const ht_search *search;
     ht_selection selected; /* of a search with a filter */
     bool restricted;       /* to `allow`: some live rows may be no hits */

@@ -1,6 +1,6 @@
 /*
- * view.h: what a reading call stands on: a pinned snapshot, a scratch, and, once payloads or ids are needed, a reader
- * of the catalog. Shared by the files that answer questions (read.c, search.c, page.c, facets.c, ...).
+ * reading.h: what a reading call stands on: a pinned snapshot, a scratch, and, once payloads or ids are needed, a
+ * reader of the catalog. Shared by the files that answer questions (read.c, search.c, page.c, facets.c, ...).
  *
  * A search pins a snapshot, finds slots in memory, and only then reads the payloads of its hits, by slot; a row version
  * never changes, so it does not matter that the payload reader may stand on a later commit. A lookup by id is the other
@@ -11,36 +11,38 @@
  *
  * Any thread; none of them waits for a writer. A view belongs to one call.
  */
-#ifndef HT_ENGINE_VIEW_H
-#define HT_ENGINE_VIEW_H
+#ifndef HT_ENGINE_READING_H
+#define HT_ENGINE_READING_H
 
 #include "engine/plan.h"
 
-typedef struct ht_view {
+typedef struct ht_reading {
     ht_collection *c;
     ht_scratch *scratch;
     ht_snapshot *snapshot;
     ht_reader *reader; /* NULL until needed */
     uint32_t include;  /* never 0 */
-} ht_view;
+} ht_reading;
 
 /* A view may hold a reader and a pin whether or not opening it succeeded: close it in any case. */
-HT_NODISCARD hither_status ht_view_open(ht_view *v, ht_collection *c, uint32_t include, hither_error *err);
+HT_NODISCARD hither_status ht_reading_open(ht_reading *v, ht_collection *c, uint32_t include, hither_error *err);
 /* The newest snapshot that the catalog, as this view's reader sees it, covers. */
-HT_NODISCARD hither_status ht_view_open_for_ids(ht_view *v, ht_collection *c, uint32_t include, hither_error *err);
-void ht_view_close(ht_view *v);
+HT_NODISCARD hither_status ht_reading_open_for_ids(ht_reading *v, ht_collection *c, uint32_t include,
+                                                   hither_error *err);
+void ht_reading_close(ht_reading *v);
 
 /* Begins a reader that sees at least the view's snapshot, unless there is one. */
-HT_NODISCARD hither_status ht_view_reader(ht_view *v, hither_error *err);
+HT_NODISCARD hither_status ht_reading_reader(ht_reading *v, hither_error *err);
 /* The slot of the i-th id, UINT64_MAX if there is none. Of a view that was opened for ids. */
-HT_NODISCARD hither_status ht_view_find(ht_view *v, const hither_ids *ids, size_t i, uint64_t *slot, hither_error *err);
+HT_NODISCARD hither_status ht_reading_find(ht_reading *v, const hither_ids *ids, size_t i, uint64_t *slot,
+                                           hither_error *err);
 /* The vectors of the rows with these ids, packed, in *out (the caller's to release), and their slots where `slots` is
  * not NULL. NOT_FOUND names the id. */
-HT_NODISCARD hither_status ht_view_vectors_of(ht_view *v, const hither_ids *ids, float **out, uint64_t *slots,
-                                              hither_error *err);
+HT_NODISCARD hither_status ht_reading_vectors_of(ht_reading *v, const hither_ids *ids, float **out, uint64_t *slots,
+                                                 hither_error *err);
 /* Appends the row at a slot, its parts as the view includes them, if it matches the filter (NULL: it does). */
-HT_NODISCARD hither_status ht_view_add_row(ht_view *v, uint64_t slot, const ht_filter *filter, hither_result *out,
-                                           hither_error *err);
+HT_NODISCARD hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *filter, hither_result *out,
+                                              hither_error *err);
 
 /* The end of a call: the result is the caller's if all went well, and freed if not. */
 hither_status ht_hand_over(hither_status status, hither_result *result, hither_result **out, hither_error *err);

@@ -1,29 +1,29 @@
 /*
- * view.c: opening views, and what is read through them. See view.h for who may call.
+ * reading.c: opening views, and what is read through them. See reading.h for who may call.
  */
-#include "engine/view.h"
+#include "engine/reading.h"
 
 #include <string.h>
 
-void ht_view_close(ht_view *v) {
+void ht_reading_close(ht_reading *v) {
     ht_reader_end(v->reader);
     ht_scratch_give(v->scratch);
 }
 
-hither_status ht_view_open(ht_view *v, ht_collection *c, uint32_t include, hither_error *err) {
-    *v = (ht_view){.c = c, .include = include ? include : HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS};
+hither_status ht_reading_open(ht_reading *v, ht_collection *c, uint32_t include, hither_error *err) {
+    *v = (ht_reading){.c = c, .include = include ? include : HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS};
     HT_TRY(ht_collection_enter(c, err));
     HT_TRY(ht_scratch_take(&c->db->scratches, &v->scratch, err));
     v->snapshot = ht_snapshot_pin(&c->home, v->scratch);
     return HITHER_OK;
 }
 
-hither_status ht_view_reader(ht_view *v, hither_error *err) {
+hither_status ht_reading_reader(ht_reading *v, hither_error *err) {
     return v->reader ? HITHER_OK : ht_collection_reader(v->c, v->snapshot, &v->reader, err);
 }
 
-hither_status ht_view_open_for_ids(ht_view *v, ht_collection *c, uint32_t include, hither_error *err) {
-    HT_TRY(ht_view_open(v, c, include, err));
+hither_status ht_reading_open_for_ids(ht_reading *v, ht_collection *c, uint32_t include, hither_error *err) {
+    HT_TRY(ht_reading_open(v, c, include, err));
     for (;;) {
         uint64_t seq;
         HT_TRY(ht_reader_begin(c->db->store, c->cid, &v->reader, &seq, err));
@@ -37,20 +37,21 @@ hither_status ht_view_open_for_ids(ht_view *v, ht_collection *c, uint32_t includ
     }
 }
 
-hither_status ht_view_find(ht_view *v, const hither_ids *ids, size_t i, uint64_t *slot, hither_error *err) {
+hither_status ht_reading_find(ht_reading *v, const hither_ids *ids, size_t i, uint64_t *slot, hither_error *err) {
     return ht_reader_find(v->reader, ids, i, v->snapshot->seq, v->snapshot->slot_limit, slot, err);
 }
 
-static hither_status vector_of(ht_view *v, const hither_ids *ids, size_t i, const float **row, uint64_t *slot,
+static hither_status vector_of(ht_reading *v, const hither_ids *ids, size_t i, const float **row, uint64_t *slot,
                                hither_error *err) {
     char shown[HT_ID_SHOWN];
-    HT_TRY(ht_view_find(v, ids, i, slot, err));
+    HT_TRY(ht_reading_find(v, ids, i, slot, err));
     if (*slot == UINT64_MAX)
         return ht_fail(err, HITHER_NOT_FOUND, "no id %s in the collection", ht_id_show(ids, i, shown));
     return ht_snapshot_row(v->snapshot, *slot, row, err);
 }
 
-hither_status ht_view_vectors_of(ht_view *v, const hither_ids *ids, float **out, uint64_t *slots, hither_error *err) {
+hither_status ht_reading_vectors_of(ht_reading *v, const hither_ids *ids, float **out, uint64_t *slots,
+                                    hither_error *err) {
     size_t dim = v->c->dim, bytes;
     float *vectors = ht_mul_size(ids->count, dim * sizeof(float), &bytes) ? ht_alloc(bytes) : NULL;
     if (!vectors)
@@ -72,8 +73,8 @@ hither_status ht_view_vectors_of(ht_view *v, const hither_ids *ids, float **out,
     return status;
 }
 
-hither_status ht_view_add_row(ht_view *v, uint64_t slot, const ht_filter *filter, hither_result *out,
-                              hither_error *err) {
+hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *filter, hither_result *out,
+                                 hither_error *err) {
     ht_row row;
     hither_status status = ht_reader_row(v->reader, slot, &row, err);
     if (status == HITHER_NOT_FOUND)
