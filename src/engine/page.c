@@ -117,7 +117,7 @@ static hither_status go_back(listing *l, hither_error *err) {
     const ht_snapshot *now = l->view.snapshot;
     const token *t = &l->token;
     uint64_t alive = 0;
-    if (t->cid != (uint64_t)l->reading.c->cid || t->seq > now->seq || t->slot_limit > now->slot_limit)
+    if (t->cid != (uint64_t)l->view.c->cid || t->seq > now->seq || t->slot_limit > now->slot_limit)
         return stale(err);
     if (t->seq == now->seq)
         return t->slot_limit == now->slot_limit && t->live == now->live_count ? HITHER_OK : stale(err);
@@ -140,7 +140,7 @@ static hither_status go_back(listing *l, hither_error *err) {
 
 static hither_status begin(listing *l, hither_error *err) {
     const ht_page *page = l->page;
-    HT_TRY(ht_reading_open_for_ids(&l->view, l->reading.c, page->include, err));
+    HT_TRY(ht_reading_open_for_ids(&l->view, l->view.c, page->include, err));
     l->s = l->view.snapshot;
     uint64_t hash = listing_hash(page);
     if (page->after) {
@@ -149,7 +149,7 @@ static hither_status begin(listing *l, hither_error *err) {
             return ht_fail(err, HITHER_INVALID, "after: this token is of a listing with another filter or order");
         return go_back(l, err);
     }
-    l->token = (token){.cid = (uint64_t)l->reading.c->cid,
+    l->token = (token){.cid = (uint64_t)l->view.c->cid,
                        .seq = l->s->seq,
                        .slot_limit = l->s->slot_limit,
                        .live = l->s->live_count,
@@ -188,7 +188,7 @@ static int by_place(const void *left, const void *right) {
 
 static hither_status list_ordered(listing *l, hither_error *err) {
     ht_field_values values;
-    HT_TRY(ht_field_open(&values, l->reading.c, l->s, l->page->order, &l->view.reader, err));
+    HT_TRY(ht_field_open(&values, l->view.c, l->s, l->page->order, &l->view.reader, err));
     place *places = ht_calloc((size_t)l->total, sizeof *places);
     if (!places) {
         ht_field_close(&values);
@@ -214,7 +214,7 @@ static hither_status find_rows(listing *l, hither_error *err) {
     const ht_page *page = l->page;
     l->total = l->s->live_count;
     if (page->filter) {
-        HT_TRY(ht_select(l->reading.c, l->s, page->filter, &l->view.reader, &l->selected, err));
+        HT_TRY(ht_select(l->view.c, l->s, page->filter, &l->view.reader, &l->selected, err));
         l->total = l->selected.count;
         ht_explain_stage(&l->explain, "filter", l->selected.plan, l->s->live_count, l->total);
     }
@@ -247,7 +247,7 @@ static hither_status check_still_there(listing *l, hither_error *err) {
         return HITHER_OK;
     ht_reader_end(l->view.reader);
     l->view.reader = NULL;
-    HT_TRY(ht_reader_begin(l->reading.c->db->store, l->reading.c->cid, &l->view.reader, &seq, err));
+    HT_TRY(ht_reader_begin(l->view.c->db->store, l->view.c->cid, &l->view.reader, &seq, err));
     HT_TRY(ht_reader_dead(l->view.reader, l->token.seq, count_dead, &r, err));
     return r.revived >= wanted ? HITHER_OK : stale(err);
 }

@@ -67,8 +67,8 @@ static void add_mean(double *sum, const float *vectors, size_t count, size_t dim
 }
 
 static hither_status by_average(ht_run *run, const examples *e, hither_error *err) {
-    size_t dim = run->reading.c->dim, k = run->rows < run->search->k ? (size_t)run->rows : run->search->k;
-    bool unit = run->reading.c->metric == HITHER_COSINE;
+    size_t dim = run->view.c->dim, k = run->rows < run->search->k ? (size_t)run->rows : run->search->k;
+    bool unit = run->view.c->metric == HITHER_COSINE;
     double *sum = ht_calloc(dim, sizeof *sum);
     float *query = ht_calloc(dim, sizeof *query);
     hither_status status = HITHER_OK;
@@ -112,10 +112,10 @@ static int by_score(const void *left, const void *right) {
 }
 
 static double least(const ht_run *run, const float *vectors, const double *squares, size_t count, const float *row) {
-    const ht_layout layout = {.dtype = HITHER_F32, .dim = run->reading.c->dim};
+    const ht_layout layout = {.dtype = HITHER_F32, .dim = run->view.c->dim};
     double best = INFINITY, xx = 0;
     for (size_t i = 0; i < count; i++) {
-        double d = ht_stored_distance(ht_kernels_get(), &layout, run->reading.c->metric, vectors + i * layout.dim,
+        double d = ht_stored_distance(ht_kernels_get(), &layout, run->view.c->metric, vectors + i * layout.dim,
                                       squares[i], row, NULL, &xx);
         best = d < best ? d : best;
     }
@@ -148,7 +148,7 @@ static hither_status add_best(ht_run *run, const scored *all, hither_error *err)
 }
 
 static hither_status by_best(ht_run *run, const examples *e, hither_error *err) {
-    size_t dim = run->reading.c->dim, count = e->positive_count + e->negative_count;
+    size_t dim = run->view.c->dim, count = e->positive_count + e->negative_count;
     scored *all = ht_calloc((size_t)run->rows, sizeof *all);
     double *squares = ht_calloc(count, sizeof *squares);
     hither_status status = HITHER_OK;

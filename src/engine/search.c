@@ -39,9 +39,9 @@ hither_status ht_run_end(ht_run *run, hither_status status, const char *kind, hi
 hither_status ht_run_nearest(ht_run *run, const float *queries, size_t stride, size_t n, size_t k, ht_hit *hits,
                              size_t *counts, hither_error *err) {
     unsigned threads = run->search->threads ? run->search->threads : n == 1;
-    hither_matrix some = {queries, n, run->reading.c->dim, stride, HITHER_F32};
+    hither_matrix some = {queries, n, run->view.c->dim, stride, HITHER_F32};
     if (k)
-        HT_TRY(ht_parts_search(run->view.snapshot, run->view.scratch, run->reading.c->metric, &some,
+        HT_TRY(ht_parts_search(run->view.snapshot, run->view.scratch, run->view.c->metric, &some,
                                run->restricted ? &run->allow : NULL, k, threads, hits, counts, &run->stats, err));
     else
         memset(counts, 0, n * sizeof *counts);
@@ -96,8 +96,8 @@ static hither_status search_nearest(ht_run *run, const hither_matrix *queries, h
 
 static hither_status within_one(ht_run *run, const float *query, size_t stride, hither_error *err) {
     ht_found found = {0};
-    hither_matrix one = {query, 1, run->reading.c->dim, stride, HITHER_F32};
-    HT_TRY(ht_parts_within(run->view.snapshot, run->view.scratch, run->reading.c->metric, &one,
+    hither_matrix one = {query, 1, run->view.c->dim, stride, HITHER_F32};
+    HT_TRY(ht_parts_within(run->view.snapshot, run->view.scratch, run->view.c->metric, &one,
                            run->restricted ? &run->allow : NULL, *run->search->max_distance, run->search->threads,
                            &found, &run->stats, err));
     ht_explain_stage(&run->explain, "search", NULL, run->rows, found.count);

@@ -38,7 +38,7 @@ static size_t choose(const candidate *all, size_t count, double diversity) {
 
 /* Puts those taken, in order, where the candidates were found. */
 static hither_status take_all(ht_run *run, candidate *all, size_t count, hither_error *err) {
-    const ht_collection *c = run->reading.c;
+    const ht_collection *c = run->view.c;
     size_t wanted = ht_min_size(run->search->k, count), next = 0;
     for (size_t n = 0; n < wanted; n++) {
         run->view.scratch->hits[n] = all[next].hit;
@@ -61,7 +61,7 @@ hither_status ht_search_diverse(ht_run *run, const float *query, hither_error *e
     ht_scratch *scratch = run->view.scratch;
     size_t k = run->rows < run->search->candidates ? (size_t)run->rows : run->search->candidates;
     HT_TRY(ht_scratch_reserve(scratch, k, 1, err));
-    HT_TRY(ht_run_nearest(run, query, run->reading.c->dim * sizeof(float), 1, k, scratch->hits, scratch->counts, err));
+    HT_TRY(ht_run_nearest(run, query, run->view.c->dim * sizeof(float), 1, k, scratch->hits, scratch->counts, err));
     size_t count = ht_run_cut(run, scratch->hits, scratch->counts[0]);
     candidate *all = ht_calloc(count, sizeof *all);
     if (!all)

@@ -116,7 +116,7 @@ static hither_status fill_groups(grouping *g, const float *query, hither_error *
     for (;; k *= 2) {
         k = k < most ? k : most;
         HT_TRY(ht_scratch_reserve(scratch, (size_t)k, 1, err));
-        HT_TRY(ht_run_nearest(run, query, run->reading.c->dim * sizeof(float), 1, (size_t)k, scratch->hits,
+        HT_TRY(ht_run_nearest(run, query, run->view.c->dim * sizeof(float), 1, (size_t)k, scratch->hits,
                               scratch->counts, err));
         size_t count = ht_run_cut(run, scratch->hits, scratch->counts[0]);
         if (walk(g, scratch->hits, count) || k == most || count < scratch->counts[0])
@@ -131,7 +131,7 @@ hither_status ht_search_groups(ht_run *run, const float *query, hither_error *er
     grouping g = {.run = run};
     ht_field_values values;
     size_t places = (size_t)run->search->k * run->search->group_size;
-    HT_TRY(ht_field_open(&values, run->reading.c, run->view.snapshot, run->search->group, &run->view.reader, err));
+    HT_TRY(ht_field_open(&values, run->view.c, run->view.snapshot, run->search->group, &run->view.reader, err));
     hither_status status = find_groups(&g, &values, err);
     ht_field_close(&values);
     if (status == HITHER_OK) {
