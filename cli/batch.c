@@ -99,6 +99,8 @@ static hither_status make_collection(const ht_batch *b, ht_target *t, hither_err
 
 /* Opens the collection, or makes it of the batch's kind. */
 static hither_status open_target(const ht_batch *b, ht_target *t, hither_error *err) {
+    const hither_collection_options possible = {.size = sizeof possible, .dim = b->dim ? b->dim : 1};
+    HT_TRY(ht_try_collection(t->name, &possible, err));
     HT_TRY(ht_open_database(t->path, HT_OPEN_MAKE, &t->opened.db, err));
     const hither_collection_options existing = {
         .size = sizeof existing, .flags = HITHER_COLLECTION_EXISTING, .metric = t->metric};

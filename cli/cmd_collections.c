@@ -7,19 +7,19 @@
 
 int ht_run_create(const ht_args *args) {
     hither_error err;
-    hither_db *db;
+    hither_db *db = NULL;
     hither_embedder *embedder = NULL;
     hither_collection *c = NULL;
-    hither_status status = ht_open_database(args->operands[0], HT_OPEN_MAKE, &db, &err);
-    if (status != HITHER_OK)
-        return ht_report(status, &err);
     hither_collection_options options = {.size = sizeof options,
                                          .flags = HITHER_COLLECTION_NEW,
                                          .dim = (uint32_t)ht_args_number(args, HT_OPT_DIM, 0),
                                          .metric = ht_metric_option(args)};
-    if (!options.dim)
-        status = hither_embedder_builtin(&embedder, &err);
+    hither_status status = options.dim ? HITHER_OK : hither_embedder_builtin(&embedder, &err);
     options.embedder = embedder;
+    if (status == HITHER_OK)
+        status = ht_try_collection(args->operands[1], &options, &err);
+    if (status == HITHER_OK)
+        status = ht_open_database(args->operands[0], HT_OPEN_MAKE, &db, &err);
     if (status == HITHER_OK)
         status = hither_collection_open(db, args->operands[1], &options, &c, &err);
     hither_collection_close(c);

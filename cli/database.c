@@ -76,6 +76,16 @@ static hither_status no_collection(hither_db *db, const char *path, const char *
     return status;
 }
 
+hither_status ht_try_collection(const char *name, const hither_collection_options *options, hither_error *err) {
+    hither_db *db;
+    hither_collection *c = NULL;
+    HT_TRY(hither_db_open(":memory:", NULL, &db, err));
+    hither_status status = hither_collection_open(db, name, options, &c, err);
+    hither_collection_close(c);
+    hither_db_close(db);
+    return status;
+}
+
 hither_status ht_open_both(const char *path, const char *name, ht_open_how how, ht_opened *out, hither_error *err) {
     *out = (ht_opened){0};
     HT_TRY(ht_open_database(path, how, &out->db, err));

@@ -33,6 +33,10 @@ typedef struct ht_opened {
     hither_collection *collection;
     ht_facts facts;
 } ht_opened;
+/* Whether a collection could be made so, of that name; tried where it leaves no trace. A database that is made for one
+ * must not stay behind when the collection is refused. */
+HT_NODISCARD hither_status ht_try_collection(const char *name, const hither_collection_options *options,
+                                             hither_error *err);
 HT_NODISCARD hither_status ht_open_both(const char *path, const char *name, ht_open_how how, ht_opened *out,
                                         hither_error *err);
 void ht_close_both(ht_opened *opened);

@@ -338,9 +338,103 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_index_info(hither_index *index
 
 typedef struct hither_db hither_db;
 
+/* The files a database stands on. A table of your own (hither_db_options.io) puts one anywhere: an archive, a cipher, a
+ * quota, another medium; hither_io_system is the operating system's, to stand one on. The same table is under
+ * everything hither does, SQLite's files included.
+ *
+ * What every implementation keeps:
+ *   - read_at and write_at move all the bytes or fail: a file that ends early is CORRUPT, EINTR is tried again;
+ *   - sync returns once everything written to that file is durable, sync_folder the names in a folder. One that failed
+ *     is never tried again: the database is given up;
+ *   - map gives a read-only view that later write_at calls show through; it never reaches past the file's size, and
+ *     nothing shrinks a file that is mapped;
+ *   - an open file outlives its removal and its renaming;
+ *   - lock is exclusive between handles and dies with its holder;
+ *   - a failure is a hither_status with a message in err (which may be NULL): NOT_FOUND, EXISTS, BUSY (lock), FULL,
+ *     PERMISSION, NOMEM, CORRUPT, IO for the rest.
+ * Functions may be called by any thread, several at once on one file. The table and ctx outlive every handle on the
+ * database. Since 0.1. */
+typedef struct hither_io hither_io;
+typedef struct hither_file {
+    const hither_io *io; /* first in whatever an implementation makes of an open file */
+} hither_file;
+
+enum {
+    HITHER_IO_WRITE = 1,     /* else read-only */
+    HITHER_IO_CREATE = 2,    /* make it if missing */
+    HITHER_IO_EXCLUSIVE = 4, /* with CREATE: EXISTS if it is there. Links are never followed for the last part */
+    HITHER_IO_DELETE = 8     /* gone at close: for temporary files */
+};
+
+typedef enum hither_io_kind { HITHER_IO_ABSENT, HITHER_IO_FILE, HITHER_IO_FOLDER, HITHER_IO_OTHER } hither_io_kind;
+
+/* An operation on one of SQLite's files, where SQLite reaches them by itself (sqlite_vfs). */
+typedef enum hither_io_op {
+    HITHER_OP_READ,
+    HITHER_OP_WRITE,
+    HITHER_OP_SYNC,
+    HITHER_OP_TRUNCATE,
+    HITHER_OP_DELETE,
+    HITHER_OP_OPEN
+} hither_io_op;
+
+typedef struct hither_io_event {
+    hither_io_op op;
+    const char *path;
+    uint64_t offset;
+    const void *data; /* what is about to be written */
+    size_t bytes;
+} hither_io_event;
+
+struct hither_io {
+    size_t size; /* sizeof(hither_io) */
+    void *ctx;
+    /* The name of the SQLite VFS that reaches the same files ("unix"). NULL: SQLite goes through this table too; then a
+     * database is open once at a time, and readers in other processes are not possible. */
+    const char *sqlite_vfs;
+    /* Shown SQLite's operations before they happen; a status other than OK makes the operation fail. NULL: not. */
+    hither_status (*observe)(void *ctx, const hither_io_event *event);
+
+    hither_status (*open)(void *ctx, const char *path, unsigned flags, hither_file **out, hither_error *err);
+    void (*close)(hither_file *file);
+    hither_status (*read_at)(hither_file *file, void *data, size_t bytes, uint64_t offset, hither_error *err);
+    hither_status (*write_at)(hither_file *file, const void *data, size_t bytes, uint64_t offset, hither_error *err);
+    hither_status (*file_size)(hither_file *file, uint64_t *out, hither_error *err);
+    /* Sets the file's size; growing leaves zeros. */
+    hither_status (*resize)(hither_file *file, uint64_t bytes, hither_error *err);
+    /* Asks for space behind [offset, offset + bytes) so that writing there cannot run out; FULL if there is none, OK
+     * where nothing can be promised. The size stays. */
+    hither_status (*reserve)(hither_file *file, uint64_t offset, uint64_t bytes, hither_error *err);
+    hither_status (*sync)(hither_file *file, hither_error *err);
+    hither_status (*map)(hither_file *file, size_t bytes, const void **out, hither_error *err); /* from offset 0 */
+    void (*unmap)(hither_file *file, const void *data, size_t bytes);
+    hither_status (*lock)(hither_file *file, hither_error *err); /* BUSY names the holder; released by close */
+
+    hither_status (*stat)(void *ctx, const char *path, hither_io_kind *kind, uint64_t *bytes, hither_error *err);
+    hither_status (*make_folder)(void *ctx, const char *path, hither_error *err);            /* EXISTS */
+    hither_status (*rename)(void *ctx, const char *from, const char *to, hither_error *err); /* replaces */
+    hither_status (*remove)(void *ctx, const char *path, hither_error *err); /* a file, or an empty folder */
+    hither_status (*sync_folder)(void *ctx, const char *path, hither_error *err);
+    /* Calls each(arg, name, kind) for every entry but . and .., in no order; a status other than OK stops it. */
+    hither_status (*list)(void *ctx, const char *path,
+                          hither_status (*each)(void *arg, const char *name, hither_io_kind kind), void *arg,
+                          hither_error *err);
+
+    /* The rest may be NULL. Two numbers that no other file has while this one exists, for noticing that a name has come
+     * to mean another file. */
+    hither_status (*identity)(void *ctx, const char *path, uint64_t out[2], hither_error *err);
+    /* The kind of network file system a path is on ("NFS"), or NULL: of none, or not known. */
+    const char *(*network)(void *ctx, const char *path);
+};
+
+/* The operating system's files. Lives as long as the process. Any thread. Since 0.1. */
+HITHER_API const hither_io *hither_io_system(void);
+
 enum {
     HITHER_OPEN_READONLY = 1, /* never writes; works beside a writer and follows its commits */
-    HITHER_OPEN_EXISTING = 2  /* NOT_FOUND instead of making a new database */
+    HITHER_OPEN_EXISTING = 2, /* NOT_FOUND instead of making a new database */
+    HITHER_OPEN_NETWORK = 4   /* even on a network file system, where locks and mapped files may not be what they are
+                                 elsewhere: at your own risk, and never from two machines */
 };
 
 /* When a write is safe. FULL: an acknowledged write survives a power cut. MEMORY: it survives the end of the process,
@@ -365,6 +459,7 @@ typedef struct hither_db_options {
                               HITHER_FLUSH_ROWS, or no such number */
     uint64_t buffer_bytes; /* vectors are written to segments in pieces of so many bytes, at most 1 GiB, at least one
                               row; default: the environment variable HITHER_BUFFER_SIZE, or 1 MiB */
+    const hither_io *io;   /* default: hither_io_system(), or for ":memory:" files in memory */
 } hither_db_options;
 
 /* Opens the database folder at `path` (by convention NAME.hither), or makes it; ":memory:" is a private one in RAM

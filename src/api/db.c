@@ -36,14 +36,17 @@ hither_status hither_db_open(const char *path, const hither_db_options *options,
     if (!path || !*path)
         return ht_fail(err, HITHER_INVALID, "the path of a database is missing");
     HT_TRY(ht_options_read(&o, sizeof o, options, "hither_db_options", err));
-    if (o.flags & ~(uint32_t)(HITHER_OPEN_READONLY | HITHER_OPEN_EXISTING))
+    if (o.io)
+        HT_TRY(ht_io_check(o.io, err));
+    if (o.flags & ~(uint32_t)(HITHER_OPEN_READONLY | HITHER_OPEN_EXISTING | HITHER_OPEN_NETWORK))
         return ht_fail(err, HITHER_UNSUPPORTED, "hither_db_options.flags has unknown bits: 0x%x", o.flags);
     if (o.durability && (o.durability < HITHER_DURABILITY_FULL || o.durability > HITHER_DURABILITY_RELAXED))
         return ht_fail(
             err, HITHER_INVALID,
             "hither_db_options.durability is %d; HITHER_DURABILITY_FULL (%d), _MEMORY (%d) and _RELAXED (%d) exist",
             (int)o.durability, HITHER_DURABILITY_FULL, HITHER_DURABILITY_MEMORY, HITHER_DURABILITY_RELAXED);
-    ht_db_settings settings = {.flags = o.flags,
+    ht_db_settings settings = {.io = o.io,
+                               .flags = o.flags,
                                .busy_timeout_ms = o.busy_timeout_ms,
                                .relaxed_ms = o.relaxed_ms,
                                .buffer_bytes = o.buffer_bytes,
@@ -56,6 +59,8 @@ hither_status hither_db_open(const char *path, const hither_db_options *options,
     *out = (hither_db *)db;
     return HITHER_OK;
 }
+
+const hither_io *hither_io_system(void) { return ht_io_posix(); }
 
 void hither_db_close(hither_db *db) { ht_db_close(ht_db_in(db)); }
 

@@ -127,7 +127,7 @@ static hither_status open_into(ht_container *c, const char *kind, hither_error *
         c->file = NULL;
         return status;
     }
-    HT_TRY(c->io->size(c->file, &bytes, err));
+    HT_TRY(c->io->file_size(c->file, &bytes, err));
     if (bytes < PAGE || bytes > SIZE_MAX)
         return ht_fail(err, HITHER_NOT_DATABASE, "%s is not a file hither wrote: it has %llu bytes", c->path,
                        (unsigned long long)bytes);

@@ -23,3 +23,15 @@ char *ht_path_join(const char *folder, const char *name) {
     memcpy(path + left + slash, name, right + 1);
     return path;
 }
+
+hither_status ht_io_check(const ht_io *io, hither_error *err) {
+    if (io->size < sizeof *io)
+        return ht_fail(err, HITHER_INVALID, "hither_io.size is %zu; set it to sizeof(hither_io), here %zu", io->size,
+                       sizeof *io);
+    if (!io->open || !io->close || !io->read_at || !io->write_at || !io->file_size || !io->resize || !io->reserve ||
+        !io->sync || !io->map || !io->unmap || !io->lock || !io->stat || !io->make_folder || !io->rename ||
+        !io->remove || !io->sync_folder || !io->list)
+        return ht_fail(err, HITHER_INVALID,
+                       "hither_io lacks a function; only observe, identity and network may be NULL");
+    return HITHER_OK;
+}

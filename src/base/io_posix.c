@@ -18,6 +18,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/vfs.h>
+#endif
 
 #include "base/alloc.h"
 
@@ -335,6 +338,37 @@ static hither_status posix_list(void *ctx, const char *path,
     return status;
 }
 
+/* ---- identity and place */
+
+static hither_status posix_identity(void *ctx, const char *path, uint64_t out[2], hither_error *err) {
+    (void)ctx;
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return ht_fail_errno(err, errno, "cannot examine %s", path);
+    out[0] = (uint64_t)st.st_dev;
+    out[1] = (uint64_t)st.st_ino;
+    return HITHER_OK;
+}
+
+#if defined(__linux__)
+static const char *posix_network(void *ctx, const char *path) {
+    static const struct {
+        uint32_t magic;
+        const char *name;
+    } kinds[] = {{0x6969, "NFS"},    {0x517b, "SMB"},      {0xff534d42, "CIFS"},  {0xfe534d42, "SMB2"},
+                 {0x564c, "NCP"},    {0x73757245, "Coda"}, {0x5346414f, "AFS"},   {0x6b414653, "AFS"},
+                 {0x01021997, "9P"}, {0x00c36400, "Ceph"}, {0x0bd00bd0, "Lustre"}};
+    struct statfs fs;
+    (void)ctx;
+    if (statfs(path, &fs) != 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if ((uint32_t)fs.f_type == kinds[i].magic)
+            return kinds[i].name;
+    return NULL;
+}
+#endif
+
 bool ht_io_system_text(const char *path, char *text, size_t room) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -355,12 +389,13 @@ bool ht_io_system_text(const char *path, char *text, size_t room) {
 
 const ht_io *ht_io_posix(void) {
     static const ht_io io = {
+        .size = sizeof io,
         .sqlite_vfs = "unix",
         .open = posix_open,
         .close = posix_close,
         .read_at = posix_read_at,
         .write_at = posix_write_at,
-        .size = posix_size,
+        .file_size = posix_size,
         .resize = posix_resize,
         .reserve = posix_reserve,
         .sync = posix_sync,
@@ -373,6 +408,10 @@ const ht_io *ht_io_posix(void) {
         .remove = posix_remove,
         .sync_folder = posix_sync_folder,
         .list = posix_list,
+        .identity = posix_identity,
+#if defined(__linux__)
+        .network = posix_network,
+#endif
     };
     return &io;
 }

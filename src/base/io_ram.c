@@ -625,12 +625,13 @@ hither_status ht_io_ram_new(ht_io **out, hither_error *err) {
         return ht_fail_nomem(err, sizeof *r, "a table of files");
     }
     r->io = (ht_io){
+        .size = sizeof r->io,
         .ctx = r,
         .open = ram_open,
         .close = ram_close,
         .read_at = ram_read_at,
         .write_at = ram_write_at,
-        .size = ram_size,
+        .file_size = ram_size,
         .resize = ram_resize,
         .reserve = ram_reserve,
         .sync = ram_sync,

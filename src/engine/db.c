@@ -24,7 +24,7 @@ ht_db *ht_db_acquire(ht_db *db) {
 static unsigned store_flags(uint32_t flags) {
     return (flags & HITHER_OPEN_READONLY ? HT_STORE_READONLY : 0u) |
            (flags & HITHER_OPEN_EXISTING ? HT_STORE_EXISTING : 0u) |
-           (flags & HT_OPEN_UNSYNCED ? HT_STORE_UNSYNCED : 0u);
+           (flags & HITHER_OPEN_NETWORK ? HT_STORE_NETWORK : 0u) | (flags & HT_OPEN_UNSYNCED ? HT_STORE_UNSYNCED : 0u);
 }
 
 static hither_status open_over(const ht_io *io, const char *path, const ht_db_settings *given, ht_db **out,

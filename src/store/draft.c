@@ -37,16 +37,24 @@ hither_status ht_full_path(const ht_io *io, const char *path, char **out, hither
     return HITHER_OK;
 }
 
+char *ht_parent_of(const char *path) {
+    char *parent = ht_strdup(path), *slash = parent ? strrchr(parent, '/') : NULL;
+    if (slash == parent && slash) {
+        slash[1] = '\0';
+    } else if (slash) {
+        *slash = '\0';
+    } else if (parent) {
+        ht_release(parent);
+        parent = ht_strdup(".");
+    }
+    return parent;
+}
+
 hither_status ht_sync_parent(const ht_io *io, const char *path, hither_error *err) {
-    char *parent = ht_strdup(path);
+    char *parent = ht_parent_of(path);
     if (!parent)
         return ht_fail_nomem(err, strlen(path), "a path");
-    char *slash = strrchr(parent, '/');
-    if (slash == parent)
-        slash[1] = '\0';
-    else if (slash)
-        *slash = '\0';
-    hither_status status = io->sync_folder(io->ctx, slash ? parent : ".", err);
+    hither_status status = io->sync_folder(io->ctx, parent, err);
     ht_release(parent);
     return status;
 }

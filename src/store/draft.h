@@ -12,6 +12,8 @@
 /* The path made absolute, so that it means the same after a chdir, without slashes at its end; behind a table of files
  * it is taken as it is. The caller's to release. INVALID where it is empty or too long for SQLite. */
 HT_NODISCARD hither_status ht_full_path(const ht_io *io, const char *path, char **out, hither_error *err);
+/* The folder that `path` lies in; the caller's to release. NULL without memory. */
+char *ht_parent_of(const char *path);
 /* Makes durable that `path` bears its name. */
 HT_NODISCARD hither_status ht_sync_parent(const ht_io *io, const char *path, hither_error *err);
 

@@ -89,6 +89,8 @@ struct ht_store {
     int64_t next_sid;
     int64_t txn_cid;    /* the collection of the transaction, 0 until one is asked for */
     uint64_t txn_limit; /* its slots lie below: what is found elsewhere is damage */
+    char *log_path;     /* of the writer: catalog-wal, and which file that is; NULL where the table cannot tell */
+    uint64_t log_identity[2];
     atomic_bool poisoned;
     pthread_mutex_t mutex; /* guards what follows */
     ht_conn *idle;         /* readers' connections nobody uses */
@@ -171,6 +173,8 @@ HT_NODISCARD hither_status ht_segment_load(ht_store *store, const ht_segment_ent
 
 /* ---- store.c */
 
+/* POISONED, and from then on, if catalog-wal is no longer the file that the writer opened. */
+HT_NODISCARD hither_status ht_log_still_ours(ht_store *store, hither_error *err);
 /* READONLY or POISONED where nothing may be written. */
 HT_NODISCARD hither_status ht_store_writable(const ht_store *store, hither_error *err);
 

@@ -201,7 +201,7 @@ static hither_status check_file(ht_segment *segment, const ht_segment_header *ex
     unsigned char bytes[HT_SEGMENT_HEADER_BYTES];
     ht_segment_header found;
     uint64_t size;
-    HT_TRY(io->size(segment->file, &size, err));
+    HT_TRY(io->file_size(segment->file, &size, err));
     if (size < HT_SEGMENT_HEADER_BYTES)
         return ht_fail(err, HITHER_CORRUPT, "%s ends at byte %" PRIu64 ", inside its header", segment->name, size);
     HT_TRY(io->read_at(segment->file, bytes, sizeof bytes, 0, err));

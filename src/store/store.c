@@ -72,6 +72,24 @@ static hither_status judge(ht_store *store, unsigned flags, bool *fresh, hither_
     return HITHER_OK;
 }
 
+/* Locks and mapped files do not do what they must where several machines share files. */
+static hither_status refuse_network(const ht_store *store, unsigned flags, hither_error *err) {
+    const ht_io *io = store->io;
+    if (!io->network || flags & HT_STORE_NETWORK)
+        return HITHER_OK;
+    const char *kind = io->network(io->ctx, store->path);
+    char *parent = kind ? NULL : ht_parent_of(store->path); /* the database may be yet to be made */
+    if (parent)
+        kind = io->network(io->ctx, parent);
+    ht_release(parent);
+    if (!kind)
+        return HITHER_OK;
+    return ht_fail(err, HITHER_UNSUPPORTED,
+                   "%s is on a network file system (%s), where locks and mapped files cannot be relied on; keep it on "
+                   "a local disk, or open it with HITHER_OPEN_NETWORK from one machine only",
+                   store->path, kind);
+}
+
 static hither_status take_lock(ht_store *store, uint32_t timeout_ms, hither_error *err) {
     const ht_io *io = store->io;
     char *path = ht_path_join(store->path, "LOCK");
@@ -177,6 +195,35 @@ static hither_status name_paths(ht_store *store, const char *path, hither_error 
     return HITHER_OK;
 }
 
+/* By now the writer's connection has the log open. */
+static hither_status remember_log(ht_store *store, hither_error *err) {
+    const ht_io *io = store->io;
+    if (!io->identity)
+        return HITHER_OK;
+    char *path = ht_path_join(store->path, "catalog-wal");
+    if (!path)
+        return ht_fail_nomem(err, strlen(store->path), "a path");
+    hither_status status = io->identity(io->ctx, path, store->log_identity, NULL);
+    if (status == HITHER_OK)
+        store->log_path = path;
+    else
+        ht_release(path);
+    return HITHER_OK;
+}
+
+hither_status ht_log_still_ours(ht_store *store, hither_error *err) {
+    uint64_t now[2];
+    const ht_io *io = store->io;
+    if (!store->log_path || (io->identity(io->ctx, store->log_path, now, NULL) == HITHER_OK &&
+                             now[0] == store->log_identity[0] && now[1] == store->log_identity[1]))
+        return HITHER_OK;
+    ht_store_poison(store);
+    return ht_fail(err, HITHER_POISONED,
+                   "%s was replaced or removed while it was in use, as another SQLite in this process does when it "
+                   "opens and closes the catalog; what was written since may be lost; close the database and reopen it",
+                   store->log_path);
+}
+
 static hither_status open_writer(ht_store *store, unsigned flags, uint32_t busy_timeout_ms, hither_error *err) {
     bool fresh = false;
     HT_TRY(judge(store, flags, &fresh, err));
@@ -198,6 +245,7 @@ static hither_status open_writer(ht_store *store, unsigned flags, uint32_t busy_
         ht_store_poison(store); /* closing must not touch what is to be examined */
         return status;
     }
+    HT_TRY(remember_log(store, err));
     /* The same holds for the catalog's pages, which are then written anew, from the log. */
     int rc = sqlite3_wal_checkpoint_v2(store->writer->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     return rc == SQLITE_OK || rc == SQLITE_BUSY ? HITHER_OK : ht_conn_fail(store->writer, "a checkpoint", err);
@@ -228,6 +276,8 @@ hither_status ht_store_open(const ht_io *io, const char *path, unsigned flags, u
     store->unsynced = !store->readonly && (flags & HT_STORE_UNSYNCED) != 0;
     pthread_mutex_init(&store->mutex, NULL);
     hither_status status = name_paths(store, path, err);
+    if (status == HITHER_OK)
+        status = refuse_network(store, flags, err);
     if (status == HITHER_OK)
         status = ht_vfs_new(io, &store->vfs, err);
     if (status == HITHER_OK)
@@ -280,6 +330,7 @@ void ht_store_close(ht_store *store) {
     ht_release(store->catalog_path);
     ht_release(store->segment_path);
     ht_release(store->tmp_path);
+    ht_release(store->log_path);
     ht_release(store);
 }
 

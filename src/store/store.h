@@ -21,14 +21,15 @@ typedef struct ht_reader ht_reader;
 
 /* UNSYNCED: commits reach the system, in order, and the disk only by ht_store_checkpoint and on close: what a killed
  * process leaves is whole, what a power cut leaves may not be. */
-enum { HT_STORE_READONLY = 1, HT_STORE_EXISTING = 2, HT_STORE_UNSYNCED = 4 };
+enum { HT_STORE_READONLY = 1, HT_STORE_EXISTING = 2, HT_STORE_UNSYNCED = 4, HT_STORE_NETWORK = 8 };
 #define HT_STORE_FORMAT 1 /* of the files written */
 
 /* ---- open and close */
 
-/* Takes LOCK (unless read-only), opens or makes the catalog, empties tmp/, removes segment files the catalog does not
- * know. A second writer: BUSY with the holder's pid. Over a table whose files no SQLite VFS reaches (RAM), one store is
- * open at a time, read-only ones too. NOT_FOUND, NOT_DATABASE (left untouched), FORMAT, CORRUPT, PERMISSION, ... */
+/* UNSUPPORTED on a network file system, unless NETWORK allows it. Takes LOCK (unless read-only), opens or makes the
+ * catalog, empties tmp/, removes segment files the catalog does not know. A second writer: BUSY with the holder's pid.
+ * Over a table whose files no SQLite VFS reaches (RAM), one store is open at a time, read-only ones too. NOT_FOUND,
+ * NOT_DATABASE (left untouched), FORMAT, CORRUPT, PERMISSION, ... */
 HT_NODISCARD hither_status ht_store_open(const ht_io *io, const char *path, unsigned flags, uint32_t busy_timeout_ms,
                                          ht_store **out, hither_error *err);
 void ht_store_close(ht_store *store);
@@ -154,8 +155,9 @@ HT_NODISCARD hither_status ht_txn_segment(ht_store *store, const ht_segment *seg
                                           hither_error *err);
 /* next_slot, live_count, commit_seq and id_kind of the collection. */
 HT_NODISCARD hither_status ht_txn_collection(ht_store *store, const ht_collection_row *row, hither_error *err);
-/* Durable on OK, unless the store is UNSYNCED. On failure the transaction is gone; if it cannot be known whether it is
- * durable, the store is poisoned too. */
+/* Durable on OK, unless the store is UNSYNCED. POISONED if the log has been replaced under this process, which a second
+ * SQLite in it does that opens and closes the catalog: what was committed to it is gone. On failure the transaction is
+ * gone; if it cannot be known whether it is durable, the store is poisoned too. */
 HT_NODISCARD hither_status ht_txn_commit(ht_store *store, hither_error *err);
 void ht_txn_rollback(ht_store *store);
 /* Tells a segment object how many of its rows count now (after ht_txn_commit). */

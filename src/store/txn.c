@@ -8,6 +8,7 @@
 
 hither_status ht_txn_begin(ht_store *store, hither_error *err) {
     HT_TRY(ht_store_writable(store, err));
+    HT_TRY(ht_log_still_ours(store, err));
     store->txn_cid = 0;
     return ht_conn_do(store->writer, SQL_BEGIN_IMMEDIATE, err);
 }
@@ -117,7 +118,7 @@ hither_status ht_txn_commit(ht_store *store, hither_error *err) {
     ht_reader_let_go(&conn->reader);
     hither_status status = ht_conn_do(conn, SQL_COMMIT, err);
     if (status == HITHER_OK)
-        return HITHER_OK;
+        return ht_log_still_ours(store, err);
     /* Without space the commit record was never whole, and while busy nothing was begun. After any other failure the
      * record may or may not be in the log. */
     if (status != HITHER_FULL && status != HITHER_BUSY)

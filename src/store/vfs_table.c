@@ -87,7 +87,7 @@ void ht_vfs_table_clear(ht_vfs *vfs) {
 static int table_read(sqlite3_file *f, void *data, int bytes, sqlite3_int64 offset) {
     table_file *file = (table_file *)f;
     uint64_t size = 0;
-    hither_status status = file->vfs->io->size(file->file, &size, NULL);
+    hither_status status = file->vfs->io->file_size(file->file, &size, NULL);
     if (status != HITHER_OK)
         return ht_vfs_code(status, SQLITE_IOERR_FSTAT);
     size_t there = 0;
@@ -135,7 +135,7 @@ static int table_sync(sqlite3_file *f, int flags) {
 static int table_size(sqlite3_file *f, sqlite3_int64 *size) {
     table_file *file = (table_file *)f;
     uint64_t bytes = 0;
-    hither_status status = file->vfs->io->size(file->file, &bytes, NULL);
+    hither_status status = file->vfs->io->file_size(file->file, &bytes, NULL);
     if (status == HITHER_OK)
         *size = (sqlite3_int64)bytes;
     return ht_vfs_code(status, SQLITE_IOERR_FSTAT);

@@ -22,3 +22,7 @@ try hither create a.hither x --dim 0
 try hither create a.hither x --dim 65536
 try hither create a.hither x --dim 65535
 try hither create a.hither y --dtype f16 --dim 3
+# What is refused leaves no database behind.
+try hither create new.hither bad/name --dim 4
+echo '{"id": 1, "vector": [1, 2]}' | try hither import new.hither bad/name - --format jsonl
+test -e new.hither || echo "nothing was made"

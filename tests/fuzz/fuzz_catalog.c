@@ -23,7 +23,7 @@ static unsigned char *load(const ht_io *io, const char *path, size_t *bytes) {
     ht_file *file = NULL;
     uint64_t size = 0;
     FUZZ_HOLDS(io->open(io->ctx, path, 0, &file, &err) == HITHER_OK);
-    FUZZ_HOLDS(io->size(file, &size, &err) == HITHER_OK);
+    FUZZ_HOLDS(io->file_size(file, &size, &err) == HITHER_OK);
     unsigned char *data = malloc((size_t)size);
     FUZZ_HOLDS(data && io->read_at(file, data, (size_t)size, 0, &err) == HITHER_OK);
     io->close(file);

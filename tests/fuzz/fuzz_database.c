@@ -58,7 +58,7 @@ static hither_status save_entry(void *arg, const char *name, ht_io_kind kind) {
     FUZZ_HOLDS(file_count < FILES);
     FUZZ_HOLDS(snprintf(saved->path, PATH, "%s/%s", saving_folder, name) < PATH);
     FUZZ_HOLDS(saving_io->open(saving_io->ctx, saved->path, 0, &file, &err) == HITHER_OK);
-    FUZZ_HOLDS(saving_io->size(file, &size, &err) == HITHER_OK);
+    FUZZ_HOLDS(saving_io->file_size(file, &size, &err) == HITHER_OK);
     saved->size = (size_t)size;
     saved->bytes = malloc(saved->size + 1);
     FUZZ_HOLDS(saved->bytes && saving_io->read_at(file, saved->bytes, saved->size, 0, &err) == HITHER_OK);

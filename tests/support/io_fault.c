@@ -248,7 +248,7 @@ static hither_status fault_write_at(ht_file *handle, const void *data, size_t by
 static hither_status fault_size(ht_file *handle, uint64_t *out, hither_error *err) {
     fault_file *file = of(handle);
     HT_TRY(gate(file->fault, "size", file->path, err));
-    return file->fault->below->size(file->below, out, err);
+    return file->fault->below->file_size(file->below, out, err);
 }
 
 static hither_status fault_resize(ht_file *handle, uint64_t bytes, hither_error *err) {
@@ -421,6 +421,7 @@ io_fault *io_fault_new(const ht_io *below) {
     pthread_mutex_init(&f->mutex, NULL);
     f->below = below;
     f->io = (ht_io){
+        .size = sizeof f->io,
         .ctx = f,
         .sqlite_vfs = below->sqlite_vfs,
         .observe = fault_observe,
@@ -428,7 +429,7 @@ io_fault *io_fault_new(const ht_io *below) {
         .close = fault_close,
         .read_at = fault_read_at,
         .write_at = fault_write_at,
-        .size = fault_size,
+        .file_size = fault_size,
         .resize = fault_resize,
         .reserve = fault_reserve,
         .sync = fault_sync,
@@ -503,7 +504,7 @@ static void import_file(io_fault *f, const char *path) {
     const ht_io *io = f->below;
     ht_file *file = NULL;
     uint64_t bytes = 0;
-    if (io->open(io->ctx, path, 0, &file, NULL) != HITHER_OK || io->size(file, &bytes, NULL) != HITHER_OK)
+    if (io->open(io->ctx, path, 0, &file, NULL) != HITHER_OK || io->file_size(file, &bytes, NULL) != HITHER_OK)
         abort();
     char *data = malloc(bytes + 1);
     if (!data || io->read_at(file, data, bytes, 0, NULL) != HITHER_OK)

@@ -89,7 +89,7 @@ unsigned char *world_read(const store_world *world, const char *name, size_t *by
     uint64_t size = 0;
     char *path = ht_path_join(world->path, name);
     ASSERT_OK(io->open(io->ctx, path, 0, &file, &err));
-    ASSERT_OK(io->size(file, &size, &err));
+    ASSERT_OK(io->file_size(file, &size, &err));
     unsigned char *data = malloc((size_t)size + 1);
     assert_non_null(data);
     ASSERT_OK(io->read_at(file, data, (size_t)size, 0, &err));

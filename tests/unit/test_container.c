@@ -95,7 +95,7 @@ static hither_status examine(const ht_io *io) {
 static ht_file *open_raw(const ht_io *io, uint64_t *bytes) {
     ht_file *file;
     assert_int_equal(io->open(io->ctx, PATH, HT_IO_WRITE, &file, NULL), HITHER_OK);
-    assert_int_equal(io->size(file, bytes, NULL), HITHER_OK);
+    assert_int_equal(io->file_size(file, bytes, NULL), HITHER_OK);
     return file;
 }
 

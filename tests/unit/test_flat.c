@@ -278,7 +278,7 @@ static void flipped_bytes_are_noticed(void **state) {
     ht_file *file;
     uint64_t bytes;
     assert_int_equal(io->open(io->ctx, PATH, HT_IO_WRITE, &file, NULL), HITHER_OK);
-    assert_int_equal(io->size(file, &bytes, NULL), HITHER_OK);
+    assert_int_equal(io->file_size(file, &bytes, NULL), HITHER_OK);
     for (uint64_t at = 0; at < bytes; at += 3) {
         char old, flipped;
         assert_int_equal(io->read_at(file, &old, 1, at, NULL), HITHER_OK);

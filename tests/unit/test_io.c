@@ -70,7 +70,7 @@ static ht_file *open_new(place *p, const char *name) {
 static uint64_t size_of(place *p, ht_file *file) {
     hither_error err;
     uint64_t bytes = UINT64_MAX;
-    ASSERT_OK(p->io->size(file, &bytes, &err));
+    ASSERT_OK(p->io->file_size(file, &bytes, &err));
     return bytes;
 }
 

@@ -52,7 +52,7 @@ static size_t do_everything(rig *r, hither_status expected) {
     if (file) {
         status[i++] = io->write_at(file, "0123456789", 10, 0, NULL);
         status[i++] = io->read_at(file, &byte, 1, 0, NULL);
-        status[i++] = io->size(file, &size, NULL);
+        status[i++] = io->file_size(file, &size, NULL);
         status[i++] = io->resize(file, 10, NULL);
         status[i++] = io->reserve(file, 0, 10, NULL);
         status[i++] = io->sync(file, NULL);
@@ -101,7 +101,7 @@ static void kinds_of_failure(void **state) {
     ASSERT_FAILS(r->io->write_at(file, "abcd", 4, 0, &err), HITHER_FULL);
     assert_int_equal(err.os_errno, ENOSPC);
     assert_string_equal(io_fault_what(r->fault), "write a");
-    ASSERT_OK(r->io->size(file, &size, &err));
+    ASSERT_OK(r->io->file_size(file, &size, &err));
     assert_int_equal(size, 0);
     io_fault_arm(r->fault, 1, FAULT_SHORT_WRITE, false);
     ASSERT_FAILS(r->io->write_at(file, "abcd", 4, 0, &err), HITHER_FULL);

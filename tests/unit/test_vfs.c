@@ -116,7 +116,7 @@ static void test_all_sealed(void **state) {
         /* Through the table, so not while SQLite has locks on the file that closing ours would drop: nobody else here
          * looks at them. */
         ASSERT_OK(p->world.io->open(p->world.io->ctx, p->path, 0, &file, &err));
-        ASSERT_OK(p->world.io->size(file, &bytes, &err));
+        ASSERT_OK(p->world.io->file_size(file, &bytes, &err));
         assert_int_equal(bytes % HT_PAGE_BYTES, 0);
         for (uint64_t at = 0; at < bytes; at += HT_PAGE_BYTES) {
             ASSERT_OK(p->world.io->read_at(file, page, HT_PAGE_BYTES, at, &err));
