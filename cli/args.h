@@ -18,6 +18,7 @@ enum { HT_EXIT_OK = 0, HT_EXIT_ERROR = 1, HT_EXIT_USAGE = 2, HT_EXIT_DAMAGE = 3 
 
 typedef enum ht_opt {
     HT_OPT_AGE,
+    HT_OPT_ALARMS,
     HT_OPT_ARCHIVE,
     HT_OPT_BATCH,
     HT_OPT_COLOR,
@@ -47,6 +48,8 @@ typedef enum ht_opt {
     HT_OPT_RARE,
     HT_OPT_RATE,
     HT_OPT_RECALL,
+    HT_OPT_RULES,
+    HT_OPT_STATE,
     HT_OPT_TEXT,
     HT_OPT_THRESHOLD,
     HT_OPT_VECTOR,

@@ -2,33 +2,36 @@
  * cmd_watch.c: watch. Lines go to the window as they arrive, all that are there at once, and those that it calls alarms
  * are printed. A log must go on: nothing a line holds stops it, and memory stays bounded.
  */
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "commands.h"
+#include "database.h"
 #include "on_alarm.h"
 #include "output.h"
 #include "severity.h"
 #include "view.h"
 #include "watch.h"
 
-static const double USUAL_RATE = 0.001;
-
 /* ---- one alarm */
 
-/* The text of a record that may be in the window still, or one of the lines just pushed. */
-static hither_status nearest_text(ht_watch *w, uint64_t record, hither_result **out, ht_text *text, hither_error *err) {
-    *out = NULL;
-    *text = (ht_text){0};
-    if (record == UINT64_MAX)
-        return HITHER_OK;
-    HT_TRY(hither_window_get(w->window, &record, 1, out, err));
-    const hither_strings documents = hither_result_documents(*out, 0);
-    *text = ht_strings_at(&documents, 0);
+/* Why it is one, by the window's own word: the nearest known line, and the words that differ. *facts is the caller's,
+ * *result holds the texts. */
+static hither_status explain(ht_watch *w, ht_alarm_line *a, hither_result **result, json_t **facts, hither_error *err) {
+    *facts = NULL;
+    HT_TRY(hither_window_explain(w->window, a->score, result, err));
+    const hither_strings documents = hither_result_documents(*result, 0);
+    a->nearest = ht_strings_at(&documents, 0);
+    hither_status status = ht_metadata_object(*result, 0, facts, err);
+    if (status != HITHER_OK) {
+        hither_result_free(*result);
+        *result = NULL;
+        return status;
+    }
+    a->added = json_object_get(*facts, "added");
+    a->removed = json_object_get(*facts, "removed");
     return HITHER_OK;
 }
 
@@ -54,6 +57,7 @@ static hither_status raise_alarm(ht_watch *w, size_t i, ht_text line, const char
                                  hither_error *err) {
     const hither_score *score = &w->scores[i];
     hither_result *result;
+    json_t *facts;
     ht_alarm_line a = {.score = score,
                        .reason = query         ? "like"
                                  : score->seen ? "rare"
@@ -64,8 +68,9 @@ static hither_status raise_alarm(ht_watch *w, size_t i, ht_text line, const char
                        .line = line,
                        .time_ms = w->times_ms[i],
                        .own_time = w->clock.own};
-    HT_TRY(nearest_text(w, score->nearest, &result, &a.nearest, err));
+    HT_TRY(explain(w, &a, &result, &facts, err));
     hither_status status = show(w, &a, err);
+    json_decref(facts);
     hither_result_free(result);
     w->alarms++;
     return status;
@@ -81,9 +86,9 @@ static void say_learned(ht_watch *w) {
 }
 
 static bool is_alarm(const ht_watch *w, const hither_score *score) {
-    if (w->rate > 0)
+    if (!ht_args_has(w->args, HT_OPT_THRESHOLD))
         return score->alarm == 1;
-    return score->seen <= w->rare && (double)score->novelty >= w->threshold;
+    return score->seen <= w->rare && (double)score->novelty >= w->args->values[HT_OPT_THRESHOLD].real;
 }
 
 /* When each line came, by its own word if it has one. */
@@ -131,7 +136,7 @@ static hither_status take(void *ctx, hither_error *err) {
     const double began = seconds_now();
     const hither_strings lines = ht_column_view(&w->lines.texts);
     read_times(w, &lines);
-    const hither_window_rows rows = {.size = sizeof rows, .texts = lines, .times_ms = w->timed ? w->times_ms : NULL};
+    const hither_window_rows rows = {.size = sizeof rows, .texts = lines, .times_ms = w->times_ms};
     HT_TRY(hither_window_push_rows(w->window, &rows, w->scores, err));
     for (size_t i = 0; i < lines.count; i++)
         HT_TRY(judge(w, i, ht_strings_at(&lines, i), err));
@@ -140,6 +145,7 @@ static hither_status take(void *ctx, hither_error *err) {
         HT_TRY(ht_view_lines(w->view, &lines, w->scores, seconds_now() - began, err));
     if (w->archive)
         to_archive(w, &lines);
+    ht_watch_save(w, false);
     return HITHER_OK;
 }
 
@@ -151,10 +157,13 @@ static hither_status turn(void *ctx, hither_error *err) {
     return HITHER_OK;
 }
 
+/* What has its time, whether lines come or not. */
 static hither_status idle(void *ctx, hither_error *err) {
     ht_watch *w = ctx;
     (void)err;
-    ht_archive_write(w->archive, false);
+    if (w->archive)
+        ht_archive_write(w->archive, false);
+    ht_watch_save(w, false);
     return HITHER_OK;
 }
 
@@ -173,62 +182,6 @@ static void say_end(const ht_watch *w) {
                (unsigned long long)w->read, w->read == 1 ? "" : "s");
 }
 
-/* "0.1%" or "0.001", in (0, 1]. */
-static hither_status read_rate(const ht_args *args, double *rate, hither_error *err) {
-    *rate = ht_args_has(args, HT_OPT_THRESHOLD) ? 0 : USUAL_RATE;
-    if (!ht_args_has(args, HT_OPT_RATE))
-        return HITHER_OK;
-    const char *text = args->values[HT_OPT_RATE].text;
-    char *end;
-    double value = strtod(text, &end);
-    bool percent = end != text && *end == '%';
-    value = percent ? value / 100 : value;
-    if (end == text || end[percent] != 0 || !(value > 0 && value <= 1))
-        return ht_fail(err, HITHER_INVALID, "--rate %s is not a share of the lines, such as 0.1%%", text);
-    *rate = value;
-    return HITHER_OK;
-}
-
-/* "10m", "36h", "1h30m"; a bare number is seconds. */
-static hither_status read_age(const ht_args *args, uint64_t *age_ms, hither_error *err) {
-    *age_ms = 0;
-    if (!ht_args_has(args, HT_OPT_AGE))
-        return HITHER_OK;
-    const char *text = args->values[HT_OPT_AGE].text;
-    double total = 0;
-    for (const char *at = text; *at || at == text;) {
-        char *end;
-        double value = strtod(at, &end);
-        const char *const units = "smhdw", *unit = *end ? strchr(units, *end) : units;
-        static const double seconds[] = {1, 60, 3600, 86400, 604800};
-        if (end == at || !unit || !(value >= 0 && value < 1e9))
-            return ht_fail(err, HITHER_INVALID, "--age %.40s is not a time such as 90s, 10m, 1h30m or 2d", text);
-        total += value * seconds[unit - units];
-        at = end + (*end != 0);
-    }
-    if (!(total >= 0.001 && total < 1e11))
-        return ht_fail(err, HITHER_INVALID, "--age %.40s is not a time such as 90s, 10m, 1h30m or 2d", text);
-    *age_ms = (uint64_t)(total * 1000);
-    return HITHER_OK;
-}
-
-static hither_status open_window(ht_watch *w, hither_error *err) {
-    uint64_t age_ms;
-    HT_TRY(read_rate(w->args, &w->rate, err));
-    HT_TRY(read_age(w->args, &age_ms, err));
-    w->timed = age_ms > 0;
-    const hither_window_options options = {
-        .size = sizeof options,
-        .capacity = (uint32_t)ht_args_number(w->args, HT_OPT_WINDOW, 0),
-        .no_centroid = 1,
-        .age_ms = age_ms,
-        .alarm_rate = w->rate,
-        .alarm_after = w->warmup,
-        .alarm_below = (uint32_t)w->rare + 1,
-    };
-    return hither_window_new(&options, &w->window, err);
-}
-
 static hither_status begin_view(ht_watch *w, hither_error *err) {
     if (w->args->count == 0 && isatty(STDIN_FILENO))
         return ht_fail(err, HITHER_INVALID,
@@ -242,11 +195,11 @@ static hither_status begin_view(ht_watch *w, hither_error *err) {
 
 static hither_status begin(ht_watch *w, hither_error *err) {
     const bool view = ht_args_has(w->args, HT_OPT_VIEW);
-    HT_TRY(open_window(w, err));
-    if (ht_args_has(w->args, HT_OPT_ARCHIVE)) {
-        w->lines.idle = idle;
+    HT_TRY(ht_watch_window(w, err));
+    if (ht_args_has(w->args, HT_OPT_ARCHIVE))
         HT_TRY(ht_archive_open(w->args->values[HT_OPT_ARCHIVE].text, &w->archive, err));
-    }
+    if (w->archive || ht_args_has(w->args, HT_OPT_STATE))
+        w->lines.idle = idle;
     if (view || ht_args_has(w->args, HT_OPT_QUERIES)) {
         w->standing = &w->queries;
         HT_TRY(ht_standing_open(w->standing, ht_args_text(w->args, HT_OPT_QUERIES, NULL), err));
@@ -256,6 +209,8 @@ static hither_status begin(ht_watch *w, hither_error *err) {
 
 static void end(ht_watch *w) {
     ht_view_close(w->view);
+    if (w->window)
+        ht_watch_save(w, true);
     say_end(w);
     ht_archive_close(w->archive);
     if (w->standing)
@@ -263,6 +218,7 @@ static void end(ht_watch *w) {
     hither_window_close(w->window);
     ht_lines_clear(&w->lines);
     ht_buf_clear(&w->out);
+    ht_buf_clear(&w->rules);
     ht_release(w);
 }
 
@@ -274,8 +230,9 @@ int ht_run_watch(const ht_args *args) {
     w->args = args;
     w->warmup = ht_args_number(args, HT_OPT_WARMUP, 200);
     w->rare = ht_args_number(args, HT_OPT_RARE, 1);
-    w->threshold = ht_args_has(args, HT_OPT_THRESHOLD) ? args->values[HT_OPT_THRESHOLD].real : -INFINITY;
+    w->saved_ms = ht_times_now().now_ms;
     ht_buf_init(&w->out, SIZE_MAX / 2);
+    ht_buf_init(&w->rules, 1 << 20);
     ht_lines_init(&w->lines, args);
     w->lines.follow = ht_args_has(args, HT_OPT_FOLLOW);
     w->lines.journal = strcmp(ht_args_text(args, HT_OPT_FORMAT, "auto"), "text") != 0;

@@ -95,6 +95,9 @@ static const ht_option watch_options[] = {
      "forget lines older than this too: 90s, 10m, 1h30m; by the lines' own times where they have them", 0, 0},
     {HT_OPT_RATE, "rate", 'r', HT_KIND_TEXT, "SHARE",
      "share of the lines to print, about, and one line a form: 0.1% (default) or 0.001", 0, 0},
+    {HT_OPT_ALARMS, "alarms", 0, HT_KIND_TEXT, "N/day",
+     "instead of a share, print about N lines a day (or 2/hour, 1/week): by the lines' own times where they have them",
+     0, 0},
     {HT_OPT_THRESHOLD, "threshold", 't', HT_KIND_REAL, "X",
      "instead of a share, print every new or rare line with a score of at least X", 0, 0},
     {HT_OPT_VIEW, "view", 0, HT_KIND_FLAG, NULL,
@@ -103,6 +106,10 @@ static const ht_option watch_options[] = {
      "standing queries, one a line: also print the first line of each form that is near one of them; --view adds to "
      "FILE",
      0, 0},
+    {HT_OPT_RULES, "rules", 0, HT_KIND_TEXT, "FILE",
+     "mask what the rules in FILE say too: one a line, a name and a pattern", 0, 0},
+    {HT_OPT_STATE, "state", 0, HT_KIND_TEXT, "FILE",
+     "keep what was learned in FILE, at the end and once a minute, and go on from there the next time", 0, 0},
     {HT_OPT_ON_ALARM, "on-alarm", 0, HT_KIND_TEXT, "COMMAND",
      "run COMMAND by the shell for each alarm, with HITHER_LINE, HITHER_SCORE and HITHER_REASON set", 0, 0},
     {HT_OPT_ARCHIVE, "archive", 0, HT_KIND_TEXT, "DB/NAME",
@@ -111,9 +118,9 @@ static const ht_option watch_options[] = {
      "read all FILEs at once and go on as they grow, are moved away and made anew", 0, 0},
     {HT_OPT_FORMAT, "format", 0, HT_KIND_CHOICE, "auto|text",
      "auto (default): of journalctl -o json's lines, only the MESSAGE; text: all lines as they are", 0, 0},
-    OPTION_JSON(
-        "print one JSON object an alarm: score, reason, line, nearest, changed, count, number, rarity, distance, "
-        "level, time, clock, file; query, similarity"),
+    OPTION_JSON("print one JSON object an alarm: score, reason, line, nearest, added, removed, count, number, rarity, "
+                "distance, "
+                "level, time, clock, file; query, similarity"),
     END_OF_OPTIONS};
 
 static const ht_option grep_options[] = {

@@ -6,6 +6,7 @@
 #define HT_CLI_WATCH_H
 
 #include "archive.h"
+#include "base/json.h"
 #include "lines.h"
 #include "standing.h"
 #include "times.h"
@@ -24,9 +25,9 @@ typedef struct ht_watch {
     struct ht_view *view;               /* NULL: alarms are printed */
     ht_buf out;
     uint64_t warmup, rare;
-    double rate; /* 0: --threshold decides */
-    double threshold;
-    bool timed;                     /* the window has an age, and goes by the times of lines */
+    ht_buf rules;     /* of --rules */
+    int64_t saved_ms; /* when the state was */
+    bool save_failed;
     uint64_t read, alarms, repeats; /* lines pushed; lines printed; lines of forms that were */
     uint64_t failed;                /* commands */
     bool learned;                   /* the warm-up's end was said */
@@ -40,6 +41,7 @@ typedef struct ht_alarm_line {
     float similarity;  /* to that */
     const char *file;  /* NULL: there is but one */
     ht_text line, nearest;
+    const json_t *added, *removed; /* arrays of words that the nearest form lacks, or has more; NULL: not known */
     int64_t time_ms;
     bool own_time; /* that of the line, not the wall's clock */
 } ht_alarm_line;
@@ -47,7 +49,10 @@ typedef struct ht_alarm_line {
 /* watch_alarm.c */
 void ht_alarm_json(ht_buf *out, const ht_alarm_line *a);
 void ht_alarm_people(ht_buf *out, const ht_alarm_line *a);
-/* The words of `line` that `other` has not, but for those that are mere numbers; their number, at most `most`. */
-size_t ht_changed_words(ht_text line, ht_text other, ht_text *words, size_t most);
+
+/* watch_window.c. The window that the options ask for, or the one of --state with its counts of lines. */
+HT_NODISCARD hither_status ht_watch_window(ht_watch *w, hither_error *err);
+/* Saves the window where --state says, if a minute has passed since; `now` in any case. Failing is said once. */
+void ht_watch_save(ht_watch *w, bool now);
 
 #endif

@@ -1,4 +1,4 @@
-/* streams.c: the parts of watch and its siblings from the inside: times of lines, changed words, groups. */
+/* streams.c: the parts of watch and its siblings from the inside: times of lines, groups. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,6 @@
 #include "../support/cmocka_all.h"
 #include "groups.h"
 #include "times.h"
-#include "watch.h"
 
 /* 2026-11-21T13:17:30Z; lines without a zone are an hour ahead of UTC. */
 static const ht_times frame = {.now_ms = 1795267050000, .zone_s = 3600};
@@ -76,31 +75,6 @@ static void clock_of_a_stream(void **state) {
     int64_t later[] = {HT_NO_TIME};
     ht_clock_fill(&clock, &frame, later, 1);
     assert_int_equal(later[0], 4000);
-}
-
-static void changed_words(void **state) {
-    (void)state;
-    static const struct {
-        const char *line, *other, *changed;
-    } samples[] = {
-        {"disk sda1 is full", "disk sdb2 is fine", "sda1 full"},
-        {"disk sda1 is full", "disk sda22 is full", ""}, /* digits are not words' business */
-        {"took 7 ms", "took 9 ms", ""},
-        {"a a b b", "b", "a"},
-        {"user=root: bad-password (42)", "user=admin", "root bad-password"},
-        {"fünf Löwen", "fünf", "Löwen"},
-        {"", "x", ""},
-    };
-    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
-        ht_text words[8];
-        char have[256] = "";
-        const size_t count = ht_changed_words((ht_text){samples[i].line, strlen(samples[i].line)},
-                                              (ht_text){samples[i].other, strlen(samples[i].other)}, words, 8);
-        for (size_t j = 0; j < count; j++)
-            snprintf(have + strlen(have), sizeof have - strlen(have), "%s%.*s", j ? " " : "", (int)words[j].bytes,
-                     words[j].data);
-        assert_string_equal(have, samples[i].changed);
-    }
 }
 
 /* ---- groups */
@@ -243,8 +217,9 @@ static void growing_groups(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(times_of_lines), cmocka_unit_test(clock_of_a_stream),
-        cmocka_unit_test(changed_words),  cmocka_unit_test(groups_are_led_by_the_nearest),
+        cmocka_unit_test(times_of_lines),
+        cmocka_unit_test(clock_of_a_stream),
+        cmocka_unit_test(groups_are_led_by_the_nearest),
         cmocka_unit_test(growing_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
