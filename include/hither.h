@@ -56,6 +56,7 @@ extern "C" {
 #define HITHER_MAX_WHERE_DEPTH  32u         /* $and, $or, $not and the like inside one another */
 #define HITHER_MAX_WHERE_NODES  1024u       /* conditions of a filter */
 #define HITHER_MAX_WHERE_VALUES 65536u      /* values of a filter, those of all its $in together */
+#define HITHER_MAX_REGEXES      16u         /* $regex of a filter */
 #define HITHER_MAX_KEYWORDS     1024u       /* words of a keyword query */
 
 /* ---------------------------------------------------------------- status and errors */

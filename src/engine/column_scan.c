@@ -182,20 +182,11 @@ static bool take_in(ht_leaf *leaf, const ht_field_column *column, const ht_value
     return take_in_numbers(leaf, values, count) && take_in_strings(leaf, column, values, count);
 }
 
-static bool string_holds(ht_filter_op op, ht_text word, ht_text operand) {
-    if (op == HT_CONTAINS)
-        return ht_text_contains(word, operand);
-    int order = memcmp(word.data, operand.data, ht_min_size(word.bytes, operand.bytes));
-    if (!order)
-        order = (word.bytes > operand.bytes) - (word.bytes < operand.bytes);
-    return op == HT_GT ? order > 0 : op == HT_GTE ? order >= 0 : op == HT_LT ? order < 0 : order <= 0;
-}
-
 /* Asks each word of the dictionary once. */
-static bool take_strings(ht_leaf *leaf, const ht_field_column *column, ht_filter_op op, ht_text operand) {
+static bool take_strings(ht_leaf *leaf, const ht_field_column *column, const ht_filter *f, const ht_filter_node *node) {
     uint64_t *codes = make_codes(leaf, column);
     for (size_t code = 0; codes && code < leaf->of[HT_STRING].code_count; code++)
-        if (string_holds(op, ht_column_word(column, (uint32_t)code), operand))
+        if (ht_string_holds(f, node, ht_column_word(column, (uint32_t)code)))
             codes[code / 64] |= (uint64_t)1 << code % 64;
     return codes != NULL;
 }
@@ -213,7 +204,7 @@ static bool compile(ht_leaf *leaf, const ht_filter *f, const ht_filter_node *nod
     if (node->op == HT_IN)
         return take_in(leaf, column, values, node->count);
     if (values[0].type == HT_STRING)
-        return take_strings(leaf, column, node->op, values[0].text);
+        return take_strings(leaf, column, f, node);
     take_numbers(leaf, node->op, &values[0]);
     return true;
 }
@@ -362,7 +353,7 @@ static bool slot_matches(const ht_scan *scan, uint32_t at, uint64_t slot, ht_tex
     const ht_filter *f = scan->filter;
     const ht_filter_node *node = &f->nodes[at];
     if (node->op > HT_NOT && node->field == HT_DOCUMENT)
-        return document.data && ht_text_contains(document, f->values[node->first].text);
+        return document.data && ht_string_holds(f, node, document);
     if (node->op > HT_NOT) {
         const ht_cells *cells = ht_column_cells(scan->columns[node->field], slot / HT_CELLS);
         return cells && cell_taken(&scan->leaves[at], cells->type[slot % HT_CELLS], cells->value[slot % HT_CELLS]);

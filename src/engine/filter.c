@@ -186,8 +186,9 @@ static const struct rule {
     {"$exists", HT_EXISTS, false, BOOL},
     {"$contains", HT_CONTAINS, false, TEXT},
     {"$not_contains", HT_CONTAINS, true, TEXT},
+    {"$regex", HT_MATCHES, false, TEXT},
 };
-#define LEAF_OPERATORS "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $contains and $not_contains"
+#define LEAF_OPERATORS "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $contains, $not_contains and $regex"
 #define A_SCALAR       "a string, a number, a bool or null"
 
 static const struct rule *find_rule(const char *name) {
@@ -225,6 +226,16 @@ static hither_status check_operand(parser *p, operand wants, const json_t *json)
     return HITHER_OK;
 }
 
+static hither_status add_regex(parser *p, uint32_t leaf) {
+    ht_filter *f = p->f;
+    ht_text pattern = f->values[f->nodes[leaf].first].text;
+    if (f->regex_count == HITHER_MAX_REGEXES)
+        return ht_fail(p->err, HITHER_TOO_LARGE, "%s: more than %u regular expressions in one filter", place(p),
+                       HITHER_MAX_REGEXES);
+    f->regex_count++;
+    return ht_regex_compile(pattern.data, pattern.bytes, place(p), &f->nodes[leaf].regex, p->err);
+}
+
 static hither_status parse_operator(parser *p, uint32_t field, const char *name, const json_t *json) {
     const struct rule *rule = find_rule(name);
     if (!rule && (strcmp(name, "$and") == 0 || strcmp(name, "$or") == 0 || strcmp(name, "$not") == 0))
@@ -235,9 +246,9 @@ static hither_status parse_operator(parser *p, uint32_t field, const char *name,
         return ht_fail(p->err, HITHER_INVALID,
                        "%s: expected an operator like $eq, found a key; nested fields are written \"outer.inner\"",
                        place(p));
-    if (field == HT_DOCUMENT && rule->op != HT_CONTAINS)
-        return ht_fail(p->err, HITHER_INVALID, "%s: a document takes $contains, $not_contains, $and, $or and $not",
-                       place(p));
+    if (field == HT_DOCUMENT && rule->op != HT_CONTAINS && rule->op != HT_MATCHES)
+        return ht_fail(p->err, HITHER_INVALID,
+                       "%s: a document takes $contains, $not_contains, $regex, $and, $or and $not", place(p));
     HT_TRY(check_operand(p, rule->wants, json));
     uint32_t inverse = UINT32_MAX, leaf;
     if (rule->negated || (rule->op == HT_EXISTS && json_is_false(json)))
@@ -247,6 +258,8 @@ static hither_status parse_operator(parser *p, uint32_t field, const char *name,
         HT_TRY(add_values(p, leaf, json));
     else if (rule->wants != BOOL)
         HT_TRY(add_value(p, leaf, json));
+    if (rule->op == HT_MATCHES)
+        HT_TRY(add_regex(p, leaf));
     if (inverse != UINT32_MAX)
         end_node(p, inverse);
     return HITHER_OK;
@@ -423,6 +436,8 @@ void ht_filter_free(ht_filter *f) {
         return;
     for (uint32_t i = 0; i < f->field_count; i++)
         ht_release(f->fields[i].keys);
+    for (uint32_t i = 0; i < f->node_count; i++)
+        ht_regex_free(f->nodes[i].regex);
     ht_release(f->fields);
     ht_release(f->values);
     ht_release(f->nodes);

@@ -14,6 +14,7 @@
 #define HT_ENGINE_FILTER_H
 
 #include "base/json.h"
+#include "base/regex.h"
 #include "base/strings.h"
 
 /* What a field may hold. Also the types of cells in columns. */
@@ -47,7 +48,8 @@ typedef enum ht_filter_op {
     HT_LT,
     HT_LTE,
     HT_EXISTS,
-    HT_CONTAINS
+    HT_CONTAINS,
+    HT_MATCHES /* a regular expression */
 } ht_filter_op;
 
 #define HT_DOCUMENT UINT32_MAX /* the field of a leaf on the row's document */
@@ -57,6 +59,7 @@ typedef struct ht_filter_node {
     uint32_t end;          /* the index after its subtree */
     uint32_t field;        /* of a leaf: index into fields, or HT_DOCUMENT */
     uint32_t first, count; /* of a leaf: its values */
+    ht_regex *regex;       /* of MATCHES */
 } ht_filter_node;
 
 /* The way to a field: keys of nested objects, outermost first, each ended by a NUL (which no key holds). */
@@ -72,6 +75,7 @@ typedef struct ht_filter {
     uint32_t value_count, value_room;
     ht_field *fields; /* each once */
     uint32_t field_count, field_room;
+    uint32_t regex_count;
     bool documents; /* some leaf is on the document */
     json_t *source;
 } ht_filter;
@@ -93,6 +97,8 @@ ht_value ht_value_of(const json_t *json);
  * (NULL). The columns (column.h) must agree with this for every row. */
 bool ht_filter_matches(const ht_filter *filter, const json_t *metadata, ht_text document);
 
+/* Whether a string is as CONTAINS, MATCHES, GT, GTE, LT or LTE wants it. */
+bool ht_string_holds(const ht_filter *filter, const ht_filter_node *leaf, ht_text text);
 /* Whether the bytes of `part` stand somewhere in `whole`. An empty part always does. */
 bool ht_text_contains(ht_text whole, ht_text part);
 

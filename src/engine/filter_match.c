@@ -80,6 +80,16 @@ static bool equal(const ht_value *a, const ht_value *b) {
 }
 
 /* Whether a positive leaf holds for one value that is no array. */
+bool ht_string_holds(const ht_filter *f, const ht_filter_node *leaf, ht_text text) {
+    const ht_value whole = {.type = HT_STRING, .text = text}, *operand = &f->values[leaf->first];
+    if (leaf->op == HT_CONTAINS)
+        return ht_text_contains(text, operand->text);
+    if (leaf->op == HT_MATCHES)
+        return ht_regex_search(leaf->regex, text.data, text.bytes);
+    int order = ht_value_compare(&whole, operand);
+    return leaf->op == HT_GT ? order > 0 : leaf->op == HT_GTE ? order >= 0 : leaf->op == HT_LT ? order < 0 : order <= 0;
+}
+
 static bool holds(const ht_filter *f, const ht_filter_node *leaf, const ht_value *v) {
     const ht_value *operands = leaf->count ? f->values + leaf->first : NULL;
     if (leaf->op == HT_EXISTS)
@@ -92,8 +102,8 @@ static bool holds(const ht_filter *f, const ht_filter_node *leaf, const ht_value
     }
     if (!comparable(v, &operands[0]))
         return false;
-    if (leaf->op == HT_CONTAINS)
-        return ht_text_contains(v->text, operands[0].text);
+    if (v->type == HT_STRING)
+        return ht_string_holds(f, leaf, v->text);
     int order = ht_value_compare(v, &operands[0]);
     return leaf->op == HT_GT ? order > 0 : leaf->op == HT_GTE ? order >= 0 : leaf->op == HT_LT ? order < 0 : order <= 0;
 }
@@ -103,7 +113,7 @@ static bool leaf_matches(const ht_filter *f, const ht_filter_node *leaf, const j
         ht_value text = {.type = document.data ? HT_STRING : HT_MISSING, .text = document};
         return holds(f, leaf, &text);
     }
-    const json_t *list;
+    const json_t *list = NULL;
     ht_value v = ht_field_value(&f->fields[leaf->field], metadata, &list);
     if (v.type != HT_LIST || leaf->op == HT_EXISTS)
         return holds(f, leaf, &v);
