@@ -375,7 +375,8 @@ const ht_man_section ht_man_sections[] = {
     {"FILTERS",
      "--where takes a JSON object of conditions on a row's metadata: {\"lang\": \"en\"} wants that value, "
      "{\"stars\": {\"$gte\": 3, \"$lt\": 5}} a range; a dot in a key reaches into objects, an array matches if one of "
-     "its elements does. There are $eq $ne $gt $gte $lt $lte $in $nin $exists $contains $not_contains, and around "
+     "its elements does. There are $eq $ne $gt $gte $lt $lte $in $nin $exists $contains $not_contains $regex, and "
+     "around "
      "conditions $and $or $not. {\"$document\": {\"$contains\": \"owl\"}} looks at the document. Numbers compare "
      "exactly, "
      "strings by their bytes. $ne, $nin and $not_contains also match rows without the field."},

@@ -142,7 +142,7 @@ class Collection(Listing):
         where : dict or JSON string, optional
             Conditions on the metadata; the guide's page on filters has all of them.
         where_document : dict or JSON string, optional
-            Conditions on the document: `$contains`, `$not_contains`, `$and`, `$or`, `$not`.
+            Conditions on the document: `$contains`, `$not_contains`, `$regex`, `$and`, `$or`, `$not`.
 
         Examples
         --------
