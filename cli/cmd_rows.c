@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "database.h"
+#include "pages.h"
 #include "rows.h"
 
 enum { SCAN_BLOCK = 1000 };
@@ -182,7 +183,12 @@ int ht_run_scan(const ht_args *args) {
     hither_status status = ht_open_both(args->operands[0], args->operands[1], HT_OPEN_READ, &opened, &err);
     if (status != HITHER_OK)
         return ht_report(status, &err);
-    status = hither_collection_scan(opened.collection, where_of(args), include_of(args), &cursor, &err);
+    if (ht_wants_pages(args)) {
+        status = ht_print_pages(args, opened.collection, include_of(args), print_scanned, &err);
+        left = 0;
+    } else {
+        status = hither_collection_scan(opened.collection, where_of(args), include_of(args), &cursor, &err);
+    }
     while (status == HITHER_OK && left > 0) {
         hither_result *result = NULL;
         status = hither_cursor_next(cursor, left < SCAN_BLOCK ? (size_t)left : SCAN_BLOCK, &result, &err);

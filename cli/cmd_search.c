@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "database.h"
 #include "import.h"
+#include "plan.h"
 #include "rows.h"
 
 enum { QUERIES_AT_ONCE = 64 };
@@ -178,16 +179,46 @@ static bool print_hits(const searcher *s, const hither_result *result, size_t fi
 
 /* ---- searching */
 
+static hither_status print_plan(const searcher *s, const hither_result *result, hither_error *err) {
+    ht_buf out;
+    ht_buf_init(&out, SIZE_MAX / 2);
+    hither_status status = HITHER_OK;
+    if (ht_args_has(s->args, HT_OPT_JSON))
+        ht_buf_printf(&out, "{\"plan\":%s}\n", hither_result_plan(result));
+    else
+        status = ht_plan_tree(&out, hither_result_plan(result), err);
+    if (status == HITHER_OK)
+        ht_out_buf(&out);
+    ht_buf_clear(&out);
+    return status;
+}
+
+static hither_status find(const searcher *s, const hither_query *query, hither_result **out, hither_error *err) {
+    const float most = (float)ht_args_real(s->args, HT_OPT_MAX_DISTANCE, 0);
+    hither_search_options options = {.size = sizeof options,
+                                     .where = ht_args_text(s->args, HT_OPT_WHERE, NULL),
+                                     .max_distance = ht_args_has(s->args, HT_OPT_MAX_DISTANCE) ? &most : NULL,
+                                     .group_by = ht_args_text(s->args, HT_OPT_GROUP_BY, NULL),
+                                     .group_size = (uint32_t)ht_args_number(s->args, HT_OPT_GROUP_SIZE, 0),
+                                     .diversity = ht_args_real(s->args, HT_OPT_DIVERSITY, 0)};
+    if (ht_args_has(s->args, HT_OPT_RADIUS))
+        return hither_collection_within(s->opened.collection, query, (float)ht_args_real(s->args, HT_OPT_RADIUS, 0),
+                                        &options, out, err);
+    return hither_collection_search(s->opened.collection, query, s->k, &options, out, err);
+}
+
 static hither_status search(const searcher *s, const hither_query *query, size_t first, size_t queries, bool *more,
                             hither_error *err) {
     hither_result *result;
-    hither_search_options options = {.size = sizeof options, .where = ht_args_text(s->args, HT_OPT_WHERE, NULL)};
-    HT_TRY(hither_collection_search(s->opened.collection, query, s->k, &options, &result, err));
+    HT_TRY(find(s, query, &result, err));
     *more = print_hits(s, result, first, queries);
+    hither_status status = HITHER_OK;
+    if (*more && ht_args_has(s->args, HT_OPT_EXPLAIN))
+        status = print_plan(s, result, err);
     if (*more && ht_out_terminal()->tty && !hither_result_count(result, 0))
-        ht_say(options.where ? "no row of \"%s\" matches" : "\"%s\" is empty", s->args->operands[1]);
+        ht_say(s->opened.facts.count ? "no row of \"%s\" matches" : "\"%s\" is empty", s->args->operands[1]);
     hither_result_free(result);
-    return HITHER_OK;
+    return status;
 }
 
 static hither_status search_text(const searcher *s, hither_error *err) {

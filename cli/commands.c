@@ -55,6 +55,16 @@ static const ht_option search_options[] = {
      "search by the vectors in FILE: an .npy array, or a JSON array of numbers a line; - is standard input", 0, 0},
     {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "ID", "search by the vector of the row with this id", 0, 0},
     OPTION_WHERE("find only rows that match this filter"),
+    {HT_OPT_MAX_DISTANCE, "max-distance", 0, HT_KIND_REAL, "X", "find only rows at a distance of at most X", 0, 0},
+    {HT_OPT_RADIUS, "radius", 0, HT_KIND_REAL, "X", "instead of the k nearest, all rows at a distance of at most X", 0,
+     0},
+    {HT_OPT_GROUP_BY, "group-by", 0, HT_KIND_TEXT, "FIELD",
+     "find the k best groups of rows with the same value of this metadata field, and print the best of each", 0, 0},
+    {HT_OPT_GROUP_SIZE, "group-size", 0, HT_KIND_NUMBER, "N", "print the N best rows of each group (default 1)", 1,
+     HITHER_MAX_K},
+    {HT_OPT_DIVERSITY, "diversity", 0, HT_KIND_REAL, "X",
+     "of more rows than k choose k that are near and unlike one another; X from 0 (near) to 1 (unlike)", 0, 0},
+    {HT_OPT_EXPLAIN, "explain", 0, HT_KIND_FLAG, NULL, "print what the search did, stage by stage", 0, 0},
     OPTION_JSON("print one JSON object a hit"),
     END_OF_OPTIONS};
 
@@ -68,8 +78,21 @@ static const ht_option count_options[] = {OPTION_WHERE("count only rows that mat
 static const ht_option scan_options[] = {
     {HT_OPT_LIMIT, "limit", 'n', HT_KIND_NUMBER, "N", "stop after N rows", 0, UINT64_MAX},
     OPTION_WHERE("print only rows that match this filter"),
+    {HT_OPT_ORDER_BY, "order-by", 0, HT_KIND_TEXT, "FIELD",
+     "in order of this metadata field: false, true, numbers, strings; rows without any of these last", 0, 0},
+    {HT_OPT_DESCENDING, "descending", 0, HT_KIND_FLAG, NULL, "largest first; rows without a value stay last", 0, 0},
+    {HT_OPT_OFFSET, "offset", 0, HT_KIND_NUMBER, "N", "pass over the first N rows", 0, UINT64_MAX},
+    {HT_OPT_PAGE, "page", 0, HT_KIND_NUMBER, "N", "print a page of N rows, and how to go on from there", 1,
+     HITHER_MAX_PAGE},
+    {HT_OPT_AFTER, "after", 0, HT_KIND_TEXT, "TOKEN", "go on behind the page that gave this token", 0, 0},
     OPTION_VECTORS("print the vectors too"),
     OPTION_JSON("print one JSON object a row"),
+    END_OF_OPTIONS};
+
+static const ht_option facets_options[] = {
+    {HT_OPT_LIMIT, "limit", 'n', HT_KIND_NUMBER, "N", "print at most N values (default 100)", 1, UINT32_MAX},
+    OPTION_WHERE("count only rows that match this filter"),
+    OPTION_JSON("print one JSON object a value"),
     END_OF_OPTIONS};
 
 static const ht_option export_options[] = {
@@ -223,7 +246,8 @@ const ht_command ht_commands[] = {
      "id, or the number of the vector counted from 0; distance is smaller for nearer rows under every metric.",
      "hither search notes.hither notes \"a bird of prey\" -k 5\n"
      "hither search notes.hither notes --id 17 --json\n"
-     "hither search notes.hither notes hawk --where '{\"year\": {\"$lt\": 2000}}'\n"
+     "hither search notes.hither notes hawk --where '{\"year\": {\"$lt\": 2000}}' --explain\n"
+     "hither search notes.hither notes hawk --group-by author.name -k 3\n"
      "hither search notes.hither images --vector queries.npy",
      search_options, ht_run_search},
     {"get", "DB NAME ID...", 3, SIZE_MAX, "print rows by id",
@@ -240,8 +264,20 @@ const ht_command ht_commands[] = {
      "Prints the number of rows of collection NAME, or of those that match a filter.",
      "hither count notes.hither notes --where '{\"stars\": {\"$gte\": 3}}'", count_options, ht_run_count},
     {"scan", "DB NAME", 2, 2, "print rows in order of writing",
-     "Prints the rows of collection NAME in the order they were written.", "hither scan notes.hither notes --limit 3",
+     "Prints the rows of collection NAME in the order they were written, or in that of a field. With --page a token "
+     "tells how to go on (on standard error; with --json as a last line {\"next\"}): the pages of one listing show the "
+     "rows as they were at its first page, whatever is written meanwhile.",
+     "hither scan notes.hither notes --limit 3\n"
+     "hither scan notes.hither notes --order-by year --descending --page 20",
      scan_options, ht_run_scan},
+    {"facets", "DB NAME FIELD", 3, 3, "count the values of a metadata field",
+     "Prints how many rows of collection NAME, or of those that match a filter, have which value of FIELD, most "
+     "frequent "
+     "first. Values are strings, numbers, true and false; a row with an array counts once for each of those in it.\n\n"
+     "With --json a value is {\"value\", \"count\"}.",
+     "hither facets notes.hither notes lang\n"
+     "hither facets notes.hither notes author.name --where '{\"year\": {\"$gte\": 2000}}' --limit 10",
+     facets_options, ht_run_facets},
     {"export", "DB NAME", 2, 2, "write a collection to a file",
      "Writes all rows of collection NAME, or those that match a filter. What is written, import reads back: jsonl with "
      "--vectors is complete; csv "

@@ -14,6 +14,7 @@ int ht_run_delete(const ht_args *args);
 int ht_run_drop(const ht_args *args);
 int ht_run_embed(const ht_args *args);
 int ht_run_export(const ht_args *args);
+int ht_run_facets(const ht_args *args);
 int ht_run_get(const ht_args *args);
 int ht_run_grep(const ht_args *args);
 int ht_run_help(const ht_args *args);

@@ -148,6 +148,8 @@ void ht_result_plan(hither_result *r, const char *json) {
     ht_buf_puts(&r->plan, json);
 }
 
+ht_buf *ht_result_plan_buf(hither_result *r) { return &r->plan; }
+
 void ht_result_next(hither_result *r, const char *token) {
     ht_buf_reset(&r->next);
     ht_buf_puts(&r->next, token);

@@ -8,6 +8,7 @@
 #ifndef HT_BASE_RESULT_H
 #define HT_BASE_RESULT_H
 
+#include "base/buf.h"
 #include "base/strings.h"
 
 /* include: HITHER_INCLUDE_... bits; dim: floats a vector if vectors are included; distances: whether it has any. */
@@ -22,6 +23,7 @@ void ht_result_vector(hither_result *r, const float *vector); /* dim floats; NUL
 void ht_result_metadata(hither_result *r, ht_text metadata);  /* data NULL: missing */
 void ht_result_document(hither_result *r, ht_text document);
 void ht_result_plan(hither_result *r, const char *json);
+ht_buf *ht_result_plan_buf(hither_result *r); /* to append to instead */
 void ht_result_next(hither_result *r, const char *token);
 HT_NODISCARD hither_status ht_result_check(hither_result *r, hither_error *err);
 

@@ -53,26 +53,23 @@ static void put_stage(ht_buf *out, const ht_stage *stage) {
 
 void ht_explain_write(const ht_explain *e, hither_result *result, const char *kind, const ht_exact_stats *stats,
                       const ht_selection *selected, uint64_t rows, uint64_t returned) {
-    ht_buf out;
-    ht_buf_init(&out, 4096);
-    ht_buf_printf(&out, "{\"kind\":\"%s\",\"rows\":%" PRIu64 ",\"rows_returned\":%" PRIu64, kind, rows, returned);
+    ht_buf *out = ht_result_plan_buf(result);
+    ht_buf_printf(out, "{\"kind\":\"%s\",\"rows\":%" PRIu64 ",\"rows_returned\":%" PRIu64, kind, rows, returned);
     if (stats)
-        ht_buf_printf(&out, ",\"rows_scanned\":%" PRIu64 ",\"rows_rescored\":%" PRIu64 ",\"threads\":%u",
+        ht_buf_printf(out, ",\"rows_scanned\":%" PRIu64 ",\"rows_rescored\":%" PRIu64 ",\"threads\":%u",
                       stats->rows_scanned, stats->rows_rescored, stats->threads ? stats->threads : 1);
     if (selected)
-        ht_buf_printf(&out,
+        ht_buf_printf(out,
                       ",\"filter\":{\"plan\":\"%s\",\"rows_estimated\":%" PRIu64 ",\"rows_matched\":%" PRIu64
                       ",\"rows_checked\":%" PRIu64 ",\"rows_parsed\":%" PRIu64 "}",
                       selected->plan, selected->estimate, selected->count, selected->checked, selected->parsed);
-    ht_buf_puts(&out, ",\"stages\":[");
+    ht_buf_puts(out, ",\"stages\":[");
     for (size_t i = 0; i < e->count; i++) {
         if (i)
-            ht_buf_putc(&out, ',');
-        put_stage(&out, &e->stages[i]);
+            ht_buf_putc(out, ',');
+        put_stage(out, &e->stages[i]);
     }
-    ht_buf_puts(&out, "],");
-    put_ms(&out, now() - e->began);
-    ht_buf_putc(&out, '}');
-    ht_result_plan(result, out.data ? out.data : "");
-    ht_buf_clear(&out);
+    ht_buf_puts(out, "],");
+    put_ms(out, now() - e->began);
+    ht_buf_putc(out, '}');
 }

@@ -117,14 +117,11 @@ static hither_status put_facets(const counting *n, uint32_t limit, hither_result
             ht_result_metadata(result, (ht_text){text.data, text.size});
         }
     }
-    ht_buf_reset(&text);
-    ht_buf_printf(&text,
+    ht_buf_printf(ht_result_plan_buf(result),
                   "{\"kind\":\"facets\",\"rows\":%" PRIu64 ",\"rows_matched\":%" PRIu64 ",\"rows_with_value\":%" PRIu64
                   ",\"values\":%zu}",
                   n->view.snapshot->live_count, n->filter ? n->selected.count : n->view.snapshot->live_count, n->rows,
                   n->facet_count);
-    if (status == HITHER_OK && text.data)
-        ht_result_plan(result, text.data);
     ht_buf_clear(&text);
     return status;
 }

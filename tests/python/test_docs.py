@@ -22,7 +22,7 @@ def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     module = hither if name == "__init__" else importlib.import_module(f"hither.{name}")
     results = doctest.testmod(module)
     assert results.failed == 0
-    if name in ("db", "collection", "embed", "exact", "hits", "index", "window", "errors"):
+    if name in ("db", "collection", "embed", "exact", "hits", "index", "window", "errors", "listing"):
         assert results.attempted > 0
 
 
@@ -53,6 +53,16 @@ def test_the_page_on_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     names: dict[str, object] = {}
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "arrays.md").read_text(), re.DOTALL)
     assert len(blocks) > 5
+    for block in blocks:
+        exec(block, names)
+
+
+@pytest.mark.parametrize("page", ["collections", "search", "explain"])
+def test_pages_of_the_guide(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(), re.DOTALL)
+    assert blocks
     for block in blocks:
         exec(block, names)
 
