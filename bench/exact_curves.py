@@ -99,8 +99,9 @@ def draw(lines: list[dict[str, Any]], title: str, path: Path) -> bool:
         ticks = [line["x"] for line in part]
         axis.set_xticks(ticks if len(ticks) < 8 else ticks[::2])
         axis.minorticks_off()
+        plain = FuncFormatter(lambda x, _: f"{x:,.0f}")
         short = FuncFormatter(lambda x, _: f"{x / 1000:g}k" if x >= 1000 else f"{x:g}")
-        axis.xaxis.set_major_formatter(short)
+        axis.xaxis.set_major_formatter(plain if curve == "dim" else short)
         axis.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
