@@ -130,6 +130,11 @@ static inline int32_t ints_sum(ints v) {
     __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
     return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 1)));
 }
+static inline void ints_sum_4(const ints *v, int32_t *out) {
+    __m256i four = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
+    __m128i sums = _mm_add_epi32(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+    _mm_storeu_si128((__m128i *)(void *)out, sums);
+}
 static inline void ints_finish(ints total, int32_t bias, const ht_code_query *q, const float *row, float *out) {
     vec sum = _mm256_cvtepi32_ps(_mm256_sub_epi32(total, _mm256_set1_epi32(bias)));
     vec upper = _mm256_mul_ps(_mm256_set1_ps(q->by_rest), vec_load(row + 2 * HT_CODE_ROWS));

@@ -103,6 +103,7 @@ static inline ints ints_dot(ints sum, ints codes, ints query) {
 }
 static inline ints ints_dot_bytes(ints sum, ints codes, ints query) { return ints_dot(sum, codes, query); }
 static inline ints ints_sum(ints v) { return v; }
+static inline void ints_sum_4(const ints *v, int32_t *out) { memcpy(out, v, 4 * sizeof *out); }
 static inline void ints_nibbles(ints v, ints *half) {
     half[0] = v & 0x0f0f0f0f;
     half[1] = (ints)((uint32_t)v >> 4 & 0x0f0f0f0fu);

@@ -1,0 +1,193 @@
+/*
+ * hnsw_walk.c: walking a layer, and choosing neighbours: algorithms 2 and 4 of the paper, with its letters where it
+ * has some.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "index/hnsw_inside.h"
+
+/* A candidate c is kept only while alpha * d(c, kept) > d(c, node) for all kept before it; squares take its square. So
+ * of equal rows one is kept. */
+#define ALPHA 1.1f
+
+/* ---- the pool */
+
+void hnsw_pool_add(hnsw_pool *pool, hnsw_candidate c) {
+    size_t low = 0, span = pool->count;
+    while (span > 0) { /* the first place whose candidate comes after */
+        size_t half = span / 2;
+        bool before = pool->items[low + half] < c;
+        low += before ? span - half : 0;
+        span = half;
+    }
+    if (pool->count < pool->most)
+        pool->count++;
+    memmove(pool->items + low + 1, pool->items + low, (pool->count - 1 - low) * sizeof *pool->items);
+    pool->items[low] = c;
+    if (low < pool->next)
+        pool->next = low;
+}
+
+uint32_t hnsw_pool_expand(hnsw_pool *pool) {
+    uint32_t node = hnsw_node(pool->items[pool->next]);
+    pool->items[pool->next++] |= HNSW_EXPANDED;
+    while (pool->next < pool->count && (pool->items[pool->next] & HNSW_EXPANDED))
+        pool->next++;
+    return node;
+}
+
+/* ---- the walker */
+
+static size_t lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+hither_status hnsw_walker_make(const ht_hnsw *g, ht_hnsw_scratch *scratch, size_t ef, hnsw_walker *out,
+                               hither_error *err) {
+    const ht_layout layout = {g->spec.dtype, false, g->spec.dim};
+    size_t probe = lines(hnsw_probe_bytes(g)), list = hnsw_list_room(g), candidates = 0, bytes = 0;
+    size_t row =
+        lines(g->spec.dim * sizeof(float)) + lines(ht_stored_scratch(&layout)) + lines(g->m0 * sizeof(uint32_t));
+    list = list > ef ? list : ef;
+    if (!ht_mul_size(ef, sizeof(hnsw_candidate), &candidates) || !ht_add_size(candidates, 63, &candidates) ||
+        !ht_mul_size(candidates / 64 * 64, 2, &bytes) ||
+        !ht_add_size(bytes, 2 * probe + 3 * lines(list * sizeof(uint32_t)) + row, &bytes))
+        return ht_fail_nomem(err, SIZE_MAX, "a walk");
+    candidates = candidates / 64 * 64;
+    if (scratch->bytes < bytes) {
+        ht_release(scratch->memory);
+        scratch->memory = ht_alloc_aligned(bytes);
+        scratch->bytes = scratch->memory ? bytes : 0;
+    }
+    if (scratch->nodes < g->room) {
+        ht_release(scratch->visited);
+        scratch->visited = ht_calloc(g->room, 1);
+        scratch->nodes = scratch->visited ? g->room : 0;
+        scratch->epoch = 0;
+    }
+    if (!scratch->memory || (g->room && !scratch->visited))
+        return ht_fail_nomem(err, bytes, "a walk");
+    char *at = scratch->memory;
+    *out = (hnsw_walker){.kernels = ht_kernels_get(), .visited = scratch->visited};
+    out->pool = (hnsw_pool){.items = (hnsw_candidate *)(void *)at, .most = ef};
+    at += candidates;
+    out->results = (hnsw_pool){.items = (hnsw_candidate *)(void *)at, .most = ef};
+    at += candidates;
+    out->probe.bytes = (int8_t *)at;
+    at += probe;
+    out->other.bytes = (int8_t *)at;
+    at += probe;
+    out->list = (uint32_t *)(void *)at;
+    at += lines(list * sizeof(uint32_t));
+    out->sums = (int32_t *)(void *)at;
+    at += lines(list * sizeof(uint32_t));
+    out->keys = (float *)(void *)at;
+    at += lines(list * sizeof(uint32_t));
+    out->row = (float *)(void *)at;
+    at += lines(g->spec.dim * sizeof(float));
+    out->chosen = (uint32_t *)(void *)at;
+    out->room = at + lines(g->m0 * sizeof(uint32_t));
+    return HITHER_OK;
+}
+
+void ht_hnsw_scratch_clear(ht_hnsw_scratch *scratch) {
+    ht_release(scratch->memory);
+    ht_release(scratch->visited);
+    *scratch = (ht_hnsw_scratch){0};
+}
+
+void hnsw_walker_begin(ht_hnsw_scratch *scratch, hnsw_walker *w) {
+    if (++scratch->epoch == 0) {
+        memset(scratch->visited, 0, scratch->nodes);
+        scratch->epoch = 1;
+    }
+    w->epoch = scratch->epoch;
+    w->pool.count = w->pool.next = 0;
+    w->results.count = w->results.next = 0;
+}
+
+hnsw_candidate hnsw_descend(const ht_hnsw *g, hnsw_walker *w, unsigned level) {
+    hnsw_keys(g, w->kernels, &w->probe, &g->entry, 1, w->sums, w->keys);
+    hnsw_candidate best = hnsw_pack(w->keys[0], g->entry);
+    for (unsigned l = g->levels[g->entry]; l > level; l--) {
+        for (bool moved = true; moved;) {
+            const uint32_t *links = hnsw_links(g, hnsw_node(best), l);
+            size_t count = 0;
+            while (count < g->spec.m && links[count] != HNSW_NONE)
+                count++;
+            hnsw_keys(g, w->kernels, &w->probe, links, count, w->sums, w->keys);
+            w->stats.visited += count;
+            w->stats.hops++;
+            moved = false;
+            for (size_t i = 0; i < count; i++) {
+                hnsw_candidate c = hnsw_pack(w->keys[i], links[i]);
+                moved = moved || c < best;
+                best = c < best ? c : best;
+            }
+        }
+    }
+    return best;
+}
+
+size_t hnsw_unvisited(const ht_hnsw *g, hnsw_walker *w, uint32_t node, unsigned level) {
+    const uint32_t *links = hnsw_links(g, node, level);
+    size_t width = hnsw_width(g, level), count = 0;
+    for (size_t i = 0; i < width && links[i] != HNSW_NONE; i++) {
+        uint32_t e = links[i];
+        if (w->visited[e] == w->epoch)
+            continue;
+        w->visited[e] = w->epoch;
+        w->list[count++] = e;
+        for (size_t at = 0; at < g->code_bytes && at < 256; at += 64)
+            __builtin_prefetch(g->codes + e * g->code_bytes + at);
+    }
+    return count;
+}
+
+void hnsw_walk(const ht_hnsw *g, hnsw_walker *w, unsigned level) {
+    hnsw_pool *pool = &w->pool;
+    while (pool->next < pool->count) {
+        size_t count = hnsw_unvisited(g, w, hnsw_pool_expand(pool), level);
+        if (pool->next < pool->count) /* most often what is expanded next */
+            __builtin_prefetch(hnsw_links(g, hnsw_node(pool->items[pool->next]), level));
+        hnsw_keys(g, w->kernels, &w->probe, w->list, count, w->sums, w->keys);
+        w->stats.visited += count;
+        w->stats.hops++;
+        for (size_t i = 0; i < count; i++) {
+            hnsw_candidate c = hnsw_pack(w->keys[i], w->list[i]);
+            if (hnsw_pool_wants(pool, c))
+                hnsw_pool_add(pool, c);
+        }
+    }
+}
+
+/* ---- choosing */
+
+/* Drops from the pool what is nearer to the node kept last than to the probe, once that is allowed for by alpha. */
+static void drop_near(const ht_hnsw *g, hnsw_walker *w, uint32_t kept, float alpha) {
+    hnsw_pool *pool = &w->pool;
+    size_t left = 0;
+    for (size_t i = 0; i < pool->count; i++)
+        w->list[i] = hnsw_node(pool->items[i]);
+    hnsw_probe_node(g, kept, &w->other);
+    hnsw_keys(g, w->kernels, &w->other, w->list, pool->count, w->sums, w->keys);
+    for (size_t i = 0; i < pool->count; i++) {
+        float distance = hnsw_distance(g, &w->probe, hnsw_key(pool->items[i]));
+        if (alpha * hnsw_distance(g, &w->other, w->keys[i]) > distance)
+            pool->items[left++] = pool->items[i];
+    }
+    pool->count = left;
+}
+
+size_t hnsw_select(const ht_hnsw *g, hnsw_walker *w, size_t most, uint32_t *out) {
+    const float alpha = g->spec.metric == HITHER_DOT ? 1 : g->spec.metric == HITHER_L2 ? ALPHA * ALPHA : ALPHA;
+    hnsw_pool whole = w->pool;
+    size_t kept = 0;
+    while (w->pool.count > 0 && kept < most) {
+        out[kept] = hnsw_node(w->pool.items[0]);
+        w->pool.items++;
+        w->pool.count--;
+        drop_near(g, w, out[kept++], alpha);
+    }
+    w->pool.items = whole.items;
+    return kept;
+}
