@@ -151,6 +151,20 @@ static hither_status take_estimates(ht_worker *w, size_t j, const ht_bound *boun
     return HITHER_OK;
 }
 
+hither_status ht_exact_read_group(ht_worker *w, size_t j, const ht_part *part, size_t first, uint64_t word) {
+    const ht_vectors *v = w->s->vectors;
+    span all = {0, HT_GROUP_ROWS};
+    if (v->touch_codes && v->touch)
+        HT_TRY(v->touch(v->touch_ctx, (size_t)(part - v->parts), first, first + HT_GROUP_ROWS, &w->error));
+    estimate(w, (span){j, j + 1}, &w->band, part, first, all.from, all.to);
+    w->stats.rows_scanned -= HT_GROUP_ROWS; /* they were, by their codes */
+    w->state[j].limit = NAN;                /* the rule is for codes */
+    ht_exact_refresh_rule(w, &w->band, j);
+    HT_TRY(take_estimates(w, j, &w->band, part, first, all, word));
+    w->state[j].limit = NAN;
+    return HITHER_OK;
+}
+
 /* word: the rows of this group that take part, at least one. */
 static hither_status scan_group(ht_worker *w, span some, const ht_bound *bound, const ht_part *part, size_t first,
                                 size_t count, uint64_t word) {
@@ -291,7 +305,7 @@ static void begin_block(ht_worker *w, size_t block, ht_hit *room) {
     const ht_search *s = w->s;
     size_t first = block * s->block_queries;
     w->queries = ht_min_size(s->block_queries, s->query_count - first);
-    w->coded = 0;
+    w->coded = w->put_off_count = 0;
     ht_layout layout = ht_layout_of(s->vectors, NULL);
     w->byte_error = 0;
     w->band = bound_of(w, &layout, 1, true);
@@ -442,6 +456,9 @@ static void plan(ht_search *s, unsigned threads) {
     s->block_queries = ht_min_size(HT_BLOCK_QUERIES, s->query_count);
     if (s->k > 0)
         s->block_queries = ht_min_size(s->block_queries, HITS_A_WORKER / s->k + 1);
+    s->puts_off = s->coded && !s->within && s->k >= HT_PUT_OFF_K;
+    if (s->puts_off)
+        s->block_queries = ht_min_size(s->block_queries, HT_PUT_OFF_QUERIES);
     if (s->query_count == 1 && s->threads > s->units)
         s->threads = s->units > 0 ? (unsigned)s->units : 1;
     s->by_blocks = s->threads == 1 || (s->units < 2 * (size_t)s->threads && s->query_count > 1) ||

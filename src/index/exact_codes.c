@@ -1,7 +1,9 @@
 /*
  * exact_codes.c: what codes rule out of a unit of rows. One query, or a few: the coarse halves first, then both halves
  * of the rows these keep, while coarse halves rule out most; a unit they fail on is read whole, and so are more and
- * more of those behind it. Several queries: a group of rows at a time against all of them, so that each code is read
+ * more of those behind it. For a large k, one unit says little of the threshold, and rows read too soon are most of the
+ * cost: bounds of many units are made first, then the rows that look best are read, then what their threshold keeps.
+ * Several queries: a group of rows at a time against all of them, so that each code is read
  * once for many. What must stay true is in docs/decisions/0007-codes.md. Called by the workers of exact.c, each for
  * itself.
  */
@@ -17,9 +19,20 @@ enum {
     NOW_ROWS = 256,    /* to be scored at once, of one unit */
     AHEAD_ROWS = 2,    /* rows to be scored are asked for this early */
     MOST_SKIPPED = 15, /* units, after coarse halves failed */
+    SAMPLE_ROWS = 4096,
+    CROWDED_ROWS = 20, /* of a group to be read: then reading all of it in a row is as fast */
     MANY_QUERIES = 4,  /* from here on reading a code once for all of them is worth more than reading half of it */
     REFINED_GROUP = HT_GROUP_ROWS / HT_CODE_REFINED
 };
+
+/* How near a row with this bound may be: larger is nearer. */
+static double promise_of(const ht_worker *w, float upper, float norm) {
+    if (w->s->vectors->metric == HITHER_COSINE)
+        return norm > 0 ? (double)upper / (double)norm : 0;
+    if (w->s->vectors->metric == HITHER_L2)
+        return (double)upper - 0.5 * (double)norm * (double)norm;
+    return (double)upper;
+}
 
 /* Scores the k rows of the unit with the highest bounds, and takes them out of `words`: a threshold near the final one
  * from the start is worth ten times the rows scored later. Any choice of rows would be right. */
@@ -29,11 +42,7 @@ static hither_status warm_up(ht_worker *w, size_t j, const ht_part *part, size_t
     for (size_t g = 0; g < HT_UNIT_GROUPS; g++) {
         for (uint64_t left = words[g]; left != 0; left &= left - 1) {
             size_t i = g * HT_GROUP_ROWS + (size_t)__builtin_ctzll(left);
-            double upper = (double)w->uppers[i], norm = (double)part->norms[begin + i], promise = upper;
-            if (w->s->vectors->metric == HITHER_COSINE)
-                promise = norm > 0 ? upper / norm : 0;
-            else if (w->s->vectors->metric == HITHER_L2)
-                promise = 2 * upper - norm * norm;
+            double promise = promise_of(w, w->uppers[i], part->norms[begin + i]);
             if (!isnan(promise))
                 ht_topk_push(&best, (ht_hit){-promise, i});
         }
@@ -306,8 +315,112 @@ static bool all_bounded(ht_worker *w) {
     return true;
 }
 
+/* ---- many units at once, for a large k */
+
+/* A rule that keeps about k of the rows put off, those with the highest bounds against what they are compared by. Any
+ * rule would be right. */
+static ht_rule likely_rule(ht_worker *w, const float *uppers) {
+    size_t rows = 0, k = w->s->k + w->s->k / 16, step, seen = 0;
+    for (size_t i = 0; i < w->put_off_count; i++)
+        for (size_t g = 0; g < HT_UNIT_GROUPS; g++)
+            rows += (size_t)__builtin_popcountll(w->put_off[i].words[g]);
+    step = ht_min_size(rows / SAMPLE_ROWS + 1, HT_GROUP_ROWS);
+    while (k / step + 1 > HT_WARM_HITS)
+        step++;
+    ht_topk best;
+    ht_topk_init(&best, w->warm, k / step + 1);
+    for (size_t i = 0; i < w->put_off_count; i++) {
+        const ht_put_off *from = &w->put_off[i];
+        for (size_t g = 0; g < HT_UNIT_GROUPS; g++)
+            for (uint64_t left = from->words[g]; left != 0; left &= left - 1) {
+                size_t row = g * HT_GROUP_ROWS + (size_t)__builtin_ctzll(left);
+                double promise = promise_of(w, uppers[i * HT_UNIT_ROWS + row], from->part->norms[from->begin + row]);
+                if (seen++ % step == 0 && !isnan(promise))
+                    ht_topk_push(&best, (ht_hit){-promise, seen});
+            }
+    }
+    double limit = -ht_topk_limit(&best);
+    if (isinf(limit))
+        return (ht_rule){1, 0, 0, -INFINITY};
+    if (w->s->vectors->metric == HITHER_COSINE)
+        return (ht_rule){1, (float)-limit, 0, 0};
+    return (ht_rule){1, 0, w->s->vectors->metric == HITHER_L2 ? -0.5f : 0, (float)limit};
+}
+
+/* Reads the rows put off that `likely` keeps; or, the second time, those of the others that the threshold keeps. */
+static hither_status read_put_off(ht_worker *w, size_t j, const float *uppers, const ht_rule *likely, bool second) {
+    const ht_kernels *kernels = w->s->kernels;
+    kept_rows k = {.count = 0};
+    for (size_t at = 0; at < w->put_off_count * HT_UNIT_ROWS; at += HT_GROUP_ROWS) {
+        const ht_put_off *from = &w->put_off[at / HT_UNIT_ROWS];
+        size_t in_unit = at % HT_UNIT_ROWS;
+        uint64_t left = from->words[in_unit / HT_GROUP_ROWS];
+        if (left == 0)
+            continue;
+        const float *norms = from->part->norms + from->begin + in_unit;
+        uint64_t best = likely ? kernels->keep_f32(uppers + at, norms, HT_GROUP_ROWS, likely) : 0;
+        if (second)
+            ht_exact_refresh_rule(w, &w->state[j].code_bound, j);
+        left &= second ? ~best & kernels->keep_f32(uppers + at, norms, HT_GROUP_ROWS, &w->state[j].rule) : best;
+        w->stats.rows_fine_kept += (uint64_t)__builtin_popcountll(left);
+        if (__builtin_popcountll(left) >= CROWDED_ROWS) {
+            HT_TRY(ht_exact_read_group(w, j, from->part, from->begin + in_unit, left));
+            continue;
+        }
+        for (; left != 0; left &= left - 1) {
+            size_t i = (size_t)__builtin_ctzll(left);
+            if (k.count == NOW_ROWS)
+                HT_TRY(score_now(w, j, &k));
+            k.now[k.count++] = (ht_candidate){from->part, from->begin + in_unit + i, uppers[at + i], norms[i]};
+        }
+    }
+    return score_now(w, j, &k);
+}
+
+static hither_status choose(ht_worker *w) {
+    for (size_t c = 0; w->put_off_count > 0 && c < w->coded; c++) {
+        const float *uppers = w->put_off_uppers + c * w->put_off_room * HT_UNIT_ROWS;
+        size_t j = w->code_of[c];
+        ht_query_state *state = &w->state[j];
+        state->limit = NAN;
+        ht_exact_refresh_rule(w, &state->code_bound, j);
+        bool first = isinf(state->limit);
+        ht_rule likely = {1, 0, 0, -INFINITY};
+        if (first) {
+            likely = likely_rule(w, uppers);
+            HT_TRY(read_put_off(w, j, uppers, &likely, false));
+        }
+        HT_TRY(read_put_off(w, j, uppers, first ? &likely : NULL, true));
+    }
+    w->put_off_count = 0;
+    return HITHER_OK;
+}
+
+static hither_status put_off(ht_worker *w, const unit *u, const uint64_t *words) {
+    if (w->put_off_count == w->put_off_room)
+        HT_TRY(choose(w));
+    ht_put_off *to = &w->put_off[w->put_off_count];
+    float *uppers = w->put_off_uppers + w->put_off_count * HT_UNIT_ROWS;
+    w->put_off_count++;
+    to->part = u->part;
+    to->begin = u->begin;
+    memcpy(to->words, words, sizeof to->words);
+    for (size_t g = 0; g < HT_UNIT_GROUPS; g++) {
+        if (words[g] == 0)
+            continue;
+        w->s->kernels->code_upper(w->codes, w->coded, u->blocks + g * u->block_bytes, 1, uppers + g * HT_GROUP_ROWS,
+                                  w->put_off_room * HT_UNIT_ROWS);
+        w->stats.rows_scanned += HT_GROUP_ROWS * w->coded;
+        w->stats.rows_fine += HT_GROUP_ROWS * w->coded;
+        w->whole += HT_GROUP_ROWS * w->coded;
+    }
+    return HITHER_OK;
+}
+
 hither_status ht_exact_scan_codes(ht_worker *w, const ht_part *part, size_t begin, const uint64_t *words) {
     unit u = unit_of(part, begin, w->codes->words);
+    if (w->put_off_room > 0)
+        return put_off(w, &u, words);
     if (w->coded >= MANY_QUERIES && all_bounded(w)) {
         for (size_t g = 0; g < HT_UNIT_GROUPS; g++)
             if (words[g] != 0)
@@ -320,6 +433,7 @@ hither_status ht_exact_scan_codes(ht_worker *w, const ht_part *part, size_t begi
 }
 
 hither_status ht_exact_settle(ht_worker *w) {
+    HT_TRY(choose(w));
     for (size_t j = 0; j < w->queries; j++) {
         w->state[j].limit = NAN; /* the last rule may have been for f32 */
         if (w->state[j].waiting > 0)

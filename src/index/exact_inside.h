@@ -19,7 +19,10 @@ enum {
     HT_UNIT_ROWS = 4096,
     HT_UNIT_GROUPS = HT_UNIT_ROWS / HT_GROUP_ROWS,
     HT_WARM_HITS = 256, /* the largest k for which a first threshold comes from the most promising rows of a unit */
-    HT_BLOCK_QUERIES = 64
+    HT_BLOCK_QUERIES = 64,
+    HT_PUT_OFF_K = 64,     /* from this k on, rows in codes are chosen from many units at once */
+    HT_PUT_OFF_UNITS = 64, /* no more than these */
+    HT_PUT_OFF_QUERIES = 8 /* at a time */
 };
 
 /* One search: read-only while workers run, but for the atomics. */
@@ -29,6 +32,7 @@ typedef struct ht_search {
     size_t query_stride, query_count, block_queries;
     const ht_mask *live, *allow;
     const ht_kernels *kernels;
+    bool puts_off;      /* units, to choose from many at once */
     size_t k;           /* no more than there are rows; 0 in a search of all within a radius */
     size_t *first_unit; /* of each part, and one past the last */
     size_t rows, units;
@@ -65,6 +69,13 @@ typedef struct ht_finalist {
     double low;
 } ht_finalist;
 
+/* A unit whose rows have bounds, and are yet to be chosen from. */
+typedef struct ht_put_off {
+    const ht_part *part;
+    size_t begin;
+    uint64_t words[HT_UNIT_GROUPS];
+} ht_put_off;
+
 typedef struct ht_query_state {
     const float *query; /* in f32 */
     const void *given;
@@ -98,6 +109,9 @@ typedef struct ht_worker {
     ht_bound band;         /* of rows read one by one */
     ht_candidate *waiting; /* waiting_rows a query */
     size_t waiting_rows;
+    ht_put_off *put_off;   /* put_off_room units; NULL: every unit is searched when its turn comes */
+    float *put_off_uppers; /* of every row of them, for each query that is ready for codes */
+    size_t put_off_room, put_off_count;
     float *tile; /* rows as f32, for types that are not; so for the queries of a block of f64 */
     size_t tile_rows;
     float *rounded;
@@ -136,6 +150,8 @@ hither_status ht_exact_estimated(ht_worker *w, size_t j, const ht_bound *bound, 
                                  float estimate, float norm);
 /* Estimates a row of a part with norms for query j, and takes it into account. */
 hither_status ht_exact_read(ht_worker *w, size_t j, const ht_part *part, size_t row);
+/* The same for the rows of a group that are in `word`: all 64 are read, one after the other. */
+hither_status ht_exact_read_group(ht_worker *w, size_t j, const ht_part *part, size_t first, uint64_t word);
 /* Scores by D what can still be among the answers of query j. */
 hither_status ht_exact_score_finalists(ht_worker *w, size_t j);
 

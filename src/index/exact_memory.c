@@ -84,6 +84,9 @@ static void place_worker(layout *l, const ht_search *s, ht_worker *w, bool share
     int8_t *code_room = coded ? place(l, queries, ht_code_query_room(s->vectors->dim)) : NULL;
     ht_code_query *codes = coded ? place(l, queries, sizeof *codes) : NULL;
     size_t *code_of = coded ? place(l, queries, sizeof *code_of) : NULL;
+    size_t put_off_room = s->puts_off ? ht_min_size(s->units, HT_PUT_OFF_UNITS) : 0;
+    ht_put_off *put_off = put_off_room ? place(l, put_off_room, sizeof *put_off) : NULL;
+    float *uppers = put_off_room ? place(l, queries * put_off_room, HT_UNIT_ROWS * sizeof *uppers) : NULL;
     ht_candidate *waiting = coded ? place(l, queries, waiting_rows * sizeof *waiting) : NULL;
     size_t hits, finalist_room = FINALISTS + s->k / 2 * 3, finalists;
     l->overflow |= !ht_mul_size(queries, s->k, &hits) || !ht_mul_size(queries, finalist_room, &finalists);
@@ -98,6 +101,9 @@ static void place_worker(layout *l, const ht_search *s, ht_worker *w, bool share
     w->codes = codes;
     w->code_of = code_of;
     w->waiting = waiting;
+    w->put_off = put_off;
+    w->put_off_uppers = uppers;
+    w->put_off_room = put_off_room;
     w->waiting_rows = waiting_rows;
     w->room = room;
     w->ceilings = ceilings;

@@ -497,6 +497,39 @@ static void recall_below_one(void **state) {
     clear(&e);
 }
 
+/* More units than are put off at a time (a part begins one), for a large k, alone and on several threads. */
+static void many_units_put_off(void **state) {
+    (void)state;
+    enum { PARTS = 150, ROWS = PARTS * HT_CODE_ROWS, K = 100, QUERIES = 10 };
+    static const shape kinds[] = {RANDOM, CLUSTERED, ALL_EQUAL, ORTHOGONAL, MIXED};
+    for (size_t i = 0; i < 10; i++) {
+        hither_error err;
+        example e;
+        make(&e, kinds[i % 5], (hither_metric)(1 + i % 3), 40, ROWS, QUERIES, K, true);
+        add_codes(&e, 0, ROWS);
+        ht_part parts[PARTS];
+        for (size_t p = 0; p < PARTS; p++)
+            parts[p] = (ht_part){.rows = (const char *)e.part[0].rows + p * HT_CODE_ROWS * e.part[0].stride,
+                                 .first_slot = p * HT_CODE_ROWS,
+                                 .count = HT_CODE_ROWS,
+                                 .stride = e.part[0].stride,
+                                 .norms = e.norms[0] + p * HT_CODE_ROWS,
+                                 .codes = (const char *)e.codes[0] + ht_codes_bytes(p * HT_CODE_ROWS, e.dim),
+                                 .coded_rows = HT_CODE_ROWS};
+        ht_vectors v = {
+            .dtype = HITHER_F32, .metric = e.metric, .dim = (uint32_t)e.dim, .parts = parts, .part_count = PARTS};
+        static ht_hit want[QUERIES * K], hits[QUERIES * K];
+        size_t counts[QUERIES], queries = i % 2 ? QUERIES : 1;
+        ASSERT_OK(ht_brute_search(&v, e.query, e.query_stride, queries, NULL, NULL, K, want, counts, &err));
+        for (unsigned threads = 1; threads <= 4; threads *= 2) {
+            ASSERT_OK(ht_exact_search(&v, e.query, e.query_stride, queries, NULL, NULL, K, threads, hits, counts, NULL,
+                                      &err));
+            assert_memory_equal(hits, want, queries * K * sizeof *hits);
+        }
+        clear(&e);
+    }
+}
+
 static void odd_arguments(void **state) {
     (void)state;
     hither_error err;
@@ -557,6 +590,7 @@ int main(void) {
         cmocka_unit_test(touches_what_it_reads),
         cmocka_unit_test(touches_rows_behind_codes),
         cmocka_unit_test(recall_below_one),
+        cmocka_unit_test(many_units_put_off),
         cmocka_unit_test(odd_arguments),
         cmocka_unit_test(not_finite),
     };
