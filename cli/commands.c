@@ -304,6 +304,16 @@ const ht_command ht_commands[] = {
      "Reads every committed byte of DB and checks it against its checksums. Prints \"ok: ...\" and ends with 0, or "
      "prints one line for each damaged place and ends with 3. Nothing is changed.",
      NULL, no_options, ht_run_verify},
+    {"compact", "DB [NAME]", 1, 2, "give the space of deleted rows back",
+     "Gives the space of deleted and replaced rows, of one collection or of all, back to the file system. Other "
+     "processes may read meanwhile. It may be stopped at any moment. Prints nothing; on a terminal the progress is "
+     "shown.",
+     "hither compact notes.hither", no_options, ht_run_compact},
+    {"purge", "DB", 1, 1, "leave no byte of deleted rows",
+     "Compacts every collection of DB, however little there is to gain, and writes the catalog anew, so that no file "
+     "in the folder holds a byte of a row that was deleted or replaced. Backups, and what the file system keeps of "
+     "removed files, are out of its reach. Ends with BUSY while another process reads.",
+     "hither purge notes.hither", no_options, ht_run_purge},
     {"backup", "DB DEST", 2, 2, "copy a database while it is in use",
      "Makes the folder DEST, a copy of DB as one commit left it, and checks every byte of the copy before the folder "
      "gets its name. Another process may write to DB meanwhile. DEST is a database like any other; it must not be "

@@ -8,6 +8,7 @@
 #include "args.h"
 
 int ht_run_backup(const ht_args *args);
+int ht_run_compact(const ht_args *args);
 int ht_run_count(const ht_args *args);
 int ht_run_create(const ht_args *args);
 int ht_run_delete(const ht_args *args);
@@ -26,6 +27,7 @@ int ht_run_index_verify(const ht_args *args);
 int ht_run_info(const ht_args *args);
 int ht_run_knn(const ht_args *args);
 int ht_run_list(const ht_args *args);
+int ht_run_purge(const ht_args *args);
 int ht_run_rename(const ht_args *args);
 int ht_run_repair(const ht_args *args);
 int ht_run_restore(const ht_args *args);

@@ -503,6 +503,7 @@ typedef struct hither_work_options {
     size_t size;
     int (*progress)(void *ctx, uint64_t done, uint64_t total);
     void *ctx;
+    uint32_t wait_ms; /* of a purge: how long to wait for readers that are in the way; default 1,000 */
 } hither_work_options;
 
 /* Gives the space of deleted and replaced rows back to the file system, of all collections; see docs/space.md for how
@@ -513,6 +514,15 @@ typedef struct hither_work_options {
  * POISONED, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_compact(hither_db *db, const hither_work_options *options,
                                                              hither_error *err);
+
+/* Leaves no byte of a row that was deleted or replaced before the call in any file of the database's folder: segments
+ * with dead rows are copied without them, the catalog is written anew, its log emptied, tmp/ and cache/ too. Backups,
+ * and what the file system or the disk keeps of removed files, are out of its reach. It holds writers up while the
+ * catalog is written anew, and needs free space for a copy of the catalog or of one segment. Errors: as
+ * hither_db_compact; BUSY also where a cursor stands on an older version, or another process reads, for longer than
+ * wait_ms: then some of it is left, and calling again goes on. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_purge(hither_db *db, const hither_work_options *options,
+                                                           hither_error *err);
 
 /* Makes a new database folder at `path`, a copy of the database as one commit left it: all of each batch or nothing of
  * it. Writers go on meanwhile and do not wait. Every byte of the copy has been checked and is durable before the folder

@@ -57,6 +57,9 @@ DURABILITIES: dict[str, int] = {
 }
 COLLECTION_EXISTING: int = lib.HITHER_COLLECTION_EXISTING
 UINT32_MAX = 2**32 - 1
+
+# Told how far long work is; False stops it.
+Progress = Callable[[int, int], object]
 MAX_K: int = lib.HITHER_MAX_K
 
 # hither_score, field by field.
@@ -355,6 +358,41 @@ def _findings(report: Any) -> list[tuple[str, str]]:
         what = found.documents.get(row) if found.documents else None
         findings.append((place or "", what or ""))
     return findings
+
+
+def _work(handle: Handle, function: Callable[..., int], progress: Progress | None, wait_ms: int = 0) -> None:
+    """Calls a function that takes hither_work_options. An exception in `progress`, Ctrl-C too, stops it."""
+    raised: list[BaseException] = []
+
+    def note(kind: Any, error: BaseException, traceback: Any) -> None:
+        raised.append(error)
+
+    def step(ctx: Any, done: int, total: int) -> int:
+        return int(progress is not None and progress(done, total) is False)
+
+    options = ffi.new("hither_work_options *")
+    callback = ffi.callback("int(void *, uint64_t, uint64_t)", step, error=1, onerror=note)
+    options.size = ffi.sizeof("hither_work_options")
+    options.progress = callback
+    options.wait_ms = wait_ms
+    try:
+        _on(handle, function, options)
+    except Error:
+        if raised:
+            raise raised[0] from None
+        raise
+
+
+def db_compact(db: Handle, progress: Progress | None) -> None:
+    _work(db, lib.hither_db_compact, progress)
+
+
+def collection_compact(collection: Handle, progress: Progress | None) -> None:
+    _work(collection, lib.hither_collection_compact, progress)
+
+
+def db_purge(db: Handle, progress: Progress | None, wait_ms: int) -> None:
+    _work(db, lib.hither_db_purge, progress, wait_ms)
 
 
 def db_backup(db: Handle, path: bytes) -> None:

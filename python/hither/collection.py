@@ -109,6 +109,10 @@ class Collection(Listing):
         row = Hits(records)[0]
         return {"name": row.id, **row.metadata}
 
+    def compact(self, progress: _core.Progress | None = None) -> None:
+        """`Database.compact` of this collection alone."""
+        _core.collection_compact(self._handle, progress)
+
     @property
     def name(self) -> str:
         """The collection's name, which `Database.rename` may change."""

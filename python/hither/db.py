@@ -221,6 +221,54 @@ class Database(Mapping[str, Collection]):
         """
         _core.db_verify(self._handle)
 
+    def compact(self, progress: _core.Progress | None = None) -> None:
+        """Give the space of deleted and replaced rows back to the file system; readers and writers go on.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called as ``progress(done, total)`` now and then; ``False``, or an exception, stops the work. What was
+            given back by then stays so, and the database is sound.
+
+        Raises
+        ------
+        InterruptedError
+            `progress` returned ``False``.
+        BusyError
+            Another thread is at it.
+        ReadonlyError, CorruptError, FullError
+
+        Examples
+        --------
+        >>> import hither
+        >>> with hither.connect(":memory:") as db:
+        ...     db.compact()
+        """
+        _core.db_compact(self._handle, progress)
+
+    def purge(self, progress: _core.Progress | None = None, timeout: float = 1.0) -> None:
+        """Leave no byte of a row that was deleted or replaced before in any file of the database's folder.
+
+        Backups, and what the file system keeps of removed files, are out of its reach. It rewrites the catalog, which
+        writers wait for.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            As in `compact`.
+        timeout : float
+            Seconds to wait for cursors on older versions and for readers in other processes.
+
+        Raises
+        ------
+        BusyError
+            They did not go; some of it is left, and calling again goes on.
+        InterruptedError, ReadonlyError, CorruptError, FullError
+        """
+        if not math.isfinite(timeout) or timeout < 0:
+            raise InvalidError(f"timeout is {timeout}; give seconds, 0 or more")
+        _core.db_purge(self._handle, progress, max(1, min(math.ceil(timeout * 1000), _core.UINT32_MAX)))
+
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Make a new database folder at `path`, a checked copy as one commit left it; writers need not stop.
 

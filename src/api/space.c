@@ -1,13 +1,15 @@
 /*
- * space.c: compacting, as hither.h has it. Any thread.
+ * space.c: compacting and purging, as hither.h has it. Any thread.
  */
 #include "api/api.h"
 #include "engine/compact.h"
 
+#define DEFAULT_WAIT_MS 1000u
+
 static hither_status read_options(const hither_work_options *options, ht_progress *out, hither_error *err) {
     hither_work_options o;
     HT_TRY(ht_options_read(&o, sizeof o, options, "hither_work_options", err));
-    *out = (ht_progress){.call = o.progress, .ctx = o.ctx};
+    *out = (ht_progress){.call = o.progress, .ctx = o.ctx, .wait_ms = o.wait_ms ? o.wait_ms : DEFAULT_WAIT_MS};
     return HITHER_OK;
 }
 
@@ -17,6 +19,14 @@ hither_status hither_db_compact(hither_db *db, const hither_work_options *option
         return ht_fail(err, HITHER_INVALID, "the database is NULL");
     HT_TRY(read_options(options, &progress, err));
     return ht_db_compact(ht_db_in(db), &progress, err);
+}
+
+hither_status hither_db_purge(hither_db *db, const hither_work_options *options, hither_error *err) {
+    ht_progress progress;
+    if (!db)
+        return ht_fail(err, HITHER_INVALID, "the database is NULL");
+    HT_TRY(read_options(options, &progress, err));
+    return ht_db_purge(ht_db_in(db), &progress, err);
 }
 
 hither_status hither_collection_compact(hither_collection *c, const hither_work_options *options, hither_error *err) {

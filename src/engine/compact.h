@@ -14,6 +14,7 @@ typedef struct ht_progress {
     int (*call)(void *ctx, uint64_t done, uint64_t total); /* NULL: none; not 0 stops */
     void *ctx;
     uint64_t done, total;
+    uint32_t wait_ms, waited_ms; /* for readers that are in the way of a purge */
 } ht_progress;
 
 /* INTERRUPTED if the callback wants it. No lock is held. */

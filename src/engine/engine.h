@@ -59,6 +59,7 @@ HT_NODISCARD hither_status ht_db_rename(ht_db *db, const char *from, const char 
 HT_NODISCARD hither_status ht_db_verify(ht_db *db, hither_result **report, hither_error *err);
 HT_NODISCARD hither_status ht_db_compact(ht_db *db, struct ht_progress *progress, hither_error *err);
 HT_NODISCARD hither_status ht_collection_compact(ht_collection *c, struct ht_progress *progress, hither_error *err);
+HT_NODISCARD hither_status ht_db_purge(ht_db *db, struct ht_progress *progress, hither_error *err);
 HT_NODISCARD hither_status ht_db_backup(ht_db *db, const char *path, hither_error *err);
 HT_NODISCARD hither_status ht_db_repair(const char *path, const char *to, hither_result **report, hither_error *err);
 /* The same over any implementation of files. */

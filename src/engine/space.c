@@ -1,9 +1,13 @@
 /*
- * space.c: compacting a database or one of its collections. Any thread; the work is compact.c's.
+ * space.c: compacting a database or one of its collections, and purging. Any thread; the work is compact.c's.
  */
 #include <stdio.h>
+#include <time.h>
 
 #include "engine/compact.h"
+#include "store/compact.h"
+
+#define POLL_MS 10u
 
 static hither_status begin(ht_db *db, hither_error *err) {
     HT_TRY(ht_fork_check(db->generation, err));
@@ -25,6 +29,16 @@ hither_status ht_collection_compact(ht_collection *c, ht_progress *progress, hit
     return status;
 }
 
+/* After a BUSY: whether there is time left to try again. */
+static bool wait_a_little(ht_progress *progress, hither_status *status, hither_error *err) {
+    if (*status != HITHER_BUSY || progress->waited_ms >= progress->wait_ms)
+        return false;
+    nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+    progress->waited_ms += POLL_MS;
+    *status = ht_progress_step(progress, 0, err);
+    return *status == HITHER_OK;
+}
+
 /* Every collection there is, by name. One that is dropped meanwhile needs no compaction. */
 static hither_status every_collection(ht_db *db, ht_thoroughness how, ht_progress *progress, hither_error *err) {
     hither_result *list;
@@ -38,8 +52,11 @@ static hither_status every_collection(ht_db *db, ht_thoroughness how, ht_progres
         ht_collection *c = NULL;
         (void)snprintf(name, sizeof name, "%.*s", (int)text.bytes, text.data);
         status = ht_collection_open(db, name, &old, &c, err);
-        if (status == HITHER_OK)
-            status = ht_compact_rows(c, how, progress, err);
+        if (status == HITHER_OK) {
+            do
+                status = ht_compact_rows(c, how, progress, err);
+            while (wait_a_little(progress, &status, err));
+        }
         ht_collection_close(c);
         if (status == HITHER_NOT_FOUND)
             status = HITHER_OK;
@@ -53,6 +70,22 @@ hither_status ht_db_compact(ht_db *db, ht_progress *progress, hither_error *err)
     hither_status status = every_collection(db, HT_COMPACT_WORTHWHILE, progress, err);
     if (status == HITHER_OK)
         status = ht_compact_catalog(db, progress, err);
+    end(db);
+    return status;
+}
+
+hither_status ht_db_purge(ht_db *db, ht_progress *progress, hither_error *err) {
+    HT_TRY(begin(db, err));
+    hither_status status = ht_queue_flush(db, err); /* what is acknowledged and waits may replace rows */
+    if (status == HITHER_OK)
+        status = every_collection(db, HT_COMPACT_ALL, progress, err);
+    if (status == HITHER_OK) {
+        do {
+            pthread_mutex_lock(&db->writer);
+            status = ht_store_scrub(db->store, err);
+            pthread_mutex_unlock(&db->writer);
+        } while (wait_a_little(progress, &status, err));
+    }
     end(db);
     return status;
 }

@@ -133,11 +133,88 @@ hither_status ht_store_shrink(ht_store *store, unsigned pages, hither_error *err
     return status;
 }
 
-hither_status ht_store_empty_log(ht_store *store, hither_error *err) {
+/* BUSY where a reader is in the way. */
+static hither_status empty_log(ht_store *store, hither_error *err) {
     ht_conn *conn = store->writer;
     HT_TRY(ht_store_checkpoint(store, err));
     sqlite3_busy_timeout(conn->db, 0); /* readers are not waited for */
     int rc = sqlite3_wal_checkpoint_v2(conn->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sqlite3_busy_timeout(conn->db, HT_BUSY_MS);
-    return rc == SQLITE_OK || rc == SQLITE_BUSY ? HITHER_OK : ht_conn_fail(conn, "emptying the log", err);
+    if (rc == SQLITE_BUSY)
+        return ht_fail(err, HITHER_BUSY, "a reader, of this process or another, is in the way of emptying the log");
+    return rc == SQLITE_OK ? HITHER_OK : ht_conn_fail(conn, "emptying the log", err);
+}
+
+hither_status ht_store_empty_log(ht_store *store, hither_error *err) {
+    hither_error why = {0};
+    hither_status status = empty_log(store, &why);
+    if (status == HITHER_OK || status == HITHER_BUSY)
+        return HITHER_OK;
+    if (err)
+        *err = why;
+    return status;
+}
+
+/* ---- purge */
+
+/* VACUUM makes every page anew, its slack zeroed; it attaches what it makes. */
+static hither_status rewrite_catalog(ht_conn *conn, hither_error *err) {
+    ht_reader_let_go(&conn->reader);
+    sqlite3_limit(conn->db, SQLITE_LIMIT_ATTACHED, 1);
+    hither_status status = ht_conn_exec(conn, "PRAGMA secure_delete=ON; PRAGMA auto_vacuum=INCREMENTAL; VACUUM", err);
+    sqlite3_limit(conn->db, SQLITE_LIMIT_ATTACHED, 0);
+    return status;
+}
+
+typedef struct names {
+    int64_t *sids;
+    size_t count;
+    ht_store *store;
+    hither_error *err;
+} names;
+
+static hither_status note_segments(void *arg, const ht_collection_row *row) {
+    names *n = arg;
+    ht_segment_entry *entries = NULL;
+    size_t count = 0;
+    HT_TRY(ht_segments_list(n->store->writer, row, &entries, &count, n->err));
+    int64_t *more = ht_resize(n->sids, (n->count + count + 1) * sizeof *more);
+    if (more) {
+        n->sids = more;
+        for (size_t i = 0; i < count; i++)
+            n->sids[n->count++] = entries[i].expect.sid;
+    }
+    ht_release(entries);
+    return more ? HITHER_OK : ht_fail_nomem(n->err, count * sizeof *more, "the list of segments");
+}
+
+static bool is_ours(void *arg, const char *name) {
+    const names *n = arg;
+    int64_t cid, sid;
+    if (!ht_segment_name_read(name, &cid, &sid))
+        return true;
+    for (size_t i = 0; i < n->count; i++)
+        if (n->sids[i] == sid)
+            return true;
+    return false;
+}
+
+hither_status ht_store_scrub(ht_store *store, hither_error *err) {
+    names n = {.store = store, .err = err};
+    HT_TRY(ht_store_writable(store, err));
+    HT_TRY(rewrite_catalog(store->writer, err));
+    HT_TRY(ht_store_harden(store, err));
+    hither_status status = ht_collections_each(store->writer, note_segments, &n, err);
+    char *cache = ht_path_join(store->path, "cache");
+    if (status == HITHER_OK && !cache)
+        status = ht_fail_nomem(err, strlen(store->path), "a path");
+    if (status == HITHER_OK) {
+        ht_store_sweep(store, store->tmp_path, NULL, NULL);
+        ht_store_sweep(store, cache, NULL, NULL);
+        ht_store_sweep(store, store->segment_path, is_ours, &n);
+        status = empty_log(store, err);
+    }
+    ht_release(cache);
+    ht_release(n.sids);
+    return status;
 }

@@ -41,4 +41,9 @@ HT_NODISCARD hither_status ht_store_shrink(ht_store *store, unsigned pages, hith
 /* Folds the log into the catalog and empties it, unless a reader is in the way. The writer lock is held. */
 HT_NODISCARD hither_status ht_store_empty_log(ht_store *store, hither_error *err);
 
+/* Leaves no byte in the catalog, its log, tmp/, cache/ and seg/ that no row in force has brought: the catalog is
+ * written anew, with a log of its size, which is then emptied. BUSY where a reader is in the way of that; all but the
+ * log is done then. The writer lock is held. */
+HT_NODISCARD hither_status ht_store_scrub(ht_store *store, hither_error *err);
+
 #endif

@@ -224,7 +224,7 @@ hither_status act_do(const ht_io *io, const char *path, ht_db **db, const act *a
     case ACT_FLUSH:
         return ht_db_flush(*db, err);
     case ACT_COMPACT:
-        return ht_db_compact(*db, &(ht_progress){0}, err);
+        return a->version % 2 ? ht_db_purge(*db, &(ht_progress){0}, err) : ht_db_compact(*db, &(ht_progress){0}, err);
     case ACT_DROP:
         return ht_db_drop(*db, collection_names[a->collection], err);
     default:

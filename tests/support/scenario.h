@@ -35,7 +35,7 @@ typedef enum act_kind {
     ACT_UPDATE,
     ACT_DELETE,
     ACT_FLUSH,
-    ACT_COMPACT
+    ACT_COMPACT /* or purge: of odd versions */
 } act_kind;
 
 typedef struct act {

@@ -1,0 +1,238 @@
+/*
+ * test_purge.c: after a purge no file of the folder holds a byte of a row that was deleted or replaced: a marker in the
+ * ids, vectors, metadata and documents of such rows is looked for in every file. What is alive stays, to the byte.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cmocka_all.h"
+#include "hither.h"
+#include "rows.h"
+
+enum { WIDTH = 64, PLENTY = 600, FEW = 20 };
+
+static hither_error err;
+
+#define OK(call)                                                                                                       \
+    do {                                                                                                               \
+        hither_status got_ = (call);                                                                                   \
+        if (got_ != HITHER_OK)                                                                                         \
+            fail_msg("%s: %s: %s", #call, hither_status_name(got_), err.message);                                      \
+    } while (0)
+
+static const char MARK[] = "Xq7SECRETx";
+static const uint32_t BITS = 0x41c3a55au; /* a float like any other: 24.455... */
+
+/* ---- looking for the marker */
+
+static size_t count_in(const unsigned char *data, size_t bytes, const void *what, size_t length) {
+    size_t found = 0;
+    for (size_t i = 0; i + length <= bytes; i++)
+        found += data[i] == *(const unsigned char *)what && memcmp(data + i, what, length) == 0;
+    return found;
+}
+
+static size_t count_in_file(const char *path) {
+    struct stat st;
+    uint32_t pattern[2] = {BITS, BITS};
+    FILE *file = fopen(path, "rb");
+    if (!file || fstat(fileno(file), &st) != 0)
+        fail_msg("%s", path);
+    unsigned char *data = malloc((size_t)st.st_size + 1);
+    assert_non_null(data);
+    assert_int_equal(fread(data, 1, (size_t)st.st_size, file), st.st_size);
+    fclose(file);
+    size_t found = count_in(data, (size_t)st.st_size, MARK, sizeof MARK - 1) +
+                   count_in(data, (size_t)st.st_size, pattern, sizeof pattern);
+    free(data);
+    return found;
+}
+
+static size_t count_in_tree(const char *path) {
+    size_t found = 0;
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (struct dirent *e = readdir(folder); e; e = readdir(folder)) {
+        char inner[900];
+        struct stat st;
+        if (e->d_name[0] == '.')
+            continue;
+        snprintf(inner, sizeof inner, "%s/%s", path, e->d_name);
+        if (lstat(inner, &st) == 0)
+            found += S_ISDIR(st.st_mode) ? count_in_tree(inner) : count_in_file(inner);
+    }
+    closedir(folder);
+    return found;
+}
+
+/* ---- rows with and without it */
+
+static hither_collection *open_in(hither_db *db, const char *name) {
+    hither_collection *c;
+    OK(hither_collection_open(db, name, HITHER_OPTIONS(hither_collection_options, .dim = WIDTH, .metric = HITHER_L2),
+                              &c, &err));
+    return c;
+}
+
+static void put(hither_collection *c, size_t first, size_t count, bool secret) {
+    static float vectors[FEW * WIDTH];
+    for (size_t done = 0; done < count; done += FEW) {
+        char ids[FEW][40], texts[FEW][120];
+        const char *id_list[FEW], *text_list[FEW];
+        test_column a, b, d;
+        for (size_t i = 0; i < FEW; i++) {
+            size_t n = first + done + i;
+            /* of the secret rows every other is to be deleted, and has an id that is secret too */
+            snprintf(ids[i], sizeof ids[i], "%s%zu", n % 2 ? "row" : MARK, n);
+            snprintf(texts[i], sizeof texts[i], "{\"t\":\"%s %zu\"}", secret ? MARK : "open", n);
+            id_list[i] = ids[i];
+            text_list[i] = texts[i];
+            for (size_t j = 0; j < WIDTH; j++) {
+                vectors[i * WIDTH + j] = test_float(n, j);
+                if (secret)
+                    memcpy(&vectors[i * WIDTH + j], &BITS, sizeof BITS);
+            }
+        }
+        hither_batch batch = {.size = sizeof batch,
+                              .vectors = test_matrix(vectors, FEW, WIDTH),
+                              .metadata = test_strings(&a, FEW, text_list),
+                              .documents = test_strings(&b, FEW, text_list)};
+        batch.ids = (hither_ids){.strings = test_strings(&d, FEW, id_list), .count = FEW};
+        OK(hither_collection_put(c, HITHER_UPSERT, &batch, NULL, &err));
+    }
+}
+
+/* Secret rows among others: half of them are deleted, by id; the others are replaced. */
+static void write_and_delete(hither_collection *c) {
+    put(c, 0, PLENTY, true);
+    for (size_t first = 0; first < PLENTY; first += FEW) {
+        char ids[FEW][40];
+        const char *list[FEW];
+        test_column a;
+        size_t n = 0;
+        for (size_t i = first; i < first + FEW; i += 2) {
+            snprintf(ids[n], sizeof ids[n], "%s%zu", MARK, i);
+            list[n] = ids[n];
+            n++;
+        }
+        hither_ids column = {.strings = test_strings(&a, n, list), .count = n};
+        OK(hither_collection_delete(c, &column, NULL, NULL, &err));
+    }
+    /* The rows that stay, without secrets. */
+    for (size_t i = 1; i < PLENTY; i += 2) {
+        char id[40];
+        const char *list[1] = {id};
+        test_column a, b;
+        float vector[WIDTH];
+        for (size_t j = 0; j < WIDTH; j++)
+            vector[j] = test_float(i, j);
+        snprintf(id, sizeof id, "row%zu", i);
+        const char *open[1] = {"{}"};
+        hither_batch batch = {
+            .size = sizeof batch, .vectors = test_matrix(vector, 1, WIDTH), .metadata = test_strings(&b, 1, open)};
+        batch.ids = (hither_ids){.strings = test_strings(&a, 1, list), .count = 1};
+        OK(hither_collection_put(c, HITHER_UPSERT, &batch, NULL, &err));
+    }
+}
+
+static void search_some(hither_collection *c) {
+    float query[WIDTH] = {0};
+    const hither_query q = {.size = sizeof q, .vectors = test_matrix(query, 1, WIDTH)};
+    hither_result *found;
+    OK(hither_collection_search(c, &q, 5, NULL, &found, &err));
+    assert_int_equal(hither_result_count(found, 0), 5);
+    hither_result_free(found);
+}
+
+static void test_no_byte_is_left(void **state) {
+    (void)state;
+    char *path = test_path();
+    hither_db *db;
+    OK(hither_db_open(path, NULL, &db, &err));
+    hither_collection *c = open_in(db, "c"), *gone = open_in(db, "gone");
+    put(gone, 0, 2 * FEW, true);
+    hither_collection_close(gone);
+    OK(hither_db_drop(db, "gone", &err));
+    write_and_delete(c);
+    search_some(c);
+    hither_collection_close(c);
+    hither_db_close(db); /* caches are written */
+    OK(hither_db_open(path, NULL, &db, &err));
+    c = open_in(db, "c");
+    assert_true(count_in_tree(path) > 0); /* the test can tell */
+    OK(hither_db_purge(db, NULL, &err));
+    assert_int_equal(count_in_tree(path), 0);
+    OK(hither_db_verify(db, NULL, &err));
+    uint64_t count;
+    OK(hither_collection_count(c, NULL, &count, &err));
+    assert_int_equal(count, PLENTY / 2);
+    search_some(c);
+    put(c, 5000, FEW, false);
+    OK(hither_db_purge(db, NULL, &err)); /* nothing more to be done is fine */
+    hither_collection_close(c);
+    hither_db_close(db);
+    OK(hither_db_open(path, NULL, &db, &err));
+    OK(hither_db_verify(db, NULL, &err));
+    hither_db_close(db);
+    test_remove_tree(path);
+}
+
+/* With a cursor on an older version it says BUSY, and goes on once that is closed. */
+static void test_busy(void **state) {
+    (void)state;
+    char *path = test_path();
+    hither_db *db;
+    hither_cursor *cursor;
+    hither_result *rows;
+    OK(hither_db_open(path, NULL, &db, &err));
+    hither_collection *c = open_in(db, "c");
+    put(c, 0, FEW, true);
+    OK(hither_collection_scan(c, NULL, HITHER_INCLUDE_DOCUMENTS, &cursor, &err));
+    write_and_delete(c);
+    const hither_work_options once = {.size = sizeof once, .wait_ms = 1};
+    assert_int_equal(hither_db_purge(db, &once, &err), HITHER_BUSY);
+    OK(hither_cursor_next(cursor, 100, &rows, &err));
+    assert_int_equal(hither_result_count(rows, 0), FEW);
+    hither_result_free(rows);
+    hither_cursor_close(cursor);
+    OK(hither_db_purge(db, &once, &err));
+    assert_int_equal(count_in_tree(path), 0);
+    hither_collection_close(c);
+    hither_db_close(db);
+    test_remove_tree(path);
+}
+
+static int at_once(void *ctx, uint64_t done, uint64_t total) {
+    (void)done;
+    (void)total;
+    return ++*(int *)ctx > 2;
+}
+
+static void test_refusals(void **state) {
+    (void)state;
+    hither_db *db;
+    int calls = 0;
+    assert_int_equal(hither_db_purge(NULL, NULL, &err), HITHER_INVALID);
+    OK(hither_db_open(":memory:", NULL, &db, &err));
+    hither_collection *c = open_in(db, "c");
+    write_and_delete(c);
+    const hither_work_options impatient = {.size = sizeof impatient, .progress = at_once, .ctx = &calls};
+    assert_int_equal(hither_db_purge(db, &impatient, &err), HITHER_INTERRUPTED);
+    OK(hither_db_verify(db, NULL, &err));
+    OK(hither_db_purge(db, NULL, &err));
+    OK(hither_db_verify(db, NULL, &err));
+    hither_collection_close(c);
+    hither_db_close(db);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_byte_is_left),
+        cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_refusals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
