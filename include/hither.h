@@ -426,6 +426,8 @@ struct hither_io {
     hither_status (*identity)(void *ctx, const char *path, uint64_t out[2], hither_error *err);
     /* The kind of network file system a path is on ("NFS"), or NULL: of none, or not known. */
     const char *(*network)(void *ctx, const char *path);
+    /* Not 0 where reading a hole of a mapped file takes space, as on tmpfs: then compaction makes none. */
+    int (*holes_cost)(void *ctx, const char *path);
 };
 
 /* The operating system's files. Lives as long as the process. Any thread. Since 0.1. */

@@ -32,6 +32,6 @@ hither_status ht_io_check(const ht_io *io, hither_error *err) {
         !io->sync || !io->map || !io->unmap || !io->lock || !io->stat || !io->make_folder || !io->rename ||
         !io->remove || !io->sync_folder || !io->list)
         return ht_fail(err, HITHER_INVALID,
-                       "hither_io lacks a function; only observe, identity and network may be NULL");
+                       "hither_io lacks a function; only observe, identity, network and holes_cost may be NULL");
     return HITHER_OK;
 }

@@ -367,6 +367,14 @@ static const char *posix_network(void *ctx, const char *path) {
             return kinds[i].name;
     return NULL;
 }
+
+/* tmpfs gives a page of its own to whoever reads one that is not there, and SIGBUS if it has none left. */
+static int posix_holes_cost(void *ctx, const char *path) {
+    enum { TMPFS = 0x01021994 };
+    struct statfs fs;
+    (void)ctx;
+    return statfs(path, &fs) == 0 && fs.f_type == TMPFS;
+}
 #endif
 
 bool ht_io_system_text(const char *path, char *text, size_t room) {
@@ -411,6 +419,7 @@ const ht_io *ht_io_posix(void) {
         .identity = posix_identity,
 #if defined(__linux__)
         .network = posix_network,
+        .holes_cost = posix_holes_cost,
 #endif
     };
     return &io;

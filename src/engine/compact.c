@@ -29,6 +29,7 @@ typedef struct job {
     ht_progress *progress;
     ht_extent **extents; /* those there were at the beginning; one reference each */
     size_t extent_count;
+    bool holes_cost;
     uint64_t limit;   /* slots there were then */
     uint64_t horizon; /* dead by this commit: dead to everyone */
     uint64_t *gone;   /* bit a slot: no row of it is needed, or there is none */
@@ -118,18 +119,6 @@ static hither_status find_gone(job *j) {
 
 typedef enum verdict { KEEP, THIN, DROP } verdict;
 
-/* Bytes behind the committed rows that a batch which came to nothing has left. */
-static bool has_litter(const ht_extent *extent, uint64_t committed) {
-    const char *at = extent->rows + committed * extent->stride, *end = extent->rows + extent->capacity * extent->stride;
-    for (; at < end; at += sizeof(uint64_t)) {
-        uint64_t word;
-        memcpy(&word, at, sizeof word);
-        if (word)
-            return true;
-    }
-    return false;
-}
-
 static verdict judge(const job *j, size_t i) {
     const ht_extent *extent = j->extents[i];
     uint64_t first = extent->first_slot, committed = committed_of(j, extent);
@@ -141,9 +130,10 @@ static verdict judge(const job *j, size_t i) {
     }
     if (gone == committed && committed == extent->capacity && i + 1 < j->extent_count)
         return DROP;
+    /* Behind the last committed row there may be what a batch that came to nothing has left. */
     if (j->how == HT_COMPACT_ALL)
-        return fresh || has_litter(extent, committed) ? THIN : KEEP;
-    return fresh && fresh * WORTH >= committed - gone + fresh ? THIN : KEEP;
+        return fresh || committed < extent->capacity ? THIN : KEEP;
+    return fresh && !j->holes_cost && fresh * WORTH >= committed - gone + fresh ? THIN : KEEP;
 }
 
 /* ---- one segment in the place of another */
@@ -345,6 +335,7 @@ static hither_status work(job *j) {
 hither_status ht_compact_rows(ht_collection *c, ht_thoroughness how, ht_progress *progress, hither_error *err) {
     job j = {.c = c, .how = how, .progress = progress, .err = err};
     HT_TRY(ht_collection_check_write(c, err));
+    j.holes_cost = ht_store_holes_cost(c->db->store);
     pthread_mutex_lock(&c->db->writer);
     hither_status status = look(&j);
     pthread_mutex_unlock(&c->db->writer);

@@ -13,10 +13,15 @@ enum { SUMS_AT_ONCE = 512 };
 
 /* ---- segments */
 
+bool ht_store_holes_cost(const ht_store *store) {
+    return store->io->holes_cost && store->io->holes_cost(store->io->ctx, store->path);
+}
+
 hither_status ht_segment_twin(ht_segment *from, ht_segment **out, hither_error *err) {
     ht_segment_header h = from->header;
     HT_TRY(ht_store_writable(from->store, err));
-    return ht_segment_make(from->store, &h, h.rows_offset, HT_SEGMENT_SPARSE, out, err);
+    uint64_t space = ht_store_holes_cost(from->store) ? h.rows_offset + from->info.committed * h.stride : h.rows_offset;
+    return ht_segment_make(from->store, &h, space, HT_SEGMENT_SPARSE, out, err);
 }
 
 static bool is_set(const uint64_t *bits, uint64_t i) { return bits[i / 64] >> (i % 64) & 1; }

@@ -12,6 +12,8 @@
 
 #include "store/store.h"
 
+/* Whether holes save nothing here: then only segments that have no row left are worth the work. */
+bool ht_store_holes_cost(const ht_store *store);
 /* A new, empty, sparse segment for the slots of `from`; the catalog does not know it. The writer lock is held. */
 HT_NODISCARD hither_status ht_segment_twin(ht_segment *from, ht_segment **out, hither_error *err);
 /* Copies rows [begin, end), positions, with their checksums, to the twin, but marks those whose bit in `drop` is set
