@@ -76,7 +76,7 @@ static int run(const ht_args *args, bool purge) {
         status = hither_db_purge(db, &options, &err);
     else if (status == HITHER_OK)
         status = args->count > 1 ? compact_one(db, args->operands[1], &options, &err)
-                                         : hither_db_compact(db, &options, &err);
+                                 : hither_db_compact(db, &options, &err);
     hither_db_close(db);
     return finish(&w, status, &err);
 }
