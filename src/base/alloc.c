@@ -10,27 +10,18 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/error.h"
 
 #define DEFAULT_ALIGN 16
 #define ROW_ALIGN     64
-#define HUGE_PAGE     ((size_t)2 << 20)
 
 static void *system_alloc(void *ctx, size_t bytes, size_t align) {
     (void)ctx;
     if (align <= DEFAULT_ALIGN)
         return malloc(bytes);
     void *block = NULL;
-    bool huge = bytes >= 2 * HUGE_PAGE;
-    if (posix_memalign(&block, huge ? HUGE_PAGE : align, bytes) != 0)
-        return NULL;
-#ifdef MADV_HUGEPAGE
-    if (huge) /* a wish: rows and codes are scanned from end to end, and page by page of 4 KiB that is a fifth slower */
-        (void)madvise(block, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-#endif
-    return block;
+    return posix_memalign(&block, align, bytes) == 0 ? block : NULL;
 }
 
 static void *system_resize(void *ctx, void *ptr, size_t bytes) {
