@@ -49,8 +49,8 @@ hither_status ht_hnsw_new(const ht_hnsw_spec *spec, ht_hnsw **out, hither_error 
 }
 
 static void release_arrays(ht_hnsw *g) {
-    ht_container_close(g->file);
-    g->file = NULL;
+    if (g->mapped)
+        return;
     ht_release(g->codes);
     ht_release(g->scales);
     ht_release(g->norms2);
@@ -81,7 +81,7 @@ static void *grown(const void *old, size_t used, size_t room, size_t size) {
 /* A graph with the same nodes and room for more. */
 static hither_status copy_arrays(const ht_hnsw *g, size_t nodes, size_t uppers, ht_hnsw *out, hither_error *err) {
     ht_hnsw fresh = *g;
-    fresh.file = NULL;
+    fresh.mapped = false;
     fresh.room = (uint32_t)nodes;
     fresh.upper_room = (uint32_t)uppers;
     fresh.codes = grown(g->codes, g->count, nodes, g->code_bytes);

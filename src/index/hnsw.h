@@ -112,4 +112,12 @@ uint64_t ht_hnsw_limit(const ht_hnsw *graph);
  * reached from the entry: CORRUPT says what is wrong. Trusts nothing but the sizes of the arrays. */
 HT_NODISCARD hither_status ht_hnsw_check(const ht_hnsw *graph, hither_error *err);
 
+/* The graph as sections of a file that is being written. */
+HT_NODISCARD hither_status ht_hnsw_put(const ht_hnsw *graph, ht_container_writer *writer, hither_error *err);
+/* Whether each slot in the graph is that of a row: to ask of a graph from a file. */
+bool ht_hnsw_fits(const ht_hnsw *graph, const ht_vectors *vectors);
+/* The graph in a container, which must outlive it; every byte of it is checked, and then that it is a graph. CORRUPT,
+ * NOMEM. */
+HT_NODISCARD hither_status ht_hnsw_get(ht_container *file, ht_hnsw **out, hither_error *err);
+
 #endif

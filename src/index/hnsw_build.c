@@ -23,7 +23,6 @@ enum {
     LARGEST_BATCH = 512, /* more would spend more on brute force than it saves on waiting */
     BATCH_SHARE = 8,     /* a batch is at most this part of the graph before it */
     NODES_AT_ONCE = 4,   /* of one thread */
-    WALKERS = 64,
     CODE_AT_ONCE = 256,
 };
 
@@ -31,17 +30,11 @@ enum {
 typedef uint64_t wish;
 static wish wish_of(uint32_t target, uint32_t source) { return (uint64_t)target << 32 | source; }
 
-/* Scratches for as many walkers as threads take part; taken and given back without a lock. */
-typedef struct walkers {
-    ht_hnsw_scratch scratch[WALKERS];
-    _Atomic int taken[WALKERS];
-} walkers;
-
 typedef struct build {
     ht_hnsw *g;
     const ht_vectors *vectors;
     unsigned threads;
-    walkers *walkers;
+    hnsw_walkers *walkers;
     uint32_t begin, end; /* the batch */
     unsigned level;      /* being linked */
     uint32_t *chosen;    /* of the batch: by node, then by level from 0 on, hnsw_width links */
@@ -50,17 +43,6 @@ typedef struct build {
     _Atomic int failed;   /* a hither_status */
     _Atomic uint64_t bad; /* the least slot whose row is not finite */
 } build;
-
-static ht_hnsw_scratch *take_scratch(walkers *all, size_t *at) {
-    for (size_t i = 0;; i = (i + 1) % WALKERS) {
-        int free = 0;
-        if (atomic_compare_exchange_strong(&all->taken[i], &free, 1)) {
-            *at = i;
-            return &all->scratch[i];
-        }
-    }
-}
-static void give_scratch(walkers *all, size_t at) { atomic_store(&all->taken[at], 0); }
 
 /* ---- levels and codes */
 
@@ -173,7 +155,7 @@ static void choose_links(build *b, hnsw_walker *w, ht_hnsw_scratch *scratch, uin
 static void choose_slice(void *ctx, size_t item) {
     build *b = ctx;
     size_t at;
-    ht_hnsw_scratch *scratch = take_scratch(b->walkers, &at);
+    ht_hnsw_scratch *scratch = hnsw_walkers_take(b->walkers, &at);
     hnsw_walker w;
     ht_fp_state fp = ht_fp_enter();
     if (hnsw_walker_make(b->g, scratch, b->g->spec.ef_build, &w, NULL) != HITHER_OK)
@@ -182,7 +164,7 @@ static void choose_slice(void *ctx, size_t item) {
     for (uint32_t q = first; q < first + NODES_AT_ONCE && q < b->end && !atomic_load(&b->failed); q++)
         choose_links(b, &w, scratch, q);
     ht_fp_leave(fp);
-    give_scratch(b->walkers, at);
+    hnsw_walkers_give(b->walkers, at);
 }
 
 /* ---- 2: links back */
@@ -236,7 +218,7 @@ static void grant(build *b, hnsw_walker *w, uint32_t target, const wish *first, 
 static void grant_slice(void *ctx, size_t item) {
     build *b = ctx;
     size_t at;
-    ht_hnsw_scratch *scratch = take_scratch(b->walkers, &at);
+    ht_hnsw_scratch *scratch = hnsw_walkers_take(b->walkers, &at);
     hnsw_walker w;
     const wish *first = b->wishes + b->starts[item], *end = b->wishes + b->starts[item + 1];
     size_t most = hnsw_most(b->g, b->level) + (size_t)(end - first);
@@ -247,7 +229,7 @@ static void grant_slice(void *ctx, size_t item) {
     else
         atomic_store(&b->failed, HITHER_NOMEM);
     ht_fp_leave(fp);
-    give_scratch(b->walkers, at);
+    hnsw_walkers_give(b->walkers, at);
 }
 
 /* The new nodes' own links go in, and their wishes out. */
@@ -395,13 +377,11 @@ hither_status ht_hnsw_extend(ht_hnsw *graph, const ht_vectors *vectors, const ui
     ht_hnsw *fresh;
     HT_TRY(hnsw_copy_with_room(graph, graph->count + count, graph->upper_count + upper_rows(graph, slots, count),
                                &fresh, err));
-    walkers *all = ht_calloc(1, sizeof *all);
+    hnsw_walkers *all = hnsw_walkers_new();
     build b = {.g = fresh, .vectors = vectors, .threads = threads, .walkers = all};
     atomic_init(&b.bad, UINT64_MAX);
     hither_status status = all ? build_all(&b, slots, count, progress, err) : ht_fail_nomem(err, sizeof *all, "walks");
-    for (size_t i = 0; all && i < WALKERS; i++)
-        ht_hnsw_scratch_clear(&all->scratch[i]);
-    ht_release(all);
+    hnsw_walkers_free(all);
     if (status == HITHER_OK)
         hnsw_swap(graph, fresh);
     ht_hnsw_free(fresh);

@@ -38,6 +38,8 @@ static hither_status check_nodes(const ht_hnsw *g, hither_error *err) {
         uppers += g->levels[node];
         if (uppers > g->upper_count)
             return ht_fail(err, HITHER_CORRUPT, "graph: node %u has no room for its upper links", node);
+        if (g->totals[node] > 127 * (int32_t)HITHER_MAX_DIM || g->totals[node] < -127 * (int32_t)HITHER_MAX_DIM)
+            return ht_fail(err, HITHER_CORRUPT, "graph: the total of node %u is %d", node, (int)g->totals[node]);
         if (node > 0 && g->slots[node] <= g->slots[node - 1])
             return ht_fail(err, HITHER_CORRUPT, "graph: the slot of node %u does not rise", node);
     }
@@ -67,4 +69,16 @@ hither_status ht_hnsw_check(const ht_hnsw *g, hither_error *err) {
     ht_release(stack);
     ht_release(reached);
     return status;
+}
+
+bool ht_hnsw_fits(const ht_hnsw *g, const ht_vectors *vectors) {
+    for (uint32_t node = 0; node < g->count; node++) {
+        size_t at;
+        if (vectors->part_count == 0)
+            return false;
+        const ht_part *part = hnsw_part(vectors, g->slots[node], &at);
+        if (g->slots[node] < part->first_slot || g->slots[node] - part->first_slot >= part->count)
+            return false;
+    }
+    return true;
 }

@@ -32,7 +32,7 @@ struct ht_hnsw {
     uint32_t *upper;
     uint32_t upper_count, upper_room; /* rows of m */
     uint32_t entry;                   /* a node of the highest level; NONE in an empty graph */
-    ht_container *file;               /* NULL, or what the arrays are mapped from */
+    bool mapped;                      /* the arrays are a file's: nothing writes to them */
 };
 
 static inline uint32_t *hnsw_links(const ht_hnsw *g, uint32_t node, unsigned level) {
@@ -139,6 +139,17 @@ void hnsw_walk(const ht_hnsw *g, hnsw_walker *w, unsigned level);
 size_t hnsw_select(const ht_hnsw *g, hnsw_walker *w, size_t most, uint32_t *out);
 
 /* ---- memory and reach */
+
+/* Scratches for as many walkers as there are threads; taken and given back without a lock. */
+enum { HNSW_WALKERS = 64 };
+typedef struct hnsw_walkers {
+    ht_hnsw_scratch scratch[HNSW_WALKERS];
+    _Atomic int taken[HNSW_WALKERS];
+} hnsw_walkers;
+hnsw_walkers *hnsw_walkers_new(void); /* NULL without memory */
+void hnsw_walkers_free(hnsw_walkers *walkers);
+ht_hnsw_scratch *hnsw_walkers_take(hnsw_walkers *walkers, size_t *at);
+void hnsw_walkers_give(hnsw_walkers *walkers, size_t at);
 
 /* The part a slot is in, and its number. */
 const ht_part *hnsw_part(const ht_vectors *vectors, uint64_t slot, size_t *at);

@@ -2,6 +2,7 @@
  * hnsw_walk.c: walking a layer, and choosing neighbours: algorithms 2 and 4 of the paper, with its letters where it
  * has some.
  */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -94,6 +95,25 @@ void ht_hnsw_scratch_clear(ht_hnsw_scratch *scratch) {
     ht_release(scratch->visited);
     *scratch = (ht_hnsw_scratch){0};
 }
+
+hnsw_walkers *hnsw_walkers_new(void) { return ht_calloc(1, sizeof(hnsw_walkers)); }
+
+void hnsw_walkers_free(hnsw_walkers *walkers) {
+    for (size_t i = 0; walkers && i < HNSW_WALKERS; i++)
+        ht_hnsw_scratch_clear(&walkers->scratch[i]);
+    ht_release(walkers);
+}
+
+ht_hnsw_scratch *hnsw_walkers_take(hnsw_walkers *walkers, size_t *at) {
+    for (size_t i = 0;; i = (i + 1) % HNSW_WALKERS) {
+        int none = 0;
+        if (atomic_compare_exchange_strong(&walkers->taken[i], &none, 1)) {
+            *at = i;
+            return &walkers->scratch[i];
+        }
+    }
+}
+void hnsw_walkers_give(hnsw_walkers *walkers, size_t at) { atomic_store(&walkers->taken[at], 0); }
 
 void hnsw_walker_begin(ht_hnsw_scratch *scratch, hnsw_walker *w) {
     if (++scratch->epoch == 0) {

@@ -195,6 +195,74 @@ static void test_equal_rows(void **state) {
     ht_fp_leave(fp);
 }
 
+/* Rows go, by and by; the others stay as easy to find as in a graph made of them alone. */
+static void test_repair(void **state) {
+    (void)state;
+    ht_fp_state fp = ht_fp_enter();
+    world w = make_world(2400, HITHER_COSINE);
+    ht_hnsw *g = build(&w, 8, 0, 1);
+    uint64_t bits[1024];
+    const uint64_t *chunk = bits;
+    memset(bits, 0xff, sizeof bits);
+    ht_mask live = {.chunks = &chunk, .chunk_count = 1, .limit = 2528};
+    hither_error err = {0};
+    for (uint64_t round = 0; round < 3; round++) {
+        for (uint64_t slot = 0; slot < 2528; slot++)
+            if ((slot * 2654435761u >> 4) % 5 == round)
+                bits[slot / 64] &= ~((uint64_t)1 << slot % 64);
+        assert_int_equal(ht_hnsw_repair(g, &live, 0, &err), HITHER_OK);
+        assert_int_equal(ht_hnsw_check(g, &err), HITHER_OK);
+        double found = recall(&w, g, 60, &live, 1);
+        if (found < 0.9)
+            fail_msg("round %d: recall %.3f", (int)round, found);
+    }
+    uint64_t print = fingerprint(&w, g);
+    assert_int_equal(ht_hnsw_repair(g, &live, 1, &err), HITHER_OK); /* nothing to do */
+    assert_int_equal(fingerprint(&w, g), print);
+    live.limit = 0;
+    assert_int_equal(ht_hnsw_repair(g, &live, 0, &err), HITHER_OK);
+    assert_int_equal(ht_hnsw_check(g, &err), HITHER_OK);
+    assert_int_equal(ht_hnsw_limit(g), 0);
+    assert_int_equal(ht_hnsw_extend(g, &w.vectors, w.slots, 100, 0, NULL, &err), HITHER_OK);
+    assert_int_equal(ht_hnsw_check(g, &err), HITHER_OK);
+    ht_hnsw_free(g);
+    free_world(&w);
+    ht_fp_leave(fp);
+}
+
+static void test_file(void **state) {
+    (void)state;
+    ht_fp_state fp = ht_fp_enter();
+    static const hither_metric metrics[] = {HITHER_COSINE, HITHER_L2};
+    char *path = test_path();
+    for (size_t i = 0; i < 2; i++) {
+        world w = make_world(900, metrics[i]);
+        ht_hnsw *g = build(&w, 4, 0, 1), *read;
+        ht_container_writer *out;
+        ht_container *file;
+        hither_error err = {0};
+        assert_int_equal(ht_container_create(ht_io_posix(), path, "test", &out, &err), HITHER_OK);
+        assert_int_equal(ht_hnsw_put(g, out, &err), HITHER_OK);
+        assert_int_equal(ht_container_finish(out, &err), HITHER_OK);
+        assert_int_equal(ht_container_open(ht_io_posix(), path, "test", &file, &err), HITHER_OK);
+        assert_int_equal(ht_hnsw_get(file, &read, &err), HITHER_OK);
+        assert_true(ht_hnsw_fits(read, &w.vectors));
+        assert_int_equal(fingerprint(&w, read), fingerprint(&w, g));
+        w.parts[1].count--;
+        assert_false(ht_hnsw_fits(read, &w.vectors));
+        w.parts[1].count++;
+        ht_hnsw_free(g);
+        assert_int_equal(ht_hnsw_copy(read, &g, &err), HITHER_OK);
+        ht_hnsw_free(read);
+        ht_container_close(file);
+        assert_int_equal(ht_hnsw_check(g, &err), HITHER_OK);
+        ht_hnsw_free(g);
+        free_world(&w);
+    }
+    test_remove_tree(path);
+    ht_fp_leave(fp);
+}
+
 static int stop_at_second(void *ctx, uint64_t done, uint64_t of) {
     assert_true(done < of);
     return (*(int *)ctx)++ == 1;
@@ -241,7 +309,8 @@ static void test_failures(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recall),     cmocka_unit_test(test_same_everywhere), cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_equal_rows), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_equal_rows), cmocka_unit_test(test_failures),        cmocka_unit_test(test_repair),
+        cmocka_unit_test(test_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
