@@ -754,6 +754,10 @@ typedef struct hither_window_options {
     /* A user's own mask rules, tried before the built-in ones (docs/watch.md): one a line, NAME PATTERN, '#' begins a
      * comment. NUL-terminated; copied; default: none. */
     const char *rules;
+    /* 1: records are not compared with others: no novelty (NaN) and no alarms, and pushes from any number of threads
+     * run side by side, without a lock. Then half_life, and an age with a centroid, are UNSUPPORTED. */
+    uint32_t no_novelty;
+    uint32_t slack; /* records that may come while a search runs; default an eighth of the capacity or 1024 */
 } hither_window_options;
 
 /* What a record was worth when it came, judged by the window before it. */
@@ -792,9 +796,12 @@ typedef struct hither_window_rows {
     hither_matrix vectors;
     hither_strings texts;
     const int64_t *times_ms;
+    hither_strings metadata; /* JSON objects of at most 4096 bytes, kept beside; default: none */
 } hither_window_rows;
 
-/* As hither_window_push. Errors: also INVALID, DIMENSION, NOT_FINITE (nothing is taken then). Any thread. Since 0.1. */
+/* As hither_window_push. Errors: also INVALID, DIMENSION, NOT_FINITE, SYNTAX, ENCODING (nothing is taken then), BUSY
+ * (searches still stand on all spare places of the window; never waited for), READONLY (a snapshot). After a failure
+ * the rows whose score has a record other than UINT64_MAX are in. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_window_push_rows(hither_window *w, const hither_window_rows *rows,
                                                                    hither_score *scores, hither_error *err);
 
@@ -809,6 +816,27 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_window_get(hither_window *w, c
  * embedder), NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_window_search(hither_window *w, const hither_query *query, uint32_t k,
                                                                 hither_result **out, hither_error *err);
+
+typedef struct hither_window_find_options {
+    size_t size;
+    uint32_t k;      /* how many; default 10. Not with within */
+    uint32_t within; /* 1: all records whose distance is at most `radius` instead */
+    float radius;
+    const char *where; /* only records whose metadata and document match, as in a collection; default: all */
+    int64_t since_ms;  /* only records whose time (times_ms; else the monotonic clock's) is no less; default 0: all */
+    int64_t until_ms;  /* and no more than this; default 0: all */
+} hither_window_find_options;
+
+/* hither_window_search with more to say; results have metadata too. Errors: also INVALID and SYNTAX of `where`, INVALID
+ * (k and within; a radius that is NaN). Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_find(hither_window *w, const hither_query *query,
+                                                              const hither_window_find_options *options,
+                                                              hither_result **out, hither_error *err);
+
+/* The window as it is now, as a window of its own that stays so: it can be searched, asked and saved, and pushing is
+ * READONLY. It is a copy, which no push waits for. Errors: INVALID, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_snapshot(hither_window *w, hither_window **out,
+                                                                  hither_error *err);
 
 /* The mean of the records' vectors, each scaled to length 1 before; zeros for an empty window. mean is the caller's and
  * has dim floats, which must be the window's. Errors: INVALID, DIMENSION. Any thread. Since 0.1. */
@@ -843,7 +871,7 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_window_open(const char *path, 
                                                               hither_window **out, hither_error *err);
 
 /* One record whose metadata says what the window is: capacity, dim, records (in it), forms (distinct ones among them),
- * pushed (records ever). Errors: INVALID, NOMEM. Any thread. Since 0.1. */
+ * pushed (records ever), busy (pushes that failed so). Errors: INVALID, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_window_info(hither_window *w, hither_result **out, hither_error *err);
 
 #ifdef __cplusplus

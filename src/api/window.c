@@ -2,15 +2,19 @@
  * window.c: hither_window_*. Joins the window with an embedder, which neither knows the other. Any thread.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/api.h"
 #include "base/alloc.h"
+#include "base/json.h"
+#include "engine/filter.h"
 #include "engine/fork.h"
 #include "kernels/kernels.h"
 #include "stream/window.h"
 
 #define DEFAULT_CAPACITY 16384u
+#define DEFAULT_K        10u
 
 struct hither_window {
     ht_window *window;
@@ -43,6 +47,22 @@ static hither_status check_options(const hither_window_options *o, hither_error 
         return ht_fail(err, HITHER_INVALID, "window: a half_life of %g records; 0 to 1e12 are possible", o->half_life);
     if (o->half_life > 0 && o->no_centroid)
         return ht_fail(err, HITHER_INVALID, "window: half_life is of the centroid, which no_centroid leaves out");
+    if (o->no_novelty > 1)
+        return ht_fail(err, HITHER_INVALID, "window: no_novelty is %" PRIu32 "; 0 or 1 is possible", o->no_novelty);
+    if (o->slack > HT_WINDOW_MOST_RECORDS)
+        return ht_fail(err, HITHER_INVALID, "window: a slack of %" PRIu32 " records; at most %u are possible", o->slack,
+                       HT_WINDOW_MOST_RECORDS);
+    return HITHER_OK;
+}
+
+/* What a window without novelty cannot do, which has no order of all its records. */
+static hither_status check_spec(const ht_window_spec *spec, hither_error *err) {
+    if (!spec->no_novelty)
+        return HITHER_OK;
+    if (spec->alarm_rate > 0 || spec->alarms_per_day > 0 || spec->half_life > 0)
+        return ht_fail(err, HITHER_UNSUPPORTED, "window: no_novelty leaves out alarms and half_life; give one of them");
+    if (spec->age_ms > 0 && !spec->no_centroid)
+        return ht_fail(err, HITHER_UNSUPPORTED, "window: with no_novelty an age needs no_centroid");
     return HITHER_OK;
 }
 
@@ -63,6 +83,8 @@ static void apply(const hither_window_options *o, ht_window_spec *spec) {
     spec->capacity = o->capacity ? o->capacity : spec->capacity;
     spec->age_ms = o->age_ms ? o->age_ms : spec->age_ms;
     spec->no_centroid = spec->no_centroid || o->no_centroid;
+    spec->no_novelty = spec->no_novelty || o->no_novelty;
+    spec->slack = o->slack;
     if (o->alarm_rate > 0 || o->alarms_per_day > 0) {
         spec->alarm_rate = o->alarm_rate;
         spec->alarms_per_day = o->alarms_per_day;
@@ -85,7 +107,9 @@ static hither_status make(ht_window_spec *spec, ht_embedder *embedder, ht_text r
     w->dim = spec->dim = embedder ? ht_embedder_dim(embedder) : spec->dim;
     spec->embed = embedder ? embed_form : NULL;
     spec->embed_ctx = embedder;
-    hither_status status = rules.bytes > 0 ? ht_rules_new(rules.data, rules.bytes, &spec->rules, err) : HITHER_OK;
+    hither_status status = check_spec(spec, err);
+    if (status == HITHER_OK && rules.bytes > 0)
+        status = ht_rules_new(rules.data, rules.bytes, &spec->rules, err);
     if (status == HITHER_OK)
         status = ht_window_new(spec, &w->window, err);
     if (status == HITHER_OK)
@@ -184,7 +208,10 @@ hither_status hither_window_explain(hither_window *w, const hither_score *score,
     if (!w || !score || !out)
         return ht_fail(err, HITHER_INVALID, "explain: %s is NULL", !w ? "window" : !score ? "score" : "out");
     HT_TRY(ht_fork_check(w->generation, err));
-    return ht_window_explain(w->window, score, out, err);
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = ht_window_explain(w->window, score, out, err);
+    ht_fp_leave(fp);
+    return status;
 }
 
 void hither_window_close(hither_window *w) {
@@ -231,6 +258,26 @@ static hither_status read_vectors(const hither_window *w, const hither_matrix *m
     return ht_fail(err, HITHER_DIMENSION, "%s have %zu dimensions, the window has %" PRIu32, what, m->dim, w->dim);
 }
 
+/* NULL in *given where there are none. */
+static hither_status check_metadata(const hither_strings **given, size_t rows, hither_error *err) {
+    const hither_strings *m = *given;
+    if (m->count == 0) {
+        *given = NULL;
+        return HITHER_OK;
+    }
+    if (m->count != rows)
+        return ht_fail(err, HITHER_INVALID, "push: %zu records with %zu metadata", rows, m->count);
+    HT_TRY(ht_strings_check(m, "metadata", HT_WINDOW_METADATA_BYTES, err));
+    for (size_t i = 0; i < m->count; i++) {
+        char where[48];
+        ht_text text = ht_strings_at(m, i);
+        snprintf(where, sizeof where, "row %zu: metadata", i);
+        if (text.data)
+            HT_TRY(ht_json_check_object(text.data, text.bytes, where, err));
+    }
+    return HITHER_OK;
+}
+
 static hither_status push_rows(hither_window *w, const hither_window_rows *rows, hither_score *scores,
                                hither_error *err) {
     const hither_strings *texts = &rows->texts;
@@ -238,14 +285,21 @@ static hither_status push_rows(hither_window *w, const hither_window_rows *rows,
     if (!rows->vectors.rows) {
         if (texts->count)
             HT_TRY(check_embedder(w, err));
-        return ht_window_push(w->window, &(ht_window_rows){.texts = texts, .times_ms = rows->times_ms}, scores, err);
+        const hither_strings *metadata = &rows->metadata;
+        HT_TRY(check_metadata(&metadata, texts->count, err));
+        const ht_window_rows inner = {.texts = texts, .metadata = metadata, .times_ms = rows->times_ms};
+        return ht_window_push(w->window, &inner, scores, err);
     }
     if (texts->count && texts->count != rows->vectors.rows)
         return ht_fail(err, HITHER_INVALID, "push: %zu vectors with %zu texts", rows->vectors.rows, texts->count);
+    const hither_strings *metadata = &rows->metadata;
+    HT_TRY(check_metadata(&metadata, rows->vectors.rows, err));
     ht_floats vectors;
     HT_TRY(read_vectors(w, &rows->vectors, "vectors", &vectors, err));
-    const ht_window_rows inner = {
-        .texts = texts->count ? texts : NULL, .vectors = &vectors.view, .times_ms = rows->times_ms};
+    const ht_window_rows inner = {.texts = texts->count ? texts : NULL,
+                                  .vectors = &vectors.view,
+                                  .metadata = metadata,
+                                  .times_ms = rows->times_ms};
     hither_status status = ht_window_push(w->window, &inner, scores, err);
     ht_floats_clear(&vectors);
     return status;
@@ -294,21 +348,76 @@ static hither_status check_k(const char *what, uint32_t k, hither_error *err) {
     return HITHER_OK;
 }
 
-static hither_status search(hither_window *w, const hither_query *q, uint32_t k, hither_result **out,
-                            hither_error *err) {
+static hither_status matches_where(void *ctx, ht_text metadata, ht_text document, bool *match, hither_error *err) {
+    json_t *parsed = NULL;
+    if (metadata.data)
+        HT_TRY(ht_json_parse(metadata.data, metadata.bytes, HT_WINDOW_METADATA_BYTES, "metadata", &parsed, err));
+    *match = ht_filter_matches(ctx, parsed, document);
+    json_decref(parsed);
+    return HITHER_OK;
+}
+
+static hither_status look(hither_window *w, const hither_query *q, const hither_window_find_options *o,
+                          const ht_window_filter *filter, hither_result **out, hither_error *err) {
     bool texts = q->texts.count > 0, vectors = q->vectors.rows > 0;
     if (texts == vectors || q->ids.count > 0)
         return ht_fail(err, HITHER_INVALID, "search: a query is %s",
                        texts == vectors && texts ? "vectors or texts, not both" : "vectors or texts");
+    ht_floats rows = {.owned = NULL};
     if (texts) {
         HT_TRY(check_embedder(w, err));
         HT_TRY(check_texts(&q->texts, err));
-        return ht_window_search(w->window, &q->texts, NULL, k, out, err);
+    } else {
+        HT_TRY(read_vectors(w, &q->vectors, "queries", &rows, err));
     }
-    ht_floats rows;
-    HT_TRY(read_vectors(w, &q->vectors, "queries", &rows, err));
-    hither_status status = ht_window_search(w->window, NULL, &rows.view, k, out, err);
-    ht_floats_clear(&rows);
+    const hither_strings *t = texts ? &q->texts : NULL;
+    const hither_matrix *v = texts ? NULL : &rows.view;
+    hither_status status = o->within ? ht_window_within(w->window, t, v, o->radius, filter, out, err)
+                                     : ht_window_search(w->window, t, v, o->k, filter, out, err);
+    if (vectors)
+        ht_floats_clear(&rows);
+    return status;
+}
+
+static hither_status find(hither_window *w, const hither_query *q, const hither_window_find_options *o,
+                          hither_result **out, hither_error *err) {
+    ht_filter *where = NULL;
+    if (o->where)
+        HT_TRY(ht_filter_parse(o->where, strlen(o->where), &where, err));
+    const ht_window_filter filter = {
+        .since_ms = o->since_ms ? o->since_ms : INT64_MIN,
+        .until_ms = o->until_ms ? o->until_ms : INT64_MAX,
+        .matches = where ? matches_where : NULL,
+        .ctx = where,
+    };
+    bool filtered = where || o->since_ms || o->until_ms;
+    hither_status status = look(w, q, o, filtered ? &filter : NULL, out, err);
+    ht_filter_free(where);
+    return status;
+}
+
+hither_status hither_window_find(hither_window *w, const hither_query *query, const hither_window_find_options *options,
+                                 hither_result **out, hither_error *err) {
+    if (out)
+        *out = NULL;
+    if (!w || !query || !out)
+        return ht_fail(err, HITHER_INVALID, "search: %s is NULL", !w ? "window" : !query ? "query" : "out");
+    HT_TRY(ht_fork_check(w->generation, err));
+    hither_query q;
+    hither_window_find_options o;
+    HT_TRY(ht_options_read(&q, sizeof q, query, "hither_query", err));
+    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_window_find_options", err));
+    if (o.within > 1 || (o.within && o.k))
+        return ht_fail(err, HITHER_INVALID, "search: within is %" PRIu32 " and k is %" PRIu32 "; give one of them",
+                       o.within, o.k);
+    if (o.within && o.radius != o.radius)
+        return ht_fail(err, HITHER_INVALID, "search: the radius is not a number");
+    o.k = o.k || o.within ? o.k : DEFAULT_K;
+    if (!o.within)
+        HT_TRY(check_k("k", o.k, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = find(w, &q, &o, out, err);
+    ht_fp_leave(fp);
     return status;
 }
 
@@ -316,15 +425,28 @@ hither_status hither_window_search(hither_window *w, const hither_query *query, 
                                    hither_error *err) {
     if (out)
         *out = NULL;
-    if (!w || !query || !out)
-        return ht_fail(err, HITHER_INVALID, "search: %s is NULL", !w ? "window" : !query ? "query" : "out");
-    HT_TRY(ht_fork_check(w->generation, err));
     HT_TRY(check_k("k", k, err));
-    hither_query q;
-    HT_TRY(ht_options_read(&q, sizeof q, query, "hither_query", err));
+    return hither_window_find(w, query, HITHER_OPTIONS(hither_window_find_options, .k = k), out, err);
+}
+
+hither_status hither_window_snapshot(hither_window *w, hither_window **out, hither_error *err) {
+    if (out)
+        *out = NULL;
+    if (!w || !out)
+        return ht_fail(err, HITHER_INVALID, "snapshot: %s is NULL", w ? "out" : "window");
+    HT_TRY(ht_fork_check(w->generation, err));
+    hither_window *copy = ht_calloc(1, sizeof *copy);
+    if (!copy)
+        return ht_fail_nomem(err, sizeof *copy, "a snapshot");
+    *copy = (hither_window){.dim = w->dim, .generation = w->generation};
+    copy->embedder = w->embedder ? ht_embedder_acquire(w->embedder) : NULL;
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = search(w, &q, k, out, err);
+    hither_status status = ht_window_snapshot(w->window, &copy->window, err);
     ht_fp_leave(fp);
+    if (status == HITHER_OK)
+        *out = copy;
+    else
+        hither_window_close(copy);
     return status;
 }
 
@@ -336,9 +458,9 @@ hither_status hither_window_centroid(hither_window *w, float *mean, size_t dim, 
         return ht_fail(err, HITHER_DIMENSION, "centroid: room for %zu dimensions, the window has %" PRIu32, dim,
                        w->dim);
     ht_fp_state fp = ht_fp_enter();
-    ht_window_centroid(w->window, mean);
+    hither_status status = ht_window_centroid(w->window, mean, err);
     ht_fp_leave(fp);
-    return HITHER_OK;
+    return status;
 }
 
 hither_status hither_window_outliers(hither_window *w, uint32_t n, double below, hither_result **out,

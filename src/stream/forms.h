@@ -19,11 +19,11 @@
 #define HT_NO_FORM UINT32_MAX
 
 typedef struct ht_form {
-    char *text;              /* NULL: the vector is the key */
-    uint32_t bytes;          /* of the key */
-    uint32_t count;          /* records of this form; the window's business, as are the next two */
-    uint64_t oldest, newest; /* numbers of its records */
-    bool alarmed;            /* one of its records was an alarm; the window's too */
+    char *text;      /* NULL: the vector is the key */
+    uint32_t bytes;  /* of the key */
+    uint32_t count;  /* records of this form; the window's business, as are the next two */
+    uint64_t newest; /* number of its latest record */
+    bool alarmed;    /* one of its records was an alarm */
     uint64_t hash;
     uint64_t birth; /* rises with every form; 0: it has gone */
     double norm2;

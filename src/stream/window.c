@@ -1,7 +1,7 @@
 /*
- * window.c: a ring of the newest records and the forms they have. A record is scored against the window before it, then
- * takes the place of the oldest. A failed push leaves the window as it was after the last row that was taken. One mutex
- * guards everything; any thread.
+ * window.c: making a window, and pushing into one that scores novelty: a record is scored against the window before it,
+ * then takes the place of the oldest. A failed push leaves the window as it was after the last row that was taken. The
+ * mutex gives such pushes one order; window_open.c has those that need none. Any thread.
  */
 #include "stream/window.h"
 
@@ -16,13 +16,21 @@
 #include "stream/window_inside.h"
 
 #define KEPT_BYTES  HT_WINDOW_TEXT_BYTES
-#define MASK_GROWTH 6u /* no byte of a line becomes more bytes of its form than this, but for a mark or two */
-#define DAY_MS      86400e3
-#define LANES       16u      /* floats in a stride's smallest step */
+#define MASK_GROWTH 6u       /* no byte of a line becomes more bytes of its form than this, but for a mark or two */
 #define TO_INTEGER  0x1.8p52 /* added and taken away again, it rounds a double to a whole number */
+#define DAY_MS      86400e3
 
-/* Floats in a row with its padding. */
-static size_t padded(const ht_window *w) { return w->forms.stride / sizeof(float); }
+static bool allocate(ht_window *w) {
+    size_t padded = ht_window_padded(w);
+    w->mean = ht_calloc(padded, sizeof *w->mean);
+    w->sums = ht_calloc(padded, sizeof *w->sums);
+    w->vector = ht_calloc(padded, sizeof *w->vector);
+    if (w->spec.no_novelty)
+        w->open_sums = ht_calloc(padded, sizeof *w->open_sums);
+    else
+        w->scored = ht_calloc(w->spec.capacity, sizeof *w->scored);
+    return w->mean && w->sums && w->vector && (w->open_sums || w->scored);
+}
 
 hither_status ht_window_new(const ht_window_spec *spec, ht_window **out, hither_error *err) {
     *out = NULL;
@@ -32,47 +40,41 @@ hither_status ht_window_new(const ht_window_spec *spec, ht_window **out, hither_
         return ht_fail_nomem(err, sizeof *w, "a window");
     }
     w->spec = *spec;
-    w->now_ms = INT64_MIN;
+    atomic_init(&w->now_ms, INT64_MIN);
+    atomic_init(&w->times, HT_TIMES_UNKNOWN);
     ht_forms_init(&w->forms, spec->dim, spec->capacity + 1);
     w->keeps = spec->half_life > 0 ? exp2(-1 / spec->half_life) : 1;
     ht_alarm_init(&w->alarm);
-    ht_buf_init(&w->clean, KEPT_BYTES + 4);
-    ht_buf_init(&w->masked, (spec->rules ? HT_RULE_MARK_BYTES + 1 : MASK_GROWTH) * KEPT_BYTES + 64);
-    w->records = ht_calloc(spec->capacity, sizeof *w->records);
-    w->sums = ht_calloc(padded(w), sizeof *w->sums);
-    w->mean = ht_calloc(padded(w), sizeof *w->mean);
-    w->vector = ht_calloc(padded(w), sizeof *w->vector);
+    ht_window_init_bufs(w, &w->clean, &w->masked);
     int code = pthread_mutex_init(&w->mutex, NULL);
-    if (code == 0 && w->records && w->sums && w->mean && w->vector) {
-        *out = w;
-        return HITHER_OK;
-    }
-    if (code == 0)
-        pthread_mutex_destroy(&w->mutex);
-    ht_rules_free(w->spec.rules);
-    ht_release(w->vector);
-    ht_release(w->mean);
-    ht_release(w->sums);
-    ht_release(w->records);
-    ht_release(w);
-    if (code != 0)
+    if (code != 0) {
+        ht_rules_free(w->spec.rules);
+        ht_release(w);
         return ht_fail_errno(err, code, "cannot make a lock for a window");
-    return ht_fail_nomem(err, (size_t)spec->capacity * sizeof(ht_record), "a window");
+    }
+    hither_status status = ht_ring_new(spec->capacity, spec->dim, spec->slack, &w->ring, err);
+    if (status == HITHER_OK && !allocate(w))
+        status = ht_fail_nomem(err, (size_t)spec->capacity * sizeof(ht_scored), "a window");
+    if (status == HITHER_OK)
+        *out = w;
+    else
+        ht_window_free(w);
+    return status;
 }
 
 void ht_window_free(ht_window *w) {
     if (!w)
         return;
-    for (uint32_t i = 0; i < w->spec.capacity && i < w->next; i++)
-        ht_release(w->records[i].text);
     ht_forms_clear(&w->forms);
     ht_buf_clear(&w->clean);
     ht_buf_clear(&w->masked);
     ht_rules_free(w->spec.rules);
+    ht_ring_free(w->ring);
+    ht_release((void *)w->open_sums);
+    ht_release(w->scored);
     ht_release(w->vector);
     ht_release(w->mean);
     ht_release(w->sums);
-    ht_release(w->records);
     pthread_mutex_destroy(&w->mutex);
     ht_release(w);
 }
@@ -89,7 +91,7 @@ static size_t cut(const char *text, size_t bytes, size_t limit) {
 }
 
 /* The text as it is kept: U+FFFD for what is not UTF-8, and no more than KEPT_BYTES. */
-static hither_status clean_text(ht_window *w, ht_text *text, hither_error *err) {
+hither_status ht_window_clean(ht_text *text, ht_buf *clean, hither_error *err) {
     if (!text->data)
         text->data = "";
     /* Four bytes more than are kept, so that a character the cut falls into is seen whole. */
@@ -98,61 +100,62 @@ static hither_status clean_text(ht_window *w, ht_text *text, hither_error *err) 
         text->bytes = cut(text->data, i, KEPT_BYTES);
         return HITHER_OK;
     }
-    ht_buf_reset(&w->clean);
-    ht_buf_put(&w->clean, text->data, i);
-    while (i < text->bytes && w->clean.size < KEPT_BYTES && !w->clean.failed) {
+    ht_buf_reset(clean);
+    ht_buf_put(clean, text->data, i);
+    while (i < text->bytes && clean->size < KEPT_BYTES && !clean->failed) {
         size_t length;
         bool valid;
         ht_utf8_next(text->data + i, text->bytes - i, &length, &valid);
-        ht_buf_put(&w->clean, valid ? text->data + i : "\xEF\xBF\xBD", valid ? length : 3);
+        ht_buf_put(clean, valid ? text->data + i : "\xEF\xBF\xBD", valid ? length : 3);
         i += length;
     }
-    HT_TRY(ht_buf_check(&w->clean, "a record", err));
-    text->data = w->clean.data;
-    text->bytes = cut(w->clean.data, w->clean.size, KEPT_BYTES);
+    HT_TRY(ht_buf_check(clean, "a record", err));
+    text->data = clean->data;
+    text->bytes = cut(clean->data, clean->size, KEPT_BYTES);
     return HITHER_OK;
 }
 
-hither_status ht_window_mask(ht_window *w, ht_text *text, hither_error *err) {
-    HT_TRY(clean_text(w, text, err));
-    ht_buf_reset(&w->masked);
-    ht_mask_line(w->spec.rules, text->data, text->bytes, &w->masked);
-    HT_TRY(ht_buf_check(&w->masked, "the form of a record", err));
-    w->masked.size = cut(w->masked.data ? w->masked.data : "", w->masked.size, KEPT_BYTES);
-    return HITHER_OK;
+void ht_window_init_bufs(const ht_window *w, ht_buf *clean, ht_buf *masked) {
+    ht_buf_init(clean, KEPT_BYTES + 4);
+    ht_buf_init(masked, (w->spec.rules ? HT_RULE_MARK_BYTES + 1 : MASK_GROWTH) * KEPT_BYTES + 64);
 }
 
-/* Room for `bytes` bytes in the slot the next record goes to. Its present text stays. */
-static hither_status reserve_text(ht_record *r, size_t bytes, hither_error *err) {
-    if (bytes <= r->room)
-        return HITHER_OK;
-    char *text = ht_resize(r->text, bytes);
-    if (!text)
-        return ht_fail_nomem(err, bytes, "the text of a record");
-    r->text = text;
-    r->room = (uint32_t)bytes;
+hither_status ht_window_mask(const ht_window *w, ht_text *text, ht_buf *clean, ht_buf *masked, hither_error *err) {
+    HT_TRY(ht_window_clean(text, clean, err));
+    ht_buf_reset(masked);
+    ht_mask_line(w->spec.rules, text->data, text->bytes, masked);
+    HT_TRY(ht_buf_check(masked, "the form of a record", err));
+    masked->size = cut(masked->data ? masked->data : "", masked->size, KEPT_BYTES);
     return HITHER_OK;
 }
 
 /* ---- the centroid */
 
-void ht_window_add(const ht_window *w, double *sums, uint32_t form, double weight) {
-    const float *vector = ht_forms_vector(&w->forms, form);
-    double unit = w->forms.forms[form].scale * HT_WINDOW_UNIT;
-    for (size_t i = 0; i < padded(w); i += LANES)
-        for (size_t j = i; j < i + LANES; j++)
+void ht_window_add(const ht_window *w, double *sums, const float *vector, double scale, double weight) {
+    double unit = scale * HT_WINDOW_UNIT;
+    for (size_t i = 0; i < ht_window_padded(w); i += HT_WINDOW_LANES)
+        for (size_t j = i; j < i + HT_WINDOW_LANES; j++)
             sums[j] += weight * (((double)vector[j] * unit + TO_INTEGER) - TO_INTEGER);
 }
 
+double ht_window_scale(const ht_window *w, const float *vector) {
+    double norm2 = ht_kernels_get()->ref_dot_f32(vector, vector, w->spec.dim);
+    return norm2 > 0 ? 1 / sqrt(norm2) : 0;
+}
+
+static void add_form_to(const ht_window *w, uint32_t form, double weight) {
+    ht_window_add(w, w->sums, ht_forms_vector(&w->forms, form), w->forms.forms[form].scale, weight);
+}
+
 static void update_mean(ht_window *w) {
-    for (size_t i = 0; i < padded(w); i += LANES)
-        for (size_t j = i; j < i + LANES; j++)
+    for (size_t i = 0; i < ht_window_padded(w); i += HT_WINDOW_LANES)
+        for (size_t j = i; j < i + HT_WINDOW_LANES; j++)
             w->mean[j] = (float)w->sums[j];
     w->mean2 = ht_kernels_get()->ref_dot_f32(w->mean, w->mean, w->spec.dim);
 }
 
 static void decay(ht_window *w) {
-    for (size_t i = 0; i < padded(w); i++)
+    for (size_t i = 0; i < ht_window_padded(w); i++)
         w->sums[i] *= w->keeps;
     w->weight = w->weight * w->keeps + 1;
 }
@@ -208,29 +211,29 @@ static uint32_t judge(ht_window *w, uint32_t form, const hither_score *score) {
 
 /* The oldest record's form has one record fewer. */
 static void leave(ht_window *w) {
-    const ht_record *oldest = ht_window_record(w, w->next - w->count);
-    ht_form *form = &w->forms.forms[oldest->form];
-    form->oldest = oldest->next;
+    uint32_t form = ht_window_scored(w, w->next - w->count)->form;
     w->count--;
-    if (--form->count == 0)
-        ht_forms_remove(&w->forms, oldest->form);
+    if (--w->forms.forms[form].count == 0)
+        ht_forms_remove(&w->forms, form);
+}
+
+int64_t ht_window_clock_ms(void) {
+    struct timespec now = {0};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 void ht_window_expire(ht_window *w) {
     if (w->spec.age_ms == 0 || w->count == 0)
         return;
-    if (!w->own_times) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        w->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    }
-    bool any = false;
+    bool own = atomic_load_explicit(&w->times, memory_order_relaxed) == HT_TIMES_OWN, any = false;
+    int64_t now = own ? atomic_load_explicit(&w->now_ms, memory_order_relaxed) : ht_window_clock_ms();
     while (w->count > 0) {
-        const ht_record *oldest = ht_window_record(w, w->next - w->count);
-        if ((uint64_t)w->now_ms - (uint64_t)oldest->time_ms <= w->spec.age_ms)
+        const ht_scored *oldest = ht_window_scored(w, w->next - w->count);
+        if (now < oldest->time_ms || (uint64_t)now - (uint64_t)oldest->time_ms <= w->spec.age_ms)
             break;
         if (!w->spec.no_centroid && !(w->spec.half_life > 0))
-            ht_window_add(w, w->sums, oldest->form, -1);
+            add_form_to(w, oldest->form, -1);
         leave(w);
         any = true;
     }
@@ -238,32 +241,29 @@ void ht_window_expire(ht_window *w) {
         update_mean(w);
 }
 
-/* The record's time; never before the one before it, so that the oldest always leaves first. */
-static hither_status take_time(ht_window *w, const int64_t *time_ms, hither_error *err) {
-    w->share = w->spec.alarm_rate;
-    if (w->spec.age_ms == 0 && !(w->spec.alarms_per_day > 0))
-        return HITHER_OK;
-    if (w->next > 0 && w->own_times != (time_ms != NULL))
+/* Never before the one before it, so that the oldest always leaves first. */
+hither_status ht_window_take_time(ht_window *w, const int64_t *given_ms, int64_t *time_ms, hither_error *err) {
+    int64_t time = given_ms ? *given_ms : ht_window_clock_ms();
+    int mine = given_ms ? HT_TIMES_OWN : HT_TIMES_CLOCK, there = HT_TIMES_UNKNOWN;
+    bool timed = w->spec.age_ms > 0 || w->spec.alarms_per_day > 0;
+    if (timed && !atomic_compare_exchange_strong(&w->times, &there, mine) && there != mine)
         return ht_fail(err, HITHER_INVALID, "push: %s times, but the records before it came %s them",
-                       time_ms ? "with" : "without", time_ms ? "without" : "with");
-    w->own_times = time_ms != NULL;
-    struct timespec now = {0};
-    if (!time_ms)
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t time = time_ms ? *time_ms : (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    if (w->spec.alarms_per_day > 0) {
-        double passed = w->next > 0 && time > w->now_ms ? (double)time - (double)w->now_ms : 0;
-        w->share = w->spec.alarms_per_day * passed / DAY_MS;
-    }
-    if (time > w->now_ms)
-        w->now_ms = time;
+                       given_ms ? "with" : "without", given_ms ? "without" : "with");
+    *time_ms = time;
+    if (!timed)
+        return HITHER_OK;
+    int64_t before = atomic_load(&w->now_ms);
+    while (before < time && !atomic_compare_exchange_weak(&w->now_ms, &before, time))
+        ;
+    *time_ms = before > time ? before : time;
     return HITHER_OK;
 }
 
 typedef struct arrival {
-    ht_text text;
+    ht_text text, metadata;
     const float *vector; /* NULL: of the text */
     bool missing;        /* no text */
+    int64_t time_ms;
 } arrival;
 
 static hither_status add_form(ht_window *w, const char *text, size_t bytes, uint64_t hash, const float *vector,
@@ -271,7 +271,7 @@ static hither_status add_form(ht_window *w, const char *text, size_t bytes, uint
     const uint32_t *moved;
     HT_TRY(ht_forms_reserve(&w->forms, &moved, err));
     for (uint64_t i = w->next - w->count; moved && i < w->next; i++)
-        ht_window_record(w, i)->form = moved[ht_window_record(w, i)->form];
+        ht_window_scored(w, i)->form = moved[ht_window_scored(w, i)->form];
     return ht_forms_add(&w->forms, text, bytes, hash, vector, form, err);
 }
 
@@ -289,55 +289,75 @@ static hither_status find_form(ht_window *w, const arrival *a, uint32_t *form, h
     return add_form(w, key, bytes, hash, w->vector, form, err);
 }
 
-/* Takes the record in; nothing can fail here. */
-static void enter(ht_window *w, uint32_t form, const arrival *a) {
+static void enter_sums(ht_window *w, uint32_t form, bool full) {
+    uint32_t gone = full ? ht_window_scored(w, w->next - w->count)->form : HT_NO_FORM;
+    if (w->spec.half_life > 0) {
+        decay(w);
+        add_form_to(w, form, 1);
+    } else if (gone != form) {
+        add_form_to(w, form, 1);
+        if (full)
+            add_form_to(w, gone, -1);
+    } else {
+        return;
+    }
+    update_mean(w);
+}
+
+/* Takes the record, for which the ring is ready, in; nothing can fail here but by a mistake. */
+static hither_status enter(ht_window *w, uint32_t form, const ht_ring_record *record, hither_error *err) {
+    uint64_t number;
+    uint32_t one;
+    HT_TRY(ht_ring_claim(w->ring, 1, &number, &one, err));
     ht_form *f = &w->forms.forms[form];
     bool full = w->count == w->spec.capacity;
-    uint32_t gone = full ? ht_window_record(w, w->next - w->count)->form : HT_NO_FORM;
-    if (!w->spec.no_centroid && w->spec.half_life > 0) {
-        decay(w);
-        ht_window_add(w, w->sums, form, 1);
-        update_mean(w);
-    } else if (!w->spec.no_centroid && gone != form) {
-        ht_window_add(w, w->sums, form, 1);
-        if (full)
-            ht_window_add(w, w->sums, gone, -1);
-        update_mean(w);
-    }
-    if (f->count++ == 0)
-        f->oldest = w->next;
-    else
-        ht_window_record(w, f->newest)->next = w->next;
+    if (!w->spec.no_centroid)
+        enter_sums(w, form, full);
+    f->count++;
     f->newest = w->next;
     if (full)
         leave(w);
-    ht_record *r = ht_window_record(w, w->next);
-    if (a->text.bytes > 0)
-        memcpy(r->text, a->text.data, a->text.bytes);
-    r->bytes = (uint32_t)a->text.bytes;
-    r->missing = a->missing;
-    r->form = form;
-    r->time_ms = w->now_ms;
+    *ht_window_scored(w, w->next) = (ht_scored){form, record->time_ms};
+    ht_ring_write(w->ring, number, record);
     w->count++;
     w->next++;
+    return HITHER_OK;
+}
+
+static ht_ring_record record_of(const ht_window *w, uint32_t form, const arrival *a) {
+    return (ht_ring_record){
+        .vector = ht_forms_vector(&w->forms, form),
+        .norm = w->forms.norms[form],
+        .text = {a->missing ? NULL : a->text.data, a->text.bytes},
+        .metadata = a->metadata,
+        .time_ms = a->time_ms,
+    };
 }
 
 static hither_status push_one(ht_window *w, arrival *a, const int64_t *time_ms, hither_score *score,
                               hither_error *err) {
     uint32_t form;
-    HT_TRY(take_time(w, time_ms, err));
+    int64_t before = atomic_load_explicit(&w->now_ms, memory_order_relaxed);
+    HT_TRY(ht_ring_ready(w->ring, err));
+    HT_TRY(ht_window_take_time(w, time_ms, &a->time_ms, err));
+    w->share = w->spec.alarm_rate;
+    if (w->spec.alarms_per_day > 0)
+        w->share = w->next > 0 && before != INT64_MIN
+                       ? w->spec.alarms_per_day * ((double)a->time_ms - (double)before) / DAY_MS
+                       : 0;
     ht_window_expire(w);
     if (a->vector)
-        HT_TRY(clean_text(w, &a->text, err));
+        HT_TRY(ht_window_clean(&a->text, &w->clean, err));
     else
-        HT_TRY(ht_window_mask(w, &a->text, err));
-    HT_TRY(reserve_text(ht_window_record(w, w->next), a->text.bytes, err));
+        HT_TRY(ht_window_mask(w, &a->text, &w->clean, &w->masked, err));
+    HT_TRY(ht_ring_reserve(w->ring, w->next, a->text.bytes + a->metadata.bytes, err));
     HT_TRY(find_form(w, a, &form, err));
     hither_status status = score ? score_record(w, form, score, err) : HITHER_OK;
     if (status == HITHER_OK && score)
         score->alarm = judge(w, form, score);
+    const ht_ring_record record = record_of(w, form, a);
     if (status == HITHER_OK)
-        enter(w, form, a);
+        status = enter(w, form, &record, err);
     else if (w->forms.forms[form].count == 0)
         ht_forms_remove(&w->forms, form);
     return status;
@@ -347,11 +367,19 @@ hither_status ht_window_push(ht_window *w, const ht_window_rows *rows, hither_sc
     hither_status status = HITHER_OK;
     const hither_matrix *vectors = rows->vectors;
     size_t count = vectors ? vectors->rows : rows->texts->count;
+    for (size_t i = 0; scores && i < count; i++)
+        scores[i] = (hither_score){.record = UINT64_MAX, .nearest = UINT64_MAX};
+    if (w->frozen)
+        return ht_fail(err, HITHER_READONLY, "push: this window is a snapshot, which stays as it is");
+    if (w->spec.no_novelty)
+        return ht_window_push_open(w, rows, scores, err);
     pthread_mutex_lock(&w->mutex);
     for (size_t i = 0; i < count && status == HITHER_OK; i++) {
         arrival a = {.missing = vectors && (!rows->texts || !ht_strings_has(rows->texts, i))};
         if (rows->texts)
             a.text = ht_strings_at(rows->texts, i);
+        if (rows->metadata)
+            a.metadata = ht_strings_at(rows->metadata, i);
         if (vectors)
             a.vector = (const float *)(const void *)((const char *)vectors->data + i * vectors->stride);
         status = push_one(w, &a, rows->times_ms ? &rows->times_ms[i] : NULL, scores ? &scores[i] : NULL, err);
@@ -360,43 +388,20 @@ hither_status ht_window_push(ht_window *w, const ht_window_rows *rows, hither_sc
     return status;
 }
 
-hither_status ht_window_restore_one(ht_window *w, uint32_t form, ht_text text, bool missing, hither_error *err) {
-    arrival a = {.text = text, .missing = missing};
-    HT_TRY(reserve_text(ht_window_record(w, w->next), text.bytes, err));
-    enter(w, form, &a);
-    return HITHER_OK;
+hither_status ht_window_restore_one(ht_window *w, uint32_t form, const ht_ring_record *record, hither_error *err) {
+    HT_TRY(ht_ring_ready(w->ring, err));
+    HT_TRY(ht_ring_reserve(w->ring, ht_ring_next(w->ring), record->text.bytes + record->metadata.bytes, err));
+    if (w->spec.no_novelty) {
+        uint64_t number;
+        uint32_t one;
+        HT_TRY(ht_ring_claim(w->ring, 1, &number, &one, err));
+        ht_ring_write(w->ring, number, record);
+        return HITHER_OK;
+    }
+    return enter(w, form, record, err);
 }
 
 void ht_window_restored(ht_window *w) {
-    if (!w->spec.no_centroid)
+    if (!w->spec.no_centroid && !w->spec.no_novelty)
         update_mean(w);
-}
-
-ht_text ht_window_text(const ht_window *w, uint64_t number) {
-    if (number >= w->next || w->next - number > w->count || ht_window_record(w, number)->missing)
-        return (ht_text){0};
-    const ht_record *r = ht_window_record(w, number);
-    return (ht_text){r->bytes > 0 ? r->text : "", r->bytes};
-}
-
-hither_status ht_window_get(ht_window *w, const uint64_t *records, size_t count, hither_result **out,
-                            hither_error *err) {
-    hither_result *result;
-    HT_TRY(ht_result_new(HITHER_INCLUDE_DOCUMENTS, 0, false, &result, err));
-    pthread_mutex_lock(&w->mutex);
-    ht_window_expire(w);
-    for (size_t i = 0; i < count; i++) {
-        if (records[i] >= w->next || w->next - records[i] > w->count)
-            continue;
-        const ht_record *r = ht_window_record(w, records[i]);
-        ht_result_add_int(result, (int64_t)records[i]);
-        ht_result_document(result, (ht_text){r->missing ? NULL : r->bytes > 0 ? r->text : "", r->bytes});
-    }
-    pthread_mutex_unlock(&w->mutex);
-    hither_status status = ht_result_check(result, err);
-    if (status == HITHER_OK)
-        *out = result;
-    else
-        hither_result_free(result);
-    return status;
 }

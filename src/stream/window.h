@@ -3,8 +3,8 @@
  * hither.h's hither_window_*, where their contracts stand. It knows no model: the caller brings the function that
  * embeds a masked form, so that stream/ and embed/ do not see each other (api/ joins them).
  *
- * Threads: today a mutex guards the whole window; pushes and reads from any thread are safe and whole. The caller is
- * between ht_fp_enter and ht_fp_leave.
+ * Any thread. Searches take no lock. Pushes into a window that scores novelty take turns; into one that does not they
+ * run side by side. The caller is between ht_fp_enter and ht_fp_leave.
  */
 #ifndef HT_STREAM_WINDOW_H
 #define HT_STREAM_WINDOW_H
@@ -20,7 +20,8 @@ typedef struct ht_window ht_window;
 /* Of a longer text only this many bytes are kept, masked and compared (cut at a character), which bounds the memory. */
 #define HT_WINDOW_TEXT_BYTES 4096u
 
-#define HT_WINDOW_MOST_RECORDS (1u << 24)
+#define HT_WINDOW_METADATA_BYTES 4096u
+#define HT_WINDOW_MOST_RECORDS   (1u << 24)
 
 typedef hither_status ht_embed_fn(void *ctx, const char *text, size_t bytes, float *vector, hither_error *err);
 
@@ -28,6 +29,8 @@ typedef struct ht_window_spec {
     uint32_t capacity, dim;
     uint64_t age_ms;                   /* 0: records leave by count only */
     bool no_centroid;                  /* scores have no centroid; it is summed when asked for */
+    bool no_novelty;                   /* records are not compared; no alarms, no half life, no age with a centroid */
+    uint32_t slack;                    /* of the ring */
     double alarm_rate, alarms_per_day; /* both 0: no alarms */
     double half_life; /* records after which one counts half in the centroid; 0: while in the window, all alike */
     ht_rules *rules;  /* the window's from now on, also when making it fails; NULL: none */
@@ -40,9 +43,10 @@ typedef struct ht_window_spec {
 /* What is pushed: texts, or vectors with texts or without. Pointers, offsets and numbers checked; texts are any
  * bytes. */
 typedef struct ht_window_rows {
-    const hither_strings *texts;  /* NULL: none */
-    const hither_matrix *vectors; /* f32 of the window's dimension; NULL: the texts are embedded */
-    const int64_t *times_ms;      /* NULL: now */
+    const hither_strings *texts;    /* NULL: none */
+    const hither_matrix *vectors;   /* f32 of the window's dimension; NULL: the texts are embedded */
+    const hither_strings *metadata; /* JSON objects; NULL: none */
+    const int64_t *times_ms;        /* NULL: now */
 } ht_window_rows;
 
 HT_NODISCARD hither_status ht_window_new(const ht_window_spec *spec, ht_window **out, hither_error *err);
@@ -68,12 +72,26 @@ ht_text ht_window_saved_rules(const ht_window_saved *saved);
 HT_NODISCARD hither_status ht_window_restore(ht_window *w, ht_window_saved *saved, hither_error *err);
 void ht_window_saved_close(ht_window_saved *saved);
 
-/* window_search.c. One group a query; one of texts and vectors is not NULL. */
+/* Which records a search looks at, beside the age. */
+typedef struct ht_window_filter {
+    int64_t since_ms, until_ms; /* INT64_MIN and INT64_MAX: all */
+    /* By metadata ("" where there is none) and document; NULL: all. */
+    hither_status (*matches)(void *ctx, ht_text metadata, ht_text document, bool *match, hither_error *err);
+    void *ctx;
+} ht_window_filter;
+
+/* window_search.c. One group a query; one of texts and vectors is not NULL. filter may be NULL. */
 HT_NODISCARD hither_status ht_window_search(ht_window *w, const hither_strings *texts, const hither_matrix *vectors,
-                                            uint32_t k, hither_result **out, hither_error *err);
+                                            uint32_t k, const ht_window_filter *filter, hither_result **out,
+                                            hither_error *err);
+HT_NODISCARD hither_status ht_window_within(ht_window *w, const hither_strings *texts, const hither_matrix *vectors,
+                                            float radius, const ht_window_filter *filter, hither_result **out,
+                                            hither_error *err);
 HT_NODISCARD hither_status ht_window_outliers(ht_window *w, uint32_t n, double below, hither_result **out,
                                               hither_error *err);
-void ht_window_centroid(ht_window *w, float *mean);
+HT_NODISCARD hither_status ht_window_centroid(ht_window *w, float *mean, hither_error *err);
 HT_NODISCARD hither_status ht_window_info(ht_window *w, hither_result **out, hither_error *err);
+/* A window that nobody pushes into, with the records of this moment. */
+HT_NODISCARD hither_status ht_window_snapshot(ht_window *w, ht_window **out, hither_error *err);
 
 #endif

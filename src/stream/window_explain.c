@@ -7,9 +7,9 @@
 
 /* The masked text of a record in the window; data NULL: it left, or it is a vector. */
 static ht_text form_of(const ht_window *w, uint64_t number) {
-    if (number >= w->next || w->next - number > w->count)
+    if (w->spec.no_novelty || number >= w->next || w->next - number > w->count)
         return (ht_text){0};
-    const ht_form *form = &w->forms.forms[ht_window_record(w, number)->form];
+    const ht_form *form = &w->forms.forms[ht_window_scored(w, number)->form];
     return (ht_text){form->text, form->text ? form->bytes : 0};
 }
 
@@ -53,20 +53,19 @@ hither_status ht_window_explain(ht_window *w, const hither_score *score, hither_
     ht_buf json;
     HT_TRY(ht_result_new(HITHER_INCLUDE_DOCUMENTS | HITHER_INCLUDE_METADATA, 0, false, &result, err));
     ht_buf_init(&json, 64u * HT_WINDOW_TEXT_BYTES);
+    ht_result_add_int(result, (int64_t)score->record);
     pthread_mutex_lock(&w->mutex);
     describe(w, score, &json);
-    ht_result_add_int(result, (int64_t)score->record);
-    ht_result_document(result, ht_window_text(w, score->nearest));
     pthread_mutex_unlock(&w->mutex);
-    hither_status status = ht_buf_check(&json, "an explanation", err);
+    ht_view view;
+    hither_status status = ht_window_view(w, &view, err);
     if (status == HITHER_OK) {
+        bool there = ht_view_has(&view, score->nearest);
+        ht_result_document(result, there ? ht_view_record(&view, score->nearest).text : (ht_text){0});
+        ht_view_close(&view);
         ht_result_metadata(result, (ht_text){json.data, json.size});
-        status = ht_result_check(result, err);
+        status = ht_buf_check(&json, "an explanation", err);
     }
     ht_buf_clear(&json);
-    if (status == HITHER_OK)
-        *out = result;
-    else
-        hither_result_free(result);
-    return status;
+    return ht_window_finish(status, result, out, err);
 }

@@ -15,7 +15,7 @@
 
 #define KIND "window"
 
-enum { NO_CENTROID = 1, OWN_TIMES = 2, ALARMED = 1, HAS_KEY = 2, NO_TEXT = 1 };
+enum { NO_CENTROID = 1, OWN_TIMES = 2, NO_NOVELTY = 4, ALARMED = 1, HAS_KEY = 2, NO_TEXT = 1, HAS_METADATA = 2 };
 
 /* As on disk, little-endian, no padding. */
 typedef struct head {
@@ -32,38 +32,40 @@ typedef struct saved_form {
 } saved_form;
 
 typedef struct saved_record {
-    uint32_t form, bytes, flags, zero;
+    uint32_t form, bytes, flags, metadata_bytes;
     int64_t time_ms;
 } saved_record;
 _Static_assert(sizeof(saved_form) == 16 && sizeof(saved_record) == 24, "the layout on disk has no padding");
 
-static int64_t clock_ms(clockid_t id) {
+static int64_t wall_ms(void) {
     struct timespec now = {0};
-    clock_gettime(id, &now);
+    clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- save */
 
-static head head_of(const ht_window *w) {
+static head head_of(const ht_window *w, const ht_view *view) {
+    bool own = atomic_load(&w->times) == HT_TIMES_OWN;
     return (head){
         .capacity = w->spec.capacity,
         .dim = w->spec.dim,
-        .flags = (w->spec.no_centroid ? NO_CENTROID : 0) | (w->own_times ? OWN_TIMES : 0),
+        .flags =
+            (w->spec.no_centroid ? NO_CENTROID : 0) | (own ? OWN_TIMES : 0) | (w->spec.no_novelty ? NO_NOVELTY : 0),
         .alarm_below = w->spec.alarm_below,
         .age_ms = w->spec.age_ms,
         .alarm_after = w->spec.alarm_after,
-        .next = w->next,
-        .records = w->count,
-        .forms = w->forms.live,
-        .births = w->forms.births,
+        .next = view->end,
+        .records = view->records,
+        .forms = w->spec.no_novelty ? view->records : w->forms.live,
+        .births = w->spec.no_novelty ? view->records : w->forms.births,
         .alarm_rate = w->spec.alarm_rate,
         .alarms_per_day = w->spec.alarms_per_day,
         .half_life = w->spec.half_life,
         .threshold = w->alarm.threshold,
         .weight = w->weight,
-        .now_ms = w->now_ms,
-        .wall_ms = clock_ms(CLOCK_REALTIME),
+        .now_ms = own ? atomic_load(&w->now_ms) : ht_window_clock_ms(),
+        .wall_ms = wall_ms(),
     };
 }
 
@@ -87,26 +89,72 @@ static hither_status put_forms(const ht_window *w, ht_container_writer *out, hit
     return HITHER_OK;
 }
 
-/* rank: of each form's slot among the living. */
-static hither_status put_records(const ht_window *w, const uint32_t *rank, ht_container_writer *out,
-                                 hither_error *err) {
+/* Of a window without novelty every record is a form of its own. */
+static hither_status put_vectors(const ht_window *w, const ht_view *view, ht_container_writer *out, hither_error *err) {
+    HT_TRY(ht_container_begin(out, "forms", err));
+    for (uint64_t i = 0; i < view->records; i++)
+        HT_TRY(ht_container_put(out, &(saved_form){0, 0, i + 1}, sizeof(saved_form), err));
+    HT_TRY(ht_container_begin(out, "keys", err));
+    HT_TRY(ht_container_begin(out, "vectors", err));
+    for (uint64_t i = view->base; i < view->end; i++)
+        if (ht_view_has(view, i))
+            HT_TRY(ht_container_put(out, ht_view_record(view, i).vector, w->spec.dim * sizeof(float), err));
+    return HITHER_OK;
+}
+
+/* rank: of each form's slot among the living; NULL: each record is a form. */
+static hither_status put_records(const ht_window *w, const ht_view *view, const uint32_t *rank,
+                                 ht_container_writer *out, hither_error *err) {
+    uint32_t count = 0;
     HT_TRY(ht_container_begin(out, "records", err));
-    for (uint64_t i = w->next - w->count; i < w->next; i++) {
-        const ht_record *r = ht_window_record(w, i);
-        const saved_record s = {rank[r->form], r->bytes, r->missing ? NO_TEXT : 0, 0, r->time_ms};
+    for (uint64_t i = view->base; i < view->end; i++) {
+        if (!ht_view_has(view, i))
+            continue;
+        const ht_ring_record r = ht_view_record(view, i);
+        const saved_record s = {
+            .form = rank ? rank[ht_window_scored(w, i)->form] : count,
+            .bytes = (uint32_t)r.text.bytes,
+            .flags = (r.text.data ? 0 : NO_TEXT) | (r.metadata.data ? HAS_METADATA : 0),
+            .metadata_bytes = (uint32_t)r.metadata.bytes,
+            .time_ms = r.time_ms,
+        };
         HT_TRY(ht_container_put(out, &s, sizeof s, err));
+        count++;
     }
     HT_TRY(ht_container_begin(out, "texts", err));
-    for (uint64_t i = w->next - w->count; i < w->next; i++) {
-        const ht_record *r = ht_window_record(w, i);
-        if (r->bytes > 0)
-            HT_TRY(ht_container_put(out, r->text, r->bytes, err));
+    for (uint64_t i = view->base; i < view->end; i++) {
+        if (!ht_view_has(view, i))
+            continue;
+        const ht_ring_record r = ht_view_record(view, i);
+        if (r.text.bytes > 0)
+            HT_TRY(ht_container_put(out, r.text.data, r.text.bytes, err));
+        if (r.metadata.bytes > 0)
+            HT_TRY(ht_container_put(out, r.metadata.data, r.metadata.bytes, err));
     }
     return HITHER_OK;
 }
 
-static hither_status put_all(const ht_window *w, const char *embedder, ht_container_writer *out, hither_error *err) {
-    const head h = head_of(w);
+static hither_status put_content(const ht_window *w, const ht_view *view, ht_container_writer *out, hither_error *err) {
+    if (w->spec.no_novelty) {
+        HT_TRY(put_vectors(w, view, out, err));
+        return put_records(w, view, NULL, out, err);
+    }
+    HT_TRY(put_forms(w, out, err));
+    uint32_t *rank = ht_alloc(((size_t)w->forms.used + 1) * sizeof *rank), living = 0;
+    if (!rank)
+        return ht_fail_nomem(err, (size_t)w->forms.used * sizeof *rank, "saving a window");
+    for (uint32_t i = 0; i < w->forms.used; i++) {
+        rank[i] = living;
+        living += w->forms.forms[i].birth != 0;
+    }
+    hither_status status = put_records(w, view, rank, out, err);
+    ht_release(rank);
+    return status;
+}
+
+static hither_status put_all(const ht_window *w, const ht_view *view, const char *embedder, ht_container_writer *out,
+                             hither_error *err) {
+    const head h = head_of(w, view);
     HT_TRY(ht_container_begin(out, "head", err));
     HT_TRY(ht_container_put(out, &h, sizeof h, err));
     HT_TRY(ht_container_begin(out, "embedder", err));
@@ -118,25 +166,23 @@ static hither_status put_all(const ht_window *w, const char *embedder, ht_contai
     HT_TRY(ht_container_begin(out, "decaying", err));
     if (w->spec.half_life > 0)
         HT_TRY(ht_container_put(out, w->sums, w->spec.dim * sizeof *w->sums, err));
-    HT_TRY(put_forms(w, out, err));
-    uint32_t *rank = ht_alloc(((size_t)w->forms.used + 1) * sizeof *rank), living = 0;
-    if (!rank)
-        return ht_fail_nomem(err, (size_t)w->forms.used * sizeof *rank, "saving a window");
-    for (uint32_t i = 0; i < w->forms.used; i++) {
-        rank[i] = living;
-        living += w->forms.forms[i].birth != 0;
-    }
-    hither_status status = put_records(w, rank, out, err);
-    ht_release(rank);
-    return status;
+    return put_content(w, view, out, err);
 }
 
+/* What the mutex guards is of one moment; the view under it is of the same. */
 hither_status ht_window_save(ht_window *w, const ht_io *io, const char *path, const char *embedder, hither_error *err) {
     ht_container_writer *out;
+    ht_view view;
     HT_TRY(ht_container_create(io, path, KIND, &out, err));
     pthread_mutex_lock(&w->mutex);
-    ht_window_expire(w);
-    hither_status status = put_all(w, embedder, out, err);
+    hither_status status = ht_window_view(w, &view, err);
+    if (status == HITHER_OK) {
+        /* Both let go of the old by the same rule, but a clock goes on between them. */
+        ht_window_expire(w);
+        ht_view_from(&view, w->spec.no_novelty ? 0 : w->next - w->count);
+        status = put_all(w, &view, embedder, out, err);
+        ht_view_close(&view);
+    }
     pthread_mutex_unlock(&w->mutex);
     if (status == HITHER_OK)
         return ht_container_finish(out, err);
@@ -177,8 +223,12 @@ static hither_status check_head(const head *h, hither_error *err) {
     if (h->dim < 1 || h->dim > HITHER_MAX_DIM || h->capacity < 1 || h->capacity > HT_WINDOW_MOST_RECORDS)
         return corrupt(err, "its shape is impossible");
     if (h->records > h->capacity || h->records > h->next || h->forms > h->records || h->next > INT64_MAX ||
-        h->births > INT64_MAX || (h->forms == 0) != (h->records == 0) || h->flags > (NO_CENTROID | OWN_TIMES))
+        h->births > INT64_MAX || (h->forms == 0) != (h->records == 0) ||
+        h->flags > (NO_CENTROID | OWN_TIMES | NO_NOVELTY))
         return corrupt(err, "its counts contradict each other");
+    bool timeless = !(h->half_life > 0) && !(h->alarm_rate > 0) && !(h->alarms_per_day > 0);
+    if ((h->flags & NO_NOVELTY) && (!timeless || (h->age_ms > 0 && !(h->flags & NO_CENTROID))))
+        return corrupt(err, "it scores no novelty and needs it");
     if (!sane(h->alarm_rate, 0, 1) || !sane(h->alarms_per_day, 0, 1e15) || !sane(h->half_life, 0, 1e15) ||
         !sane(h->threshold, 0, 1e300) || !sane(h->weight, 0, 1e300))
         return corrupt(err, "a number of its settings is impossible");
@@ -229,6 +279,7 @@ hither_status ht_window_saved_open(const ht_io *io, const char *path, ht_window_
         .dim = s->head.dim,
         .age_ms = s->head.age_ms,
         .no_centroid = s->head.flags & NO_CENTROID,
+        .no_novelty = s->head.flags & NO_NOVELTY,
         .alarm_rate = s->head.alarm_rate,
         .alarms_per_day = s->head.alarms_per_day,
         .alarm_after = s->head.alarm_after,
@@ -266,7 +317,8 @@ static hither_status next_text(const ht_text *from, size_t *at, size_t bytes, ht
 static hither_status used_forms(const ht_window_saved *s, uint64_t first, bool *used, hither_error *err) {
     for (uint64_t i = 0; i < s->head.records; i++) {
         const saved_record *r = &s->records[i];
-        if (r->form >= s->head.forms || r->zero != 0 || r->flags > NO_TEXT || (r->flags && r->bytes))
+        if (r->form >= s->head.forms || r->flags > (NO_TEXT | HAS_METADATA) || ((r->flags & NO_TEXT) && r->bytes) ||
+            (!(r->flags & HAS_METADATA) && r->metadata_bytes))
             return corrupt(err, "a record is impossible");
         if (i >= first)
             used[r->form] = true;
@@ -310,17 +362,27 @@ static hither_status add_forms(ht_window *w, const ht_window_saved *s, const boo
 static hither_status add_records(ht_window *w, const ht_window_saved *s, uint64_t first, const uint32_t *slots,
                                  int64_t later_ms, hither_error *err) {
     size_t at = 0;
+    int64_t latest = INT64_MIN;
+    ht_ring_start(w->ring, s->head.next - (s->head.records - first));
     w->next = s->head.next - (s->head.records - first);
     for (uint64_t i = 0; i < s->head.records; i++) {
         const saved_record *r = &s->records[i];
-        ht_text text;
-        HT_TRY(next_text(&s->texts, &at, r->bytes, &text, err));
+        ht_ring_record record = {.vector = s->vectors + (size_t)r->form * w->spec.dim, .norm = -1};
+        HT_TRY(next_text(&s->texts, &at, r->bytes, &record.text, err));
+        HT_TRY(next_text(&s->texts, &at, r->metadata_bytes, &record.metadata, err));
+        if (r->flags & NO_TEXT)
+            record.text.data = NULL;
+        if (!(r->flags & HAS_METADATA))
+            record.metadata.data = NULL;
         if (i < first)
             continue;
-        if (__builtin_add_overflow(r->time_ms, later_ms, &w->now_ms) && (w->spec.age_ms > 0 || later_ms != 0))
+        if (__builtin_add_overflow(r->time_ms, later_ms, &record.time_ms) || record.time_ms < latest)
             return corrupt(err, "a time is impossible");
-        HT_TRY(ht_window_restore_one(w, slots[r->form], text, r->flags & NO_TEXT, err));
+        latest = w->spec.age_ms > 0 ? record.time_ms : INT64_MIN;
+        HT_TRY(ht_window_restore_one(w, slots[r->form], &record, err));
     }
+    if (s->head.records > 0)
+        atomic_store(&w->now_ms, s->head.now_ms + later_ms);
     return at == s->texts.bytes ? HITHER_OK : corrupt(err, "texts of no record");
 }
 
@@ -328,32 +390,31 @@ static hither_status add_records(ht_window *w, const ht_window_saved *s, uint64_
 static int64_t shift_ms(const ht_window_saved *s) {
     if ((s->head.flags & OWN_TIMES) || s->head.records == 0)
         return 0;
-    int64_t between = clock_ms(CLOCK_REALTIME), newest;
+    int64_t between = wall_ms(), newest;
     if (__builtin_sub_overflow(between, s->head.wall_ms, &between) || between < 0)
         between = 0;
-    if (__builtin_sub_overflow(clock_ms(CLOCK_MONOTONIC) - between, s->head.now_ms, &newest))
+    if (__builtin_sub_overflow(ht_window_clock_ms() - between, s->head.now_ms, &newest))
         newest = 0;
     return newest;
 }
 
 hither_status ht_window_restore(ht_window *w, ht_window_saved *s, hither_error *err) {
     uint64_t first = s->head.records > w->spec.capacity ? s->head.records - w->spec.capacity : 0;
-    bool timed = w->spec.age_ms > 0 || w->spec.alarms_per_day > 0;
     bool *used = ht_calloc((size_t)s->head.forms + 1, sizeof *used);
     uint32_t *slots = ht_calloc((size_t)s->head.forms + 1, sizeof *slots);
     hither_status status = used && slots ? HITHER_OK : ht_fail_nomem(err, (size_t)s->head.forms * 5, "a saved window");
     if (status == HITHER_OK)
         status = used_forms(s, first, used, err);
-    if (status == HITHER_OK)
+    if (status == HITHER_OK && !w->spec.no_novelty)
         status = add_forms(w, s, used, slots, err);
     if (status == HITHER_OK)
-        status = add_records(w, s, first, slots, timed ? shift_ms(s) : 0, err);
+        status = add_records(w, s, first, slots, shift_ms(s), err);
     ht_release(used);
     ht_release(slots);
     if (status != HITHER_OK)
         return status;
-    w->next = s->head.next;
-    w->own_times = s->head.flags & OWN_TIMES;
+    if (s->head.records > 0 && (w->spec.age_ms > 0 || w->spec.alarms_per_day > 0))
+        atomic_store(&w->times, s->head.flags & OWN_TIMES ? HT_TIMES_OWN : HT_TIMES_CLOCK);
     w->alarm.threshold = s->head.threshold;
     if (w->spec.half_life > 0 && s->head.half_life > 0 && s->decaying) {
         memcpy(w->sums, s->decaying, w->spec.dim * sizeof *w->sums);

@@ -1,33 +1,39 @@
 /*
- * window_inside.h: what window.c and window_search.c share. What must stay true: records of a form are a chain from its
- * oldest to its newest; the sum of the forms' counts is the number of records; sums is exactly the sum of the
- * fixed-point unit vectors of the records, so it never drifts. The mutex is held for all of it.
+ * window_inside.h: what the files of a window share. Records live in a ring, which needs no lock. A window that scores
+ * novelty is serial: its forms, alarms and sums are one thread's at a time, under the mutex. What must stay true then:
+ * scored[i] of the newest `count` records says which form each has, the forms' counts add up to `count`, and sums is
+ * exactly the sum of the records' fixed-point unit vectors, so it never drifts. One without novelty is open: pushes run
+ * side by side, and its sums are atomic integers.
  */
 #ifndef HT_STREAM_WINDOW_INSIDE_H
 #define HT_STREAM_WINDOW_INSIDE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "stream/alarm.h"
 #include "stream/forms.h"
+#include "stream/ring.h"
 #include "stream/window.h"
 
-typedef struct ht_record {
-    char *text;
-    uint32_t bytes, room, form;
-    bool missing;    /* it came as a vector alone */
-    uint64_t next;   /* number of the next record of its form, if there is one */
+typedef struct ht_scored {
+    uint32_t form;
     int64_t time_ms; /* never before that of the record before it */
-} ht_record;
+} ht_scored;
+
+enum { HT_TIMES_UNKNOWN, HT_TIMES_CLOCK, HT_TIMES_OWN };
 
 struct ht_window {
-    pthread_mutex_t mutex;
     ht_window_spec spec;
+    ht_ring *ring;
+    bool frozen;                /* a snapshot */
+    _Atomic int64_t now_ms;     /* the latest time so far */
+    _Atomic int times;          /* whether they come with the records */
+    _Atomic int64_t *open_sums; /* of an open window: as sums below */
+    pthread_mutex_t mutex;      /* of all that follows */
     uint32_t count;
-    uint64_t next; /* number of the next record; it goes to slot next % capacity */
-    int64_t now_ms;
-    bool own_times; /* times came with the records */
-    ht_record *records;
+    uint64_t next; /* number of the next record */
+    ht_scored *scored;
     ht_forms forms;
     ht_alarm alarm;
     double *sums;  /* whole numbers below 2^53; with a half life their decaying sum */
@@ -36,31 +42,56 @@ struct ht_window {
     float *mean;   /* the sums, rounded */
     double mean2;  /* |mean|^2 */
     double share;  /* of an alarm, that the record now coming may bring */
-    float *vector; /* of the text being pushed or sought */
+    float *vector; /* of the text being pushed */
     ht_buf clean;  /* its text, where that had to be mended */
     ht_buf masked; /* its form */
 };
 
-static inline ht_record *ht_window_record(const ht_window *w, uint64_t number) {
-    return &w->records[number % w->spec.capacity];
+static inline ht_scored *ht_window_scored(const ht_window *w, uint64_t number) {
+    return &w->scored[number % w->spec.capacity];
 }
+/* Floats in a row with its padding. */
+static inline size_t ht_window_padded(const ht_window *w) { return ht_ring_stride(w->ring) / sizeof(float); }
 
 static inline bool ht_window_alarms(const ht_window *w) { return w->spec.alarm_rate > 0 || w->spec.alarms_per_day > 0; }
 
 /* A component of a unit vector is this often 1; 2^24 of them are below 2^53. */
-#define HT_WINDOW_UNIT 0x1p28
-/* sums += weight * the form's unit vector, in fixed point. */
-void ht_window_add(const ht_window *w, double *sums, uint32_t form, double weight);
-/* Lets go of records that are too old. */
+#define HT_WINDOW_UNIT  0x1p28
+#define HT_WINDOW_LANES 16u /* floats in a stride's smallest step */
+/* sums += weight * vector * scale, in fixed point. */
+void ht_window_add(const ht_window *w, double *sums, const float *vector, double scale, double weight);
+/* 1 / length, 0 for the zero vector. */
+double ht_window_scale(const ht_window *w, const float *vector);
+
+int64_t ht_window_clock_ms(void);
+/* A record's time: its own or the clock's, never before the one before it. INVALID: some have times, some not. */
+HT_NODISCARD hither_status ht_window_take_time(ht_window *w, const int64_t *given_ms, int64_t *time_ms,
+                                               hither_error *err);
+/* Lets go of records that are too old. The mutex is held. */
 void ht_window_expire(ht_window *w);
-/* The masked form of a text, in w->masked. */
-HT_NODISCARD hither_status ht_window_mask(ht_window *w, ht_text *text, hither_error *err);
+/* A text as it is kept, in *clean where it had to be mended, and its masked form. */
+HT_NODISCARD hither_status ht_window_clean(ht_text *text, ht_buf *clean, hither_error *err);
+HT_NODISCARD hither_status ht_window_mask(const ht_window *w, ht_text *text, ht_buf *clean, ht_buf *masked,
+                                          hither_error *err);
+void ht_window_init_bufs(const ht_window *w, ht_buf *clean, ht_buf *masked);
 
-/* The text of a record, "" if that is empty; data NULL: it has none, or is not in the window. */
-ht_text ht_window_text(const ht_window *w, uint64_t number);
+/* window_open.c: a push into an open window; rows as ht_window_push has them. */
+HT_NODISCARD hither_status ht_window_push_open(ht_window *w, const ht_window_rows *rows, hither_score *scores,
+                                               hither_error *err);
 
-/* For window_file.c: takes the next record in, unscored, at the time w->now_ms; and when all are in. */
-HT_NODISCARD hither_status ht_window_restore_one(ht_window *w, uint32_t form, ht_text text, bool missing,
+/* window_view.c. The records of this moment, too old ones left out. */
+HT_NODISCARD hither_status ht_window_view(ht_window *w, ht_view *view, hither_error *err);
+/* Adds a record of the view to the result, with its document and whatever else that includes. */
+void ht_window_put(const ht_view *view, uint64_t number, hither_result *result);
+/* The sum of the unit vectors of all records in fixed point, padded, and their weight. */
+HT_NODISCARD hither_status ht_window_sum(ht_window *w, double *sums, double *weight, hither_error *err);
+/* The text of a query as a vector. */
+HT_NODISCARD hither_status ht_window_embed(const ht_window *w, ht_text text, float *vector, hither_error *err);
+HT_NODISCARD hither_status ht_window_finish(hither_status status, hither_result *result, hither_result **out,
+                                            hither_error *err);
+
+/* For window_file.c and snapshots: takes the next record in, unscored; and when all are in. */
+HT_NODISCARD hither_status ht_window_restore_one(ht_window *w, uint32_t form, const ht_ring_record *record,
                                                  hither_error *err);
 void ht_window_restored(ht_window *w);
 

@@ -47,7 +47,7 @@ static hither_status push(ht_window *w, uint32_t dim, hither_score *score) {
         ones[j] = j % 3 ? 1.0F : -0.5F;
     const hither_matrix row = {.data = ones, .rows = 1, .dim = dim, .stride = sizeof ones, .dtype = HITHER_F32};
     hither_result *hits = NULL;
-    if (ht_window_search(w, NULL, &row, 3, &hits, &err) == HITHER_OK)
+    if (ht_window_search(w, NULL, &row, 3, NULL, &hits, &err) == HITHER_OK)
         hither_result_free(hits);
     return ht_window_push(w, &(ht_window_rows){.vectors = &row}, score, &err);
 }

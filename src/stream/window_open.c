@@ -1,0 +1,142 @@
+/*
+ * window_open.c: pushing into a window that does not score novelty. Records are taken in batches by one compare and
+ * swap, written side by side with those of other threads, and shown one by one. The sums of the centroid are integers:
+ * a batch adds up what it brings and what it drives out for itself and adds the difference with one atomic addition a
+ * dimension, so the order in which threads do it does not matter and nothing ever drifts. No lock. Any thread.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "kernels/kernels.h"
+#include "stream/window_inside.h"
+
+enum { BATCH = 64 };
+
+typedef struct batch {
+    const ht_window_rows *rows;
+    hither_score *scores;
+    double *before, *sums; /* of the window as this batch sees it */
+    float *mean, *vector;
+    ht_buf clean, masked;
+} batch;
+
+static void load_sums(const ht_window *w, batch *b) {
+    for (size_t j = 0; j < ht_window_padded(w); j++)
+        b->before[j] = (double)atomic_load_explicit(&w->open_sums[j], memory_order_relaxed);
+    memcpy(b->sums, b->before, ht_window_padded(w) * sizeof *b->sums);
+}
+
+static void add_difference(ht_window *w, const batch *b) {
+    for (size_t j = 0; j < w->spec.dim; j++) {
+        int64_t difference = (int64_t)(b->sums[j] - b->before[j]);
+        if (difference != 0)
+            atomic_fetch_add_explicit(&w->open_sums[j], difference, memory_order_relaxed);
+    }
+}
+
+static float similarity(const ht_window *w, batch *b, const float *vector, double scale, uint64_t number) {
+    if (number == 0)
+        return 1.0f;
+    for (size_t i = 0; i < ht_window_padded(w); i += HT_WINDOW_LANES)
+        for (size_t j = i; j < i + HT_WINDOW_LANES; j++)
+            b->mean[j] = (float)b->sums[j];
+    const ht_kernels *kernels = ht_kernels_get();
+    double mean2 = kernels->ref_dot_f32(b->mean, b->mean, w->spec.dim);
+    double dot = kernels->ref_dot_f32(vector, b->mean, w->spec.dim);
+    return mean2 > 0 && scale > 0 ? (float)(dot * scale / sqrt(mean2)) : 0.0f;
+}
+
+static hither_status vector_of(ht_window *w, batch *b, size_t i, ht_ring_record *r, hither_error *err) {
+    const ht_window_rows *rows = b->rows;
+    r->vector = b->vector;
+    r->norm = -1;
+    if (rows->texts && ht_strings_has(rows->texts, i))
+        r->text = ht_strings_at(rows->texts, i);
+    if (rows->metadata)
+        r->metadata = ht_strings_at(rows->metadata, i);
+    if (!rows->vectors) {
+        HT_TRY(ht_window_mask(w, &r->text, &b->clean, &b->masked, err));
+        return w->spec.embed(w->spec.embed_ctx, b->masked.data ? b->masked.data : "", b->masked.size, b->vector, err);
+    }
+    const char *row = (const char *)rows->vectors->data + i * rows->vectors->stride;
+    memcpy(b->vector, row, w->spec.dim * sizeof *b->vector); /* with zeros behind it */
+    return r->text.data ? ht_window_clean(&r->text, &b->clean, err) : HITHER_OK;
+}
+
+/* The record of row i becomes `number`, which is claimed, or is given up. */
+static hither_status push_claimed(ht_window *w, batch *b, size_t i, uint64_t number, ht_ring_record r,
+                                  hither_error *err) {
+    hither_status status = b->rows->vectors ? vector_of(w, b, i, &r, err) : HITHER_OK;
+    if (status == HITHER_OK)
+        status = ht_window_take_time(w, b->rows->times_ms ? &b->rows->times_ms[i] : NULL, &r.time_ms, err);
+    if (status == HITHER_OK)
+        status = ht_ring_reserve(w->ring, number, r.text.bytes + r.metadata.bytes, err);
+    const float *gone = w->spec.no_centroid ? NULL : ht_ring_leaving(w->ring, number);
+    double scale = w->spec.no_centroid || status != HITHER_OK ? 0 : ht_window_scale(w, r.vector);
+    if (status == HITHER_OK && b->scores)
+        b->scores[i] = (hither_score){.novelty = NAN,
+                                      .rarity = NAN,
+                                      .distance = NAN,
+                                      .centroid = w->spec.no_centroid ? NAN : similarity(w, b, r.vector, scale, number),
+                                      .record = number,
+                                      .nearest = UINT64_MAX};
+    if (status == HITHER_OK && !w->spec.no_centroid)
+        ht_window_add(w, b->sums, r.vector, scale, 1);
+    if (gone)
+        ht_window_add(w, b->sums, gone, ht_window_scale(w, gone), -1);
+    if (status == HITHER_OK)
+        ht_ring_write(w->ring, number, &r);
+    else
+        ht_ring_give_up(w->ring, number);
+    return status;
+}
+
+static hither_status push_rows(ht_window *w, batch *b, size_t count, hither_error *err) {
+    hither_status status = HITHER_OK;
+    for (size_t done = 0; done < count && status == HITHER_OK;) {
+        uint64_t first;
+        uint32_t n, want = (uint32_t)ht_min_size(BATCH, count - done);
+        ht_ring_record r = {.time_ms = 0};
+        if (!b->rows->vectors) { /* a model takes its time, and others may not get far past a claim */
+            HT_TRY(vector_of(w, b, done, &r, err));
+            want = 1;
+        }
+        HT_TRY(ht_ring_claim(w->ring, want, &first, &n, err));
+        if (!w->spec.no_centroid)
+            load_sums(w, b);
+        for (uint32_t i = 0; i < n; i++) {
+            hither_error *first_error = status == HITHER_OK ? err : NULL;
+            hither_status one = status == HITHER_OK ? push_claimed(w, b, done + i, first + i, r, first_error) : status;
+            if (status != HITHER_OK) { /* after a failure the rest of the claim stays empty */
+                const float *gone = w->spec.no_centroid ? NULL : ht_ring_leaving(w->ring, first + i);
+                if (gone)
+                    ht_window_add(w, b->sums, gone, ht_window_scale(w, gone), -1);
+                ht_ring_give_up(w->ring, first + i);
+            }
+            status = one;
+        }
+        if (!w->spec.no_centroid)
+            add_difference(w, b);
+        done += n;
+    }
+    return status;
+}
+
+hither_status ht_window_push_open(ht_window *w, const ht_window_rows *rows, hither_score *scores, hither_error *err) {
+    size_t padded = ht_window_padded(w), count = rows->vectors ? rows->vectors->rows : rows->texts->count;
+    batch b = {.rows = rows, .scores = scores};
+    double *memory = ht_calloc(padded, 2 * sizeof(double) + 2 * sizeof(float));
+    if (!memory)
+        return ht_fail_nomem(err, padded * 24, "a push");
+    b.before = memory;
+    b.sums = memory + padded;
+    b.mean = (float *)(memory + 2 * padded);
+    b.vector = b.mean + padded;
+    ht_window_init_bufs(w, &b.clean, &b.masked);
+    hither_status status = push_rows(w, &b, count, err);
+    ht_buf_clear(&b.clean);
+    ht_buf_clear(&b.masked);
+    ht_release(memory);
+    return status;
+}

@@ -1,0 +1,282 @@
+/*
+ * test_window_ring.c: the ring holds exactly the newest records, whole, whoever writes and reads beside each other; a
+ * reader's records stay; a push that finds no room fails and is counted. HITHER_STREAM_RECORDS sets how many records
+ * the threads push.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "cmocka_all.h"
+#include "kernels/kernels.h"
+#include "kernels/reference.h"
+#include "stream/ring.h"
+
+#define DIM 40u
+
+/* Everything in a record follows from one number. */
+static void make_vector(uint64_t seed, float *vector) {
+    for (unsigned j = 0; j < DIM; j++)
+        vector[j] = (float)((seed >> j % 16 & 0xff) + j + 1) - 40;
+}
+
+static ht_ring_record make_record(uint64_t seed, float *vector, char *text) {
+    make_vector(seed, vector);
+    int bytes = snprintf(text, 64, "record %llu %.*s", (unsigned long long)seed, (int)(seed % 30),
+                         "..............................");
+    return (ht_ring_record){
+        .vector = vector, .norm = -1, .text = {text, (size_t)bytes}, .time_ms = (int64_t)seed, .metadata = {NULL, 0}};
+}
+
+static hither_status push(ht_ring *ring, uint64_t seed, hither_error *err) {
+    float vector[DIM];
+    char text[64];
+    uint64_t number;
+    uint32_t one;
+    const ht_ring_record record = make_record(seed, vector, text);
+    HT_TRY(ht_ring_claim(ring, 1, &number, &one, err));
+    HT_TRY(ht_ring_reserve(ring, number, record.text.bytes, err));
+    ht_ring_write(ring, number, &record);
+    return HITHER_OK;
+}
+
+static bool is_whole(const ht_view *view, uint64_t number) {
+    float vector[DIM];
+    char text[64];
+    const ht_ring_record r = ht_view_record(view, number);
+    const ht_ring_record wanted = make_record((uint64_t)r.time_ms, vector, text);
+    return r.text.bytes == wanted.text.bytes && memcmp(r.text.data, text, r.text.bytes) == 0 &&
+           memcmp(r.vector, vector, sizeof vector) == 0 && !r.metadata.data;
+}
+
+static void test_newest(void **state) {
+    (void)state;
+    const uint32_t capacities[] = {1, 10, 64, 255, 256, 257, 1000, 5000};
+    for (size_t c = 0; c < sizeof capacities / sizeof capacities[0]; c++) {
+        hither_error err = {0};
+        ht_ring *ring;
+        ASSERT_OK(ht_ring_new(capacities[c], DIM, 0, &ring, &err));
+        uint64_t total = 3u * capacities[c] + 12000;
+        for (uint64_t i = 0; i < total; i++) {
+            ASSERT_OK(push(ring, i, &err));
+            if (i % 701 != 0 && i != total - 1)
+                continue;
+            ht_view view;
+            ASSERT_OK(ht_view_open(ring, &view, &err));
+            uint64_t first = i + 1 > capacities[c] ? i + 1 - capacities[c] : 0;
+            assert_int_equal(view.records, i + 1 - first);
+            for (uint64_t n = first > 70 ? first - 70 : 0; n < i + 70; n++)
+                assert_int_equal(ht_view_has(&view, n), n >= first && n <= i);
+            for (uint64_t n = first; n <= i; n += 13)
+                assert_true(is_whole(&view, n) && (uint64_t)ht_view_record(&view, n).time_ms == n);
+            ht_view_close(&view);
+        }
+        ht_ring_free(ring);
+    }
+}
+
+/* D of every record of the view, then the best. */
+static void check_search(ht_view *view, uint64_t seed) {
+    enum { K = 7 };
+    hither_error err = {0};
+    _Alignas(64) float query[48] = {0};
+    ht_hit hits[K];
+    size_t count, better = 0;
+    make_vector(seed * 77 + 5, query);
+    ASSERT_OK(ht_view_search(view, HITHER_COSINE, query, K, hits, &count, &err));
+    assert_int_equal(count, view->records < K ? view->records : K);
+    for (uint64_t n = view->base; count > 0 && n < view->end; n++) {
+        if (!ht_view_has(view, n))
+            continue;
+        ht_hit hit = {ht_ref_distance_f32(HITHER_COSINE, query, ht_view_record(view, n).vector, DIM), n};
+        better += ht_hit_before(hit, hits[count - 1]);
+    }
+    assert_int_equal(better, count > 0 ? count - 1 : 0);
+}
+
+static void test_search(void **state) {
+    (void)state;
+    hither_error err = {0};
+    ht_ring *ring;
+    ASSERT_OK(ht_ring_new(3000, DIM, 0, &ring, &err));
+    for (uint64_t i = 0; i < 20000; i++) {
+        ASSERT_OK(push(ring, i, &err));
+        if (i % 509 != 0)
+            continue;
+        ht_view view;
+        ASSERT_OK(ht_view_open(ring, &view, &err));
+        check_search(&view, i);
+        ht_view_close(&view);
+    }
+    ht_ring_free(ring);
+}
+
+/* A reader that stays holds its records; pushes fail when the spare places are used up, and go on when it is gone. */
+static void test_pinned(void **state) {
+    (void)state;
+    hither_error err = {0};
+    ht_ring *ring;
+    ht_view view;
+    ASSERT_OK(ht_ring_new(500, DIM, 2000, &ring, &err));
+    for (uint64_t i = 0; i < 10000; i++)
+        ASSERT_OK(push(ring, i, &err));
+    ASSERT_OK(ht_view_open(ring, &view, &err));
+    uint64_t i = 10000;
+    while (push(ring, i, &err) == HITHER_OK)
+        i++;
+    assert_int_equal(err.status, HITHER_BUSY);
+    assert_true(i >= 12000 && i < 14000);
+    assert_int_equal(ht_ring_busy(ring), 1);
+    assert_int_equal(ht_ring_next(ring), i);
+    for (uint64_t n = 9500; n < 10000; n++)
+        assert_true(ht_view_has(&view, n) && is_whole(&view, n));
+    ht_view again; /* others still see the newest */
+    ASSERT_OK(ht_view_open(ring, &again, &err));
+    assert_true(again.records == 500 && ht_view_has(&again, i - 1) && !ht_view_has(&again, i - 501));
+    ht_view_close(&again);
+    ht_view_close(&view);
+    for (uint64_t n = i; n < 30000; n++)
+        ASSERT_OK(push(ring, n, &err));
+    ht_ring_free(ring);
+}
+
+/* A claim that is not written yet hides nothing else; one that stays so stops others in time; one given up is gone. */
+static void test_unfinished(void **state) {
+    (void)state;
+    hither_error err = {0};
+    ht_ring *ring;
+    ht_view view;
+    uint64_t number, after;
+    uint32_t count;
+    ASSERT_OK(ht_ring_new(2000, DIM, 0, &ring, &err));
+    for (uint64_t i = 0; i < 5000; i++)
+        ASSERT_OK(push(ring, i, &err));
+    ASSERT_OK(ht_ring_claim(ring, 1, &number, &count, &err));
+    for (uint64_t i = 0; i < 300; i++)
+        ASSERT_OK(push(ring, 5001 + i, &err));
+    ASSERT_OK(ht_view_open(ring, &view, &err));
+    assert_int_equal(view.records, 2000);
+    assert_true(!ht_view_has(&view, number) && ht_view_has(&view, number + 300));
+    assert_true(ht_view_has(&view, number + 300 - 2000) && !ht_view_has(&view, number + 299 - 2000));
+    check_search(&view, 3);
+    ht_view_close(&view);
+    for (after = 0; push(ring, 6000, &err) == HITHER_OK; after++)
+        assert_true(after < 2000);
+    assert_int_equal(err.status, HITHER_BUSY);
+    ht_ring_give_up(ring, number);
+    for (uint64_t i = 0; i < 1000; i++)
+        ASSERT_OK(push(ring, i, &err));
+    ASSERT_OK(ht_view_open(ring, &view, &err));
+    assert_int_equal(view.records, 2000);
+    ht_view_close(&view);
+    ht_ring_free(ring);
+}
+
+/* ---- threads */
+
+enum { WRITERS = 4, READERS = 4, CAPACITY = 3000 };
+
+typedef struct shared {
+    ht_ring *ring;
+    uint64_t each;
+    _Atomic uint64_t torn, short_views, views, retries;
+    atomic_bool done;
+} shared;
+
+static void *write_records(void *arg) {
+    static atomic_uint order;
+    shared *s = arg;
+    uint64_t base = (uint64_t)atomic_fetch_add(&order, 1) << 40;
+    ht_fp_state fp = ht_fp_enter();
+    for (uint64_t i = 0; i < s->each; i++) {
+        hither_error err;
+        while (push(s->ring, base + i, &err) != HITHER_OK) {
+            atomic_fetch_add(&s->retries, 1);
+            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        }
+    }
+    ht_fp_leave(fp);
+    return NULL;
+}
+
+static void *read_records(void *arg) {
+    shared *s = arg;
+    ht_fp_state fp = ht_fp_enter();
+    while (!atomic_load(&s->done)) {
+        hither_error err;
+        ht_view view;
+        uint64_t before = ht_ring_next(s->ring);
+        ASSERT_OK(ht_view_open(s->ring, &view, &err));
+        /* What was claimed before may be unfinished yet, by one record a writer. */
+        if (before >= CAPACITY + WRITERS ? view.records != CAPACITY : view.records + WRITERS < before)
+            atomic_fetch_add(&s->short_views, 1);
+        uint64_t seen = atomic_fetch_add(&s->views, 1), step = seen % 16 == 0 ? 1 : 61;
+        for (uint64_t n = view.base; n < view.end; n += step)
+            if (ht_view_has(&view, n) && !is_whole(&view, n))
+                atomic_fetch_add(&s->torn, 1);
+        if (seen % 32 == 0)
+            check_search(&view, seen);
+        ht_view_close(&view);
+    }
+    ht_fp_leave(fp);
+    return NULL;
+}
+
+static void test_threads(void **state) {
+    (void)state;
+    const char *asked = getenv("HITHER_STREAM_RECORDS");
+    uint64_t total = asked ? strtoull(asked, NULL, 10) : 1000000;
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+    total = asked ? total : 60000;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+    total = asked ? total : 60000;
+#endif
+#endif
+    hither_error err = {0};
+    shared s = {.each = total / WRITERS};
+    pthread_t threads[WRITERS + READERS];
+    ASSERT_OK(ht_ring_new(CAPACITY, DIM, 0, &s.ring, &err));
+    for (int i = 0; i < WRITERS + READERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, i < WRITERS ? write_records : read_records, &s), 0);
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(threads[i], NULL);
+    atomic_store(&s.done, true);
+    for (int i = WRITERS; i < WRITERS + READERS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(s.torn, 0);
+    assert_int_equal(s.short_views, 0);
+    assert_true(s.views > 0);
+    assert_int_equal(ht_ring_next(s.ring), s.each * WRITERS); /* each once */
+    ht_view view;
+    ASSERT_OK(ht_view_open(s.ring, &view, &err));
+    uint64_t next[WRITERS] = {0}, whole = 0;
+    for (uint64_t n = view.base; n < view.end; n++) {
+        if (!ht_view_has(&view, n))
+            continue;
+        uint64_t seed = (uint64_t)ht_view_record(&view, n).time_ms, low = seed & (((uint64_t)1 << 40) - 1);
+        assert_true(next[seed >> 40] == 0 || next[seed >> 40] == low); /* a thread's records in its order, none lost */
+        next[seed >> 40] = low + 1;
+        whole++;
+    }
+    assert_int_equal(whole, CAPACITY);
+    ht_view_close(&view);
+    print_message("%llu records, %llu views, %llu pushes tried again\n", (unsigned long long)total,
+                  (unsigned long long)s.views, (unsigned long long)s.retries);
+    ht_ring_free(s.ring);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_newest),     cmocka_unit_test(test_search),  cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_unfinished), cmocka_unit_test(test_threads),
+    };
+    ht_fp_state fp = ht_fp_enter();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    ht_fp_leave(fp);
+    return failed;
+}
