@@ -75,7 +75,7 @@ typedef enum hither_status {
     HITHER_PERMISSION,   /* the operating system denied access */
     HITHER_NOT_FOUND,    /* no such collection, id or file */
     HITHER_EXISTS,       /* the id or collection is there already; nothing was changed */
-    HITHER_BUSY,         /* another process writes to this database; the message names its pid */
+    HITHER_BUSY,         /* another process writes to this database (the message names its pid), or a window is full */
     HITHER_READONLY,     /* the handle, or the file system, is read-only */
     HITHER_NOT_DATABASE, /* the path holds something else */
     HITHER_FORMAT,       /* written by a newer hither than this one */

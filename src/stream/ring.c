@@ -135,7 +135,7 @@ static hither_status need_slab(ht_ring *r, uint64_t place, hither_error *err) {
     size_t i = (size_t)(place / HT_SLAB_ROWS);
     if (ht_ring_slab(r, place))
         return HITHER_OK;
-    ht_slab *slab, *there = NULL;
+    ht_slab *slab = NULL, *there = NULL;
     HT_TRY(slab_new(r, slab_rows(r, i), &slab, err));
     if (!atomic_compare_exchange_strong_explicit(&r->slabs[i], &there, slab, memory_order_acq_rel,
                                                  memory_order_acquire))

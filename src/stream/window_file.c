@@ -236,7 +236,7 @@ static hither_status check_head(const head *h, hither_error *err) {
 }
 
 static hither_status read_sections(ht_window_saved *s, hither_error *err) {
-    ht_text start, forms, vectors, records, decaying;
+    ht_text start = {0}, forms = {0}, vectors = {0}, records = {0}, decaying = {0};
     HT_TRY(section(s, "head", sizeof s->head, &start, err));
     memcpy(&s->head, start.data, sizeof s->head);
     HT_TRY(check_head(&s->head, err));
