@@ -68,7 +68,7 @@ const float *ht_ring_vector(const ht_ring *ring, uint64_t number);
 /* ---- reading */
 
 /* The newest records at one moment, pinned until it is closed. One thread. Its memory is kept for the next reader. */
-typedef struct ht_view {
+typedef struct ht_moment {
     ht_ring *ring;
     unsigned pin;
     uint64_t base, end; /* numbers; base is a multiple of 64 */
@@ -76,24 +76,24 @@ typedef struct ht_view {
     uint64_t *bits;     /* of number base + i; may be cleared by the caller */
     ht_mask live;
     ht_vectors vectors;
-} ht_view;
+} ht_moment;
 
 /* Exactly the newest min(capacity, all) whole records. NOMEM. */
-HT_NODISCARD hither_status ht_view_open(ht_ring *ring, ht_view *view, hither_error *err);
-void ht_view_close(ht_view *view);
-static inline bool ht_view_has(const ht_view *view, uint64_t number) {
+HT_NODISCARD hither_status ht_moment_open(ht_ring *ring, ht_moment *view, hither_error *err);
+void ht_moment_close(ht_moment *view);
+static inline bool ht_moment_has(const ht_moment *view, uint64_t number) {
     uint64_t at = number - view->base;
     return number >= view->base && number < view->end && (view->bits[at / 64] >> at % 64 & 1);
 }
 /* Lets go of the records before this number. */
-void ht_view_from(ht_view *view, uint64_t number);
+void ht_moment_from(ht_moment *view, uint64_t number);
 /* A record of the view. Its texts live as long as that: data NULL: there is none. */
-ht_ring_record ht_view_record(const ht_view *view, uint64_t number);
+ht_ring_record ht_moment_record(const ht_moment *view, uint64_t number);
 /* The records nearest to the query by D and number; hits has room for k, slots are numbers. NOMEM. */
-HT_NODISCARD hither_status ht_view_search(ht_view *view, hither_metric metric, const float *query, size_t k,
-                                          ht_hit *hits, size_t *count, hither_error *err);
+HT_NODISCARD hither_status ht_moment_search(ht_moment *view, hither_metric metric, const float *query, size_t k,
+                                            ht_hit *hits, size_t *count, hither_error *err);
 /* All within the radius; found is the caller's to release. NOMEM. */
-HT_NODISCARD hither_status ht_view_within(ht_view *view, hither_metric metric, const float *query, float radius,
-                                          ht_found *found, hither_error *err);
+HT_NODISCARD hither_status ht_moment_within(ht_moment *view, hither_metric metric, const float *query, float radius,
+                                            ht_found *found, hither_error *err);
 
 #endif

@@ -42,7 +42,7 @@ static uint64_t pin_down(ht_ring *r, ht_ring_pin *pin) {
     }
 }
 
-void ht_view_close(ht_view *view) {
+void ht_moment_close(ht_moment *view) {
     ht_ring_pin *pin = &view->ring->pins[view->pin];
     atomic_store(&pin->low, HT_NOT_PINNED);
     atomic_store_explicit(&pin->taken, false, memory_order_release);
@@ -116,7 +116,7 @@ static uint64_t look_at(const ht_ring *r, uint64_t ticket, uint64_t end, uint64_
 }
 
 /* Marks the newest records, going back from the end; sets view->base. */
-static void mark(const ht_ring *r, ht_view *view, uint64_t low, uint64_t end) {
+static void mark(const ht_ring *r, ht_moment *view, uint64_t low, uint64_t end) {
     ht_ring_scratch *s = &view->ring->pins[view->pin].scratch;
     uint64_t ticket = (end + BLOCK - 1) / BLOCK * BLOCK;
     size_t found = 0, w = (size_t)((ticket - low) / BLOCK);
@@ -160,7 +160,7 @@ static bool have_codes(const ht_ring *r, ht_slab *slab, uint64_t ticket, uint64_
     return true;
 }
 
-static hither_status add_copy(const ht_ring *r, ht_ring_scratch *s, ht_view *view, uint64_t ticket, uint64_t settled,
+static hither_status add_copy(const ht_ring *r, ht_ring_scratch *s, ht_moment *view, uint64_t ticket, uint64_t settled,
                               size_t *copies, hither_error *err) {
     uint64_t place = ht_ring_place(r, ticket), at = place % HT_SLAB_ROWS;
     const ht_slab *slab = ht_ring_slab(r, place);
@@ -181,7 +181,7 @@ static hither_status add_copy(const ht_ring *r, ht_ring_scratch *s, ht_view *vie
 }
 
 /* A block of which `count` records from the first on may be read where they lie. */
-static hither_status add_block(const ht_ring *r, ht_ring_scratch *s, ht_view *view, uint64_t ticket, size_t count,
+static hither_status add_block(const ht_ring *r, ht_ring_scratch *s, ht_moment *view, uint64_t ticket, size_t count,
                                hither_error *err) {
     uint64_t place = ht_ring_place(r, ticket), at = place % HT_SLAB_ROWS;
     ht_slab *slab = ht_ring_slab(r, place);
@@ -208,7 +208,7 @@ static hither_status add_block(const ht_ring *r, ht_ring_scratch *s, ht_view *vi
     return HITHER_OK;
 }
 
-static hither_status lay_out(const ht_ring *r, ht_ring_scratch *s, ht_view *view, hither_error *err) {
+static hither_status lay_out(const ht_ring *r, ht_ring_scratch *s, ht_moment *view, hither_error *err) {
     size_t blocks = (size_t)(view->end - view->base + BLOCK - 1) / BLOCK, ragged = 0, copies = 0;
     view->vectors = (ht_vectors){.dtype = HITHER_F32, .metric = HITHER_COSINE, .dim = r->dim};
     for (size_t b = 0; b < blocks; b++)
@@ -234,7 +234,7 @@ static hither_status lay_out(const ht_ring *r, ht_ring_scratch *s, ht_view *view
     return HITHER_OK;
 }
 
-hither_status ht_view_open(ht_ring *r, ht_view *view, hither_error *err) {
+hither_status ht_moment_open(ht_ring *r, ht_moment *view, hither_error *err) {
     view->ring = r;
     view->pin = take_pin(r);
     ht_ring_pin *pin = &r->pins[view->pin];
@@ -246,13 +246,13 @@ hither_status ht_view_open(ht_ring *r, ht_view *view, hither_error *err) {
         status = lay_out(r, &pin->scratch, view, err);
     }
     if (status != HITHER_OK)
-        ht_view_close(view);
+        ht_moment_close(view);
     return status;
 }
 
 /* ---- use */
 
-ht_ring_record ht_view_record(const ht_view *view, uint64_t number) {
+ht_ring_record ht_moment_record(const ht_moment *view, uint64_t number) {
     const ht_ring *r = view->ring;
     uint64_t place = ht_ring_place(r, number), at = place % HT_SLAB_ROWS;
     const ht_slab *slab = ht_ring_slab(r, place);
@@ -267,17 +267,17 @@ ht_ring_record ht_view_record(const ht_view *view, uint64_t number) {
     };
 }
 
-void ht_view_from(ht_view *view, uint64_t number) {
+void ht_moment_from(ht_moment *view, uint64_t number) {
     for (uint64_t i = view->base; i < view->end && i < number; i++) {
-        if (!ht_view_has(view, i))
+        if (!ht_moment_has(view, i))
             continue;
         view->bits[(i - view->base) / 64] &= ~((uint64_t)1 << (i - view->base) % 64);
         view->records--;
     }
 }
 
-hither_status ht_view_search(ht_view *view, hither_metric metric, const float *query, size_t k, ht_hit *hits,
-                             size_t *count, hither_error *err) {
+hither_status ht_moment_search(ht_moment *view, hither_metric metric, const float *query, size_t k, ht_hit *hits,
+                               size_t *count, hither_error *err) {
     ht_ring_scratch *s = &view->ring->pins[view->pin].scratch;
     *count = 0;
     if (view->end == view->base)
@@ -290,8 +290,8 @@ hither_status ht_view_search(ht_view *view, hither_metric metric, const float *q
     return HITHER_OK;
 }
 
-hither_status ht_view_within(ht_view *view, hither_metric metric, const float *query, float radius, ht_found *found,
-                             hither_error *err) {
+hither_status ht_moment_within(ht_moment *view, hither_metric metric, const float *query, float radius, ht_found *found,
+                               hither_error *err) {
     ht_ring_scratch *s = &view->ring->pins[view->pin].scratch;
     *found = (ht_found){0};
     if (view->end == view->base)

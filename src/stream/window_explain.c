@@ -57,12 +57,12 @@ hither_status ht_window_explain(ht_window *w, const hither_score *score, hither_
     pthread_mutex_lock(&w->mutex);
     describe(w, score, &json);
     pthread_mutex_unlock(&w->mutex);
-    ht_view view;
+    ht_moment view;
     hither_status status = ht_window_view(w, &view, err);
     if (status == HITHER_OK) {
-        bool there = ht_view_has(&view, score->nearest);
-        ht_result_document(result, there ? ht_view_record(&view, score->nearest).text : (ht_text){0});
-        ht_view_close(&view);
+        bool there = ht_moment_has(&view, score->nearest);
+        ht_result_document(result, there ? ht_moment_record(&view, score->nearest).text : (ht_text){0});
+        ht_moment_close(&view);
         ht_result_metadata(result, (ht_text){json.data, json.size});
         status = ht_buf_check(&json, "an explanation", err);
     }

@@ -45,7 +45,7 @@ static int64_t wall_ms(void) {
 
 /* ---- save */
 
-static head head_of(const ht_window *w, const ht_view *view) {
+static head head_of(const ht_window *w, const ht_moment *view) {
     bool own = atomic_load(&w->times) == HT_TIMES_OWN;
     return (head){
         .capacity = w->spec.capacity,
@@ -90,27 +90,28 @@ static hither_status put_forms(const ht_window *w, ht_container_writer *out, hit
 }
 
 /* Of a window without novelty every record is a form of its own. */
-static hither_status put_vectors(const ht_window *w, const ht_view *view, ht_container_writer *out, hither_error *err) {
+static hither_status put_vectors(const ht_window *w, const ht_moment *view, ht_container_writer *out,
+                                 hither_error *err) {
     HT_TRY(ht_container_begin(out, "forms", err));
     for (uint64_t i = 0; i < view->records; i++)
         HT_TRY(ht_container_put(out, &(saved_form){0, 0, i + 1}, sizeof(saved_form), err));
     HT_TRY(ht_container_begin(out, "keys", err));
     HT_TRY(ht_container_begin(out, "vectors", err));
     for (uint64_t i = view->base; i < view->end; i++)
-        if (ht_view_has(view, i))
-            HT_TRY(ht_container_put(out, ht_view_record(view, i).vector, w->spec.dim * sizeof(float), err));
+        if (ht_moment_has(view, i))
+            HT_TRY(ht_container_put(out, ht_moment_record(view, i).vector, w->spec.dim * sizeof(float), err));
     return HITHER_OK;
 }
 
 /* rank: of each form's slot among the living; NULL: each record is a form. */
-static hither_status put_records(const ht_window *w, const ht_view *view, const uint32_t *rank,
+static hither_status put_records(const ht_window *w, const ht_moment *view, const uint32_t *rank,
                                  ht_container_writer *out, hither_error *err) {
     uint32_t count = 0;
     HT_TRY(ht_container_begin(out, "records", err));
     for (uint64_t i = view->base; i < view->end; i++) {
-        if (!ht_view_has(view, i))
+        if (!ht_moment_has(view, i))
             continue;
-        const ht_ring_record r = ht_view_record(view, i);
+        const ht_ring_record r = ht_moment_record(view, i);
         const saved_record s = {
             .form = rank ? rank[ht_window_scored(w, i)->form] : count,
             .bytes = (uint32_t)r.text.bytes,
@@ -123,9 +124,9 @@ static hither_status put_records(const ht_window *w, const ht_view *view, const 
     }
     HT_TRY(ht_container_begin(out, "texts", err));
     for (uint64_t i = view->base; i < view->end; i++) {
-        if (!ht_view_has(view, i))
+        if (!ht_moment_has(view, i))
             continue;
-        const ht_ring_record r = ht_view_record(view, i);
+        const ht_ring_record r = ht_moment_record(view, i);
         if (r.text.bytes > 0)
             HT_TRY(ht_container_put(out, r.text.data, r.text.bytes, err));
         if (r.metadata.bytes > 0)
@@ -134,7 +135,8 @@ static hither_status put_records(const ht_window *w, const ht_view *view, const 
     return HITHER_OK;
 }
 
-static hither_status put_content(const ht_window *w, const ht_view *view, ht_container_writer *out, hither_error *err) {
+static hither_status put_content(const ht_window *w, const ht_moment *view, ht_container_writer *out,
+                                 hither_error *err) {
     if (w->spec.no_novelty) {
         HT_TRY(put_vectors(w, view, out, err));
         return put_records(w, view, NULL, out, err);
@@ -152,7 +154,7 @@ static hither_status put_content(const ht_window *w, const ht_view *view, ht_con
     return status;
 }
 
-static hither_status put_all(const ht_window *w, const ht_view *view, const char *embedder, ht_container_writer *out,
+static hither_status put_all(const ht_window *w, const ht_moment *view, const char *embedder, ht_container_writer *out,
                              hither_error *err) {
     const head h = head_of(w, view);
     HT_TRY(ht_container_begin(out, "head", err));
@@ -172,16 +174,16 @@ static hither_status put_all(const ht_window *w, const ht_view *view, const char
 /* What the mutex guards is of one moment; the view under it is of the same. */
 hither_status ht_window_save(ht_window *w, const ht_io *io, const char *path, const char *embedder, hither_error *err) {
     ht_container_writer *out;
-    ht_view view;
+    ht_moment view;
     HT_TRY(ht_container_create(io, path, KIND, &out, err));
     pthread_mutex_lock(&w->mutex);
     hither_status status = ht_window_view(w, &view, err);
     if (status == HITHER_OK) {
         /* Both let go of the old by the same rule, but a clock goes on between them. */
         ht_window_expire(w);
-        ht_view_from(&view, w->spec.no_novelty ? 0 : w->next - w->count);
+        ht_moment_from(&view, w->spec.no_novelty ? 0 : w->next - w->count);
         status = put_all(w, &view, embedder, out, err);
-        ht_view_close(&view);
+        ht_moment_close(&view);
     }
     pthread_mutex_unlock(&w->mutex);
     if (status == HITHER_OK)

@@ -80,9 +80,9 @@ HT_NODISCARD hither_status ht_window_push_open(ht_window *w, const ht_window_row
                                                hither_error *err);
 
 /* window_view.c. The records of this moment, too old ones left out. */
-HT_NODISCARD hither_status ht_window_view(ht_window *w, ht_view *view, hither_error *err);
+HT_NODISCARD hither_status ht_window_view(ht_window *w, ht_moment *view, hither_error *err);
 /* Adds a record of the view to the result, with its document and whatever else that includes. */
-void ht_window_put(const ht_view *view, uint64_t number, hither_result *result);
+void ht_window_put(const ht_moment *view, uint64_t number, hither_result *result);
 /* The sum of the unit vectors of all records in fixed point, padded, and their weight. */
 HT_NODISCARD hither_status ht_window_sum(ht_window *w, double *sums, double *weight, hither_error *err);
 /* The text of a query as a vector. */

@@ -10,13 +10,13 @@
 
 /* ---- which records */
 
-static hither_status keep_matches(ht_view *view, const ht_window_filter *f, hither_error *err) {
+static hither_status keep_matches(ht_moment *view, const ht_window_filter *f, hither_error *err) {
     if (!f)
         return HITHER_OK;
     for (uint64_t i = view->base; i < view->end; i++) {
-        if (!ht_view_has(view, i))
+        if (!ht_moment_has(view, i))
             continue;
-        const ht_ring_record r = ht_view_record(view, i);
+        const ht_ring_record r = ht_moment_record(view, i);
         bool match = r.time_ms >= f->since_ms && r.time_ms <= f->until_ms;
         if (match && f->matches)
             HT_TRY(f->matches(f->ctx, r.metadata, r.text, &match, err));
@@ -28,7 +28,7 @@ static hither_status keep_matches(ht_view *view, const ht_window_filter *f, hith
     return HITHER_OK;
 }
 
-static void put_hits(const ht_view *view, const ht_hit *hits, size_t count, hither_result *result) {
+static void put_hits(const ht_moment *view, const ht_hit *hits, size_t count, hither_result *result) {
     for (size_t i = 0; i < count; i++) {
         ht_result_add_int(result, (int64_t)hits[i].slot);
         ht_result_distance(result, (float)hits[i].distance);
@@ -36,26 +36,27 @@ static void put_hits(const ht_view *view, const ht_hit *hits, size_t count, hith
     }
 }
 
-static hither_status nearest(ht_view *view, const float *query, uint32_t k, hither_result *result, hither_error *err) {
+static hither_status nearest(ht_moment *view, const float *query, uint32_t k, hither_result *result,
+                             hither_error *err) {
     size_t room = k < view->records ? k : view->records, count = 0;
     if (room == 0)
         return HITHER_OK;
     ht_hit *hits = ht_alloc(room * sizeof *hits);
     if (!hits)
         return ht_fail_nomem(err, room * sizeof *hits, "hits");
-    hither_status status = ht_view_search(view, HITHER_COSINE, query, room, hits, &count, err);
+    hither_status status = ht_moment_search(view, HITHER_COSINE, query, room, hits, &count, err);
     if (status == HITHER_OK)
         put_hits(view, hits, count, result);
     ht_release(hits);
     return status;
 }
 
-static hither_status all_within(ht_view *view, const float *query, float radius, hither_result *result,
+static hither_status all_within(ht_moment *view, const float *query, float radius, hither_result *result,
                                 hither_error *err) {
     ht_found found;
     if (view->records == 0)
         return HITHER_OK;
-    HT_TRY(ht_view_within(view, HITHER_COSINE, query, radius, &found, err));
+    HT_TRY(ht_moment_within(view, HITHER_COSINE, query, radius, &found, err));
     put_hits(view, found.hits, found.count, result);
     ht_release(found.hits);
     return HITHER_OK;
@@ -84,7 +85,7 @@ typedef struct asked {
 
 static hither_status answer(ht_window *w, const asked *a, size_t i, float *query, hither_result *result,
                             hither_error *err) {
-    ht_view view;
+    ht_moment view;
     memset(query, 0, ht_window_padded(w) * sizeof *query);
     if (a->vectors) /* embedding is done before the view pins anything */
         memcpy(query, (const char *)a->vectors->data + i * a->vectors->stride, w->spec.dim * sizeof *query);
@@ -94,7 +95,7 @@ static hither_status answer(ht_window *w, const asked *a, size_t i, float *query
     hither_status status = keep_matches(&view, a->filter, err);
     if (status == HITHER_OK)
         status = a->k ? nearest(&view, query, a->k, result, err) : all_within(&view, query, a->radius, result, err);
-    ht_view_close(&view);
+    ht_moment_close(&view);
     return status;
 }
 
@@ -128,18 +129,18 @@ hither_status ht_window_within(ht_window *w, const hither_strings *texts, const 
 /* Farthest from the mean is nearest to its opposite: D there is 1 + similarity. */
 static hither_status farthest(ht_window *w, const float *opposite, uint32_t n, double below, hither_result *result,
                               hither_error *err) {
-    ht_view view;
+    ht_moment view;
     HT_TRY(ht_window_view(w, &view, err));
     size_t room = n < view.records ? n : view.records, count = 0, kept = 0;
     ht_hit *hits = ht_alloc((room > 0 ? room : 1) * sizeof *hits);
     hither_status status = hits ? HITHER_OK : ht_fail_nomem(err, room * sizeof *hits, "hits");
     if (status == HITHER_OK && room > 0)
-        status = ht_view_search(&view, HITHER_COSINE, opposite, room, hits, &count, err);
+        status = ht_moment_search(&view, HITHER_COSINE, opposite, room, hits, &count, err);
     for (; status == HITHER_OK && kept < count && hits[kept].distance - 1 < below; kept++)
         hits[kept].distance = 2 - hits[kept].distance;
     if (status == HITHER_OK)
         put_hits(&view, hits, kept, result);
-    ht_view_close(&view);
+    ht_moment_close(&view);
     ht_release(hits);
     return status;
 }

@@ -9,28 +9,28 @@
 #include "base/alloc.h"
 #include "stream/window_inside.h"
 
-static void drop(ht_view *view, uint64_t number) {
+static void drop(ht_moment *view, uint64_t number) {
     uint64_t at = number - view->base;
     view->bits[at / 64] &= ~((uint64_t)1 << at % 64);
     view->records--;
 }
 
-hither_status ht_window_view(ht_window *w, ht_view *view, hither_error *err) {
-    HT_TRY(ht_view_open(w->ring, view, err));
+hither_status ht_window_view(ht_window *w, ht_moment *view, hither_error *err) {
+    HT_TRY(ht_moment_open(w->ring, view, err));
     if (w->spec.age_ms == 0 || w->frozen)
         return HITHER_OK;
     bool own = atomic_load(&w->times) == HT_TIMES_OWN;
     int64_t now = own ? atomic_load(&w->now_ms) : ht_window_clock_ms();
     for (uint64_t i = view->base; i < view->end; i++) {
-        int64_t time = ht_view_has(view, i) ? ht_view_record(view, i).time_ms : now;
+        int64_t time = ht_moment_has(view, i) ? ht_moment_record(view, i).time_ms : now;
         if (time < now && (uint64_t)now - (uint64_t)time > w->spec.age_ms)
             drop(view, i);
     }
     return HITHER_OK;
 }
 
-void ht_window_put(const ht_view *view, uint64_t number, hither_result *result) {
-    const ht_ring_record r = ht_view_record(view, number);
+void ht_window_put(const ht_moment *view, uint64_t number, hither_result *result) {
+    const ht_ring_record r = ht_moment_record(view, number);
     ht_result_metadata(result, r.metadata);
     ht_result_document(result, r.text);
 }
@@ -48,29 +48,29 @@ hither_status ht_window_finish(hither_status status, hither_result *result, hith
 hither_status ht_window_get(ht_window *w, const uint64_t *records, size_t count, hither_result **out,
                             hither_error *err) {
     hither_result *result;
-    ht_view view;
+    ht_moment view;
     HT_TRY(ht_result_new(HITHER_INCLUDE_DOCUMENTS | HITHER_INCLUDE_METADATA, 0, false, &result, err));
     hither_status status = ht_window_view(w, &view, err);
     for (size_t i = 0; status == HITHER_OK && i < count; i++) {
-        if (!ht_view_has(&view, records[i]))
+        if (!ht_moment_has(&view, records[i]))
             continue;
         ht_result_add_int(result, (int64_t)records[i]);
         ht_window_put(&view, records[i], result);
     }
     if (status == HITHER_OK)
-        ht_view_close(&view);
+        ht_moment_close(&view);
     return ht_window_finish(status, result, out, err);
 }
 
 hither_status ht_window_info(ht_window *w, hither_result **out, hither_error *err) {
     hither_result *result;
-    ht_view view;
+    ht_moment view;
     HT_TRY(ht_result_new(HITHER_INCLUDE_METADATA, 0, false, &result, err));
     hither_status status = ht_window_view(w, &view, err);
     if (status != HITHER_OK)
         return ht_window_finish(status, result, out, err);
     size_t records = view.records, forms = records;
-    ht_view_close(&view);
+    ht_moment_close(&view);
     if (!w->spec.no_novelty) {
         pthread_mutex_lock(&w->mutex);
         ht_window_expire(w);
@@ -90,16 +90,16 @@ hither_status ht_window_info(ht_window *w, hither_result **out, hither_error *er
 /* ---- the mean */
 
 static hither_status sum_view(ht_window *w, double *sums, double *weight, hither_error *err) {
-    ht_view view;
+    ht_moment view;
     HT_TRY(ht_window_view(w, &view, err));
     *weight = (double)view.records;
     for (uint64_t i = view.base; i < view.end; i++) {
-        if (!ht_view_has(&view, i))
+        if (!ht_moment_has(&view, i))
             continue;
-        const float *vector = ht_view_record(&view, i).vector;
+        const float *vector = ht_moment_record(&view, i).vector;
         ht_window_add(w, sums, vector, ht_window_scale(w, vector), 1);
     }
-    ht_view_close(&view);
+    ht_moment_close(&view);
     return HITHER_OK;
 }
 
@@ -136,11 +136,11 @@ hither_status ht_window_centroid(ht_window *w, float *mean, hither_error *err) {
 
 /* ---- a frozen copy */
 
-static hither_status copy_records(ht_window *copy, const ht_view *view, hither_error *err) {
+static hither_status copy_records(ht_window *copy, const ht_moment *view, hither_error *err) {
     ht_ring_start(copy->ring, view->base);
     for (uint64_t i = view->base; i < view->end; i++) {
-        if (ht_view_has(view, i)) {
-            const ht_ring_record record = ht_view_record(view, i);
+        if (ht_moment_has(view, i)) {
+            const ht_ring_record record = ht_moment_record(view, i);
             HT_TRY(ht_window_restore_one(copy, 0, &record, err));
             continue;
         }
@@ -162,7 +162,7 @@ static hither_status copy_rules(const ht_window *w, ht_rules **out, hither_error
 hither_status ht_window_snapshot(ht_window *w, ht_window **out, hither_error *err) {
     ht_window_spec spec = w->spec;
     ht_window *copy;
-    ht_view view;
+    ht_moment view;
     HT_TRY(copy_rules(w, &spec.rules, err));
     spec.no_novelty = spec.no_centroid = true; /* the centroid is summed from the records when asked for */
     spec.slack = 1;
@@ -170,7 +170,7 @@ hither_status ht_window_snapshot(ht_window *w, ht_window **out, hither_error *er
     hither_status status = ht_window_view(w, &view, err);
     if (status == HITHER_OK) {
         status = copy_records(copy, &view, err);
-        ht_view_close(&view);
+        ht_moment_close(&view);
     }
     copy->frozen = true;
     if (status == HITHER_OK)

@@ -1,7 +1,7 @@
 # watch --view: the whole screen, as an emulated terminal shows it. What depends on the clock is blanked.
 . "$HERE/lib.sh"
 screen() { python3 "$HERE/screen.py" "$@"; }
-steady() { sed -E 's/[0-9,]+ lines\/s +[0-9.]+ ms +[0-9]+ MB/N lines\/s N ms N MB/; s/[▁▂▃▄▅▆▇█@]/ /g; s/ +\|$/|/'; }
+steady() { sed -E 's/[0-9,]+ lines\/s +[0-9.]+ ms +[0-9]+ MB/N lines\/s N ms N MB/; s/(window 1\/16,384)  f[a-z]*/\1  fo/; s/[▁▂▃▄▅▆▇█@]/ /g; s/ +\|$/|/'; }
 (for i in $(seq 150); do echo "connection $i from 10.0.0.$((i % 250)) accepted"; echo "request $i took $((i * 7 % 90)) ms"; done
  echo "kernel: Out of memory: Killed process 4711 (java)"; for i in $(seq 20); do echo "request $i took 3 ms"; done
  echo "a job has ended"; echo "kernel: /dev/sda1: disk is nearly full") > app.log

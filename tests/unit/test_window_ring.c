@@ -44,10 +44,10 @@ static hither_status push(ht_ring *ring, uint64_t seed, hither_error *err) {
     return HITHER_OK;
 }
 
-static bool is_whole(const ht_view *view, uint64_t number) {
+static bool is_whole(const ht_moment *view, uint64_t number) {
     float vector[DIM];
     char text[64];
-    const ht_ring_record r = ht_view_record(view, number);
+    const ht_ring_record r = ht_moment_record(view, number);
     const ht_ring_record wanted = make_record((uint64_t)r.time_ms, vector, text);
     return r.text.bytes == wanted.text.bytes && memcmp(r.text.data, text, r.text.bytes) == 0 &&
            memcmp(r.vector, vector, sizeof vector) == 0 && !r.metadata.data;
@@ -65,34 +65,34 @@ static void test_newest(void **state) {
             ASSERT_OK(push(ring, i, &err));
             if (i % 701 != 0 && i != total - 1)
                 continue;
-            ht_view view;
-            ASSERT_OK(ht_view_open(ring, &view, &err));
+            ht_moment view;
+            ASSERT_OK(ht_moment_open(ring, &view, &err));
             uint64_t first = i + 1 > capacities[c] ? i + 1 - capacities[c] : 0;
             assert_int_equal(view.records, i + 1 - first);
             for (uint64_t n = first > 70 ? first - 70 : 0; n < i + 70; n++)
-                assert_int_equal(ht_view_has(&view, n), n >= first && n <= i);
+                assert_int_equal(ht_moment_has(&view, n), n >= first && n <= i);
             for (uint64_t n = first; n <= i; n += 13)
-                assert_true(is_whole(&view, n) && (uint64_t)ht_view_record(&view, n).time_ms == n);
-            ht_view_close(&view);
+                assert_true(is_whole(&view, n) && (uint64_t)ht_moment_record(&view, n).time_ms == n);
+            ht_moment_close(&view);
         }
         ht_ring_free(ring);
     }
 }
 
 /* D of every record of the view, then the best. */
-static void check_search(ht_view *view, uint64_t seed) {
+static void check_search(ht_moment *view, uint64_t seed) {
     enum { K = 7 };
     hither_error err = {0};
     _Alignas(64) float query[48] = {0};
     ht_hit hits[K];
     size_t count, better = 0;
     make_vector(seed * 77 + 5, query);
-    ASSERT_OK(ht_view_search(view, HITHER_COSINE, query, K, hits, &count, &err));
+    ASSERT_OK(ht_moment_search(view, HITHER_COSINE, query, K, hits, &count, &err));
     assert_int_equal(count, view->records < K ? view->records : K);
     for (uint64_t n = view->base; count > 0 && n < view->end; n++) {
-        if (!ht_view_has(view, n))
+        if (!ht_moment_has(view, n))
             continue;
-        ht_hit hit = {ht_ref_distance_f32(HITHER_COSINE, query, ht_view_record(view, n).vector, DIM), n};
+        ht_hit hit = {ht_ref_distance_f32(HITHER_COSINE, query, ht_moment_record(view, n).vector, DIM), n};
         better += ht_hit_before(hit, hits[count - 1]);
     }
     assert_int_equal(better, count > 0 ? count - 1 : 0);
@@ -107,10 +107,10 @@ static void test_search(void **state) {
         ASSERT_OK(push(ring, i, &err));
         if (i % 509 != 0)
             continue;
-        ht_view view;
-        ASSERT_OK(ht_view_open(ring, &view, &err));
+        ht_moment view;
+        ASSERT_OK(ht_moment_open(ring, &view, &err));
         check_search(&view, i);
-        ht_view_close(&view);
+        ht_moment_close(&view);
     }
     ht_ring_free(ring);
 }
@@ -120,11 +120,11 @@ static void test_pinned(void **state) {
     (void)state;
     hither_error err = {0};
     ht_ring *ring;
-    ht_view view;
+    ht_moment view;
     ASSERT_OK(ht_ring_new(500, DIM, 2000, &ring, &err));
     for (uint64_t i = 0; i < 10000; i++)
         ASSERT_OK(push(ring, i, &err));
-    ASSERT_OK(ht_view_open(ring, &view, &err));
+    ASSERT_OK(ht_moment_open(ring, &view, &err));
     uint64_t i = 10000;
     while (push(ring, i, &err) == HITHER_OK)
         i++;
@@ -133,12 +133,12 @@ static void test_pinned(void **state) {
     assert_int_equal(ht_ring_busy(ring), 1);
     assert_int_equal(ht_ring_next(ring), i);
     for (uint64_t n = 9500; n < 10000; n++)
-        assert_true(ht_view_has(&view, n) && is_whole(&view, n));
-    ht_view again; /* others still see the newest */
-    ASSERT_OK(ht_view_open(ring, &again, &err));
-    assert_true(again.records == 500 && ht_view_has(&again, i - 1) && !ht_view_has(&again, i - 501));
-    ht_view_close(&again);
-    ht_view_close(&view);
+        assert_true(ht_moment_has(&view, n) && is_whole(&view, n));
+    ht_moment again; /* others still see the newest */
+    ASSERT_OK(ht_moment_open(ring, &again, &err));
+    assert_true(again.records == 500 && ht_moment_has(&again, i - 1) && !ht_moment_has(&again, i - 501));
+    ht_moment_close(&again);
+    ht_moment_close(&view);
     for (uint64_t n = i; n < 30000; n++)
         ASSERT_OK(push(ring, n, &err));
     ht_ring_free(ring);
@@ -149,7 +149,7 @@ static void test_unfinished(void **state) {
     (void)state;
     hither_error err = {0};
     ht_ring *ring;
-    ht_view view;
+    ht_moment view;
     uint64_t number, after;
     uint32_t count;
     ASSERT_OK(ht_ring_new(2000, DIM, 0, &ring, &err));
@@ -158,21 +158,21 @@ static void test_unfinished(void **state) {
     ASSERT_OK(ht_ring_claim(ring, 1, &number, &count, &err));
     for (uint64_t i = 0; i < 300; i++)
         ASSERT_OK(push(ring, 5001 + i, &err));
-    ASSERT_OK(ht_view_open(ring, &view, &err));
+    ASSERT_OK(ht_moment_open(ring, &view, &err));
     assert_int_equal(view.records, 2000);
-    assert_true(!ht_view_has(&view, number) && ht_view_has(&view, number + 300));
-    assert_true(ht_view_has(&view, number + 300 - 2000) && !ht_view_has(&view, number + 299 - 2000));
+    assert_true(!ht_moment_has(&view, number) && ht_moment_has(&view, number + 300));
+    assert_true(ht_moment_has(&view, number + 300 - 2000) && !ht_moment_has(&view, number + 299 - 2000));
     check_search(&view, 3);
-    ht_view_close(&view);
+    ht_moment_close(&view);
     for (after = 0; push(ring, 6000, &err) == HITHER_OK; after++)
         assert_true(after < 2000);
     assert_int_equal(err.status, HITHER_BUSY);
     ht_ring_give_up(ring, number);
     for (uint64_t i = 0; i < 1000; i++)
         ASSERT_OK(push(ring, i, &err));
-    ASSERT_OK(ht_view_open(ring, &view, &err));
+    ASSERT_OK(ht_moment_open(ring, &view, &err));
     assert_int_equal(view.records, 2000);
-    ht_view_close(&view);
+    ht_moment_close(&view);
     ht_ring_free(ring);
 }
 
@@ -208,19 +208,19 @@ static void *read_records(void *arg) {
     ht_fp_state fp = ht_fp_enter();
     while (!atomic_load(&s->done)) {
         hither_error err;
-        ht_view view;
+        ht_moment view;
         uint64_t before = ht_ring_next(s->ring);
-        ASSERT_OK(ht_view_open(s->ring, &view, &err));
+        ASSERT_OK(ht_moment_open(s->ring, &view, &err));
         /* What was claimed before may be unfinished yet, by one record a writer. */
         if (before >= CAPACITY + WRITERS ? view.records != CAPACITY : view.records + WRITERS < before)
             atomic_fetch_add(&s->short_views, 1);
         uint64_t seen = atomic_fetch_add(&s->views, 1), step = seen % 16 == 0 ? 1 : 61;
         for (uint64_t n = view.base; n < view.end; n += step)
-            if (ht_view_has(&view, n) && !is_whole(&view, n))
+            if (ht_moment_has(&view, n) && !is_whole(&view, n))
                 atomic_fetch_add(&s->torn, 1);
         if (seen % 32 == 0)
             check_search(&view, seen);
-        ht_view_close(&view);
+        ht_moment_close(&view);
     }
     ht_fp_leave(fp);
     return NULL;
@@ -252,19 +252,19 @@ static void test_threads(void **state) {
     assert_int_equal(s.short_views, 0);
     assert_true(s.views > 0);
     assert_int_equal(ht_ring_next(s.ring), s.each * WRITERS); /* each once */
-    ht_view view;
-    ASSERT_OK(ht_view_open(s.ring, &view, &err));
+    ht_moment view;
+    ASSERT_OK(ht_moment_open(s.ring, &view, &err));
     uint64_t next[WRITERS] = {0}, whole = 0;
     for (uint64_t n = view.base; n < view.end; n++) {
-        if (!ht_view_has(&view, n))
+        if (!ht_moment_has(&view, n))
             continue;
-        uint64_t seed = (uint64_t)ht_view_record(&view, n).time_ms, low = seed & (((uint64_t)1 << 40) - 1);
+        uint64_t seed = (uint64_t)ht_moment_record(&view, n).time_ms, low = seed & (((uint64_t)1 << 40) - 1);
         assert_true(next[seed >> 40] == 0 || next[seed >> 40] == low); /* a thread's records in its order, none lost */
         next[seed >> 40] = low + 1;
         whole++;
     }
     assert_int_equal(whole, CAPACITY);
-    ht_view_close(&view);
+    ht_moment_close(&view);
     print_message("%llu records, %llu views, %llu pushes tried again\n", (unsigned long long)total,
                   (unsigned long long)s.views, (unsigned long long)s.retries);
     ht_ring_free(s.ring);
