@@ -16,8 +16,9 @@
 #include "kernels/kernels.h"
 #include "kernels/reference.h"
 
-/* Coding a row takes as long as this many queries gain by its code; measured by bench/coding.py. */
-enum { REPAYING_QUERIES = 512, REPAYING_ROWS = 4096 };
+/* Coding a row takes about as long as 300 to 450 queries gain by its code, measured at 64, 384 and 1,024 dimensions,
+ * where codes rule most rows out; a few queries of a sample of rows tell whether they do. */
+enum { REPAYING_QUERIES = 512, SAMPLE_ROWS = 8192, SAMPLE_QUERIES = 8, MOST_LEFT = 8 /* of so many rows one */ };
 
 /* A checked call. */
 typedef struct asked {
@@ -105,12 +106,34 @@ static bool all_finite(const hither_matrix *m) {
     return true;
 }
 
+/* Whether codes leave few rows to be read in full, tried with some rows and queries of all; k: of that many nearest. */
+static bool codes_rule_out(const asked *a, size_t k) {
+    size_t step = a->rows.rows / SAMPLE_ROWS, nearest = k / step + 1;
+    hither_matrix rows = a->rows, queries = a->queries.view;
+    int64_t *labels = ht_calloc(SAMPLE_QUERIES * nearest, sizeof *labels);
+    float *distances = ht_calloc(SAMPLE_QUERIES * nearest, sizeof *distances);
+    ht_exact_stats stats = {0};
+    ht_flat *flat = NULL;
+    rows.rows = SAMPLE_ROWS;
+    rows.stride *= step; /* no more than the rows' own bytes in all */
+    queries.stride *= queries.rows / SAMPLE_QUERIES;
+    queries.rows = SAMPLE_QUERIES;
+    const ht_flat_search what = {.k = nearest, .threads = 1};
+    bool tried = labels && distances && ht_flat_wrap(&rows, a->o.metric, 1, &flat, NULL) == HITHER_OK &&
+                 ht_flat_knn(flat, &queries, &what, labels, distances, &stats, NULL) == HITHER_OK;
+    ht_flat_release(flat);
+    ht_release(distances);
+    ht_release(labels);
+    return tried && stats.rows_full <= stats.rows_scanned / MOST_LEFT;
+}
+
 /* An index over the array, if that is worth it, can be had, and the array is what an index may hold; else NULL, and the
  * search goes without: the answers are the same. */
-static ht_flat *index_of(const asked *a) {
+static ht_flat *index_of(const asked *a, size_t k) {
     ht_flat *flat = NULL;
-    if (a->queries.view.rows < REPAYING_QUERIES || a->rows.rows < REPAYING_ROWS || a->o.allow ||
-        a->o.metric == HITHER_L1 || !ht_flat_codes_help(a->rows.dtype, (uint32_t)a->rows.dim) || !all_finite(&a->rows))
+    if (a->queries.view.rows < REPAYING_QUERIES || a->rows.rows < SAMPLE_ROWS || a->o.allow ||
+        a->o.metric == HITHER_L1 || !ht_flat_codes_help(a->rows.dtype, (uint32_t)a->rows.dim) ||
+        !all_finite(&a->rows) || !codes_rule_out(a, k))
         return NULL;
     return ht_flat_wrap(&a->rows, a->o.metric, a->threads, &flat, NULL) == HITHER_OK ? flat : NULL;
 }
@@ -147,7 +170,7 @@ static hither_status nearest_of_rows(const asked *a, uint32_t k, int64_t *labels
 }
 
 static hither_status nearest(const asked *a, uint32_t k, int64_t *labels, float *distances, hither_error *err) {
-    ht_flat *flat = index_of(a);
+    ht_flat *flat = index_of(a, k);
     if (!flat)
         return nearest_of_rows(a, k, labels, distances, err);
     const ht_flat_search what = {.k = k, .recall = a->recall, .threads = a->threads};
@@ -192,7 +215,7 @@ static hither_status within(const asked *a, float radius, hither_result **out, h
     ht_found *found = ht_calloc(queries + 1, sizeof *found);
     if (!found)
         return ht_fail_nomem(err, queries, "queries");
-    ht_flat *flat = index_of(a);
+    ht_flat *flat = index_of(a, 0);
     const ht_flat_search what = {.k = 1, .recall = 1, .threads = a->threads};
     hither_status status = flat ? ht_flat_within(flat, &a->queries.view, &what, radius, found, &searched.stats, err)
                                 : within_rows(a, radius, found, &searched.stats, err);

@@ -319,7 +319,7 @@ static void begin_block(ht_worker *w, size_t block, ht_hit *room) {
             ht_topk_init(&state->top, room + j * s->k, s->k);
             ht_topk_init(&state->ceilings, w->ceilings + j * s->k, s->k);
         }
-        state->finalists = w->finalists + j * w->finalist_room;
+        state->finalists = w->finalists ? w->finalists + j * w->finalist_room : NULL;
         state->finalist_count = 0;
         double error = INFINITY;
         if (w->bytes && !ht_byte_query_make(state->query, layout.dim, state->qq,

@@ -208,14 +208,15 @@ static void within(void **state) {
  * rows is. */
 static void coded(void **state) {
     (void)state;
-    enum { MANY = 4100, ASKED = 520, WIDE = 32 };
+    enum { MANY = 8300, ASKED = 520, WIDE = 32 };
     static float rows[MANY * WIDE], asked[ASKED * WIDE];
     static uint64_t all[MANY / 64 + 1];
     static int64_t with[ASKED * K], without[ASKED * K];
     static float far[ASKED * K], other[ASKED * K];
     memset(all, 0xff, sizeof all);
     for (size_t i = 0; i < MANY * WIDE; i++)
-        rows[i] = (float)(int64_t)ht_mix64(SEED * 2 + i / 64) * 0x1p-63f + (float)(int64_t)ht_mix64(i) * 0x1p-65f;
+        rows[i] = (float)(int64_t)ht_mix64(SEED * 2 + i / WIDE / 50 * WIDE + i % WIDE) * 0x1p-63f +
+                  (float)(int64_t)ht_mix64(i) * 0x1p-65f; /* clusters of 50 rows */
     for (size_t i = 0; i < ASKED * WIDE; i++)
         asked[i] = rows[i * 7] + 0.01F;
     hither_matrix b = {rows, MANY, WIDE, 0, HITHER_F32}, q = {asked, ASKED, WIDE, 0, HITHER_F32};
