@@ -11,7 +11,7 @@ import importlib
 import sys
 from pathlib import Path
 
-SUITES = ("exact", "store")
+SUITES = ("exact", "store", "database")
 
 
 def main() -> int:
