@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kernels/kernels.h"
 
 #define WORDS (HT_CELLS / 64)
 
@@ -271,18 +272,17 @@ static void scan_any(const ht_leaf *leaf, const ht_cells *cells, size_t count, u
         words[i / 64] |= (uint64_t)cell_taken(leaf, cells->type[i], cells->value[i]) << i % 64;
 }
 
-/* Where at most one type of the block's cells is taken, and by an interval. Without a branch on the data. */
+/* Where at most one type of the block's cells is taken, and by an interval. Cells past count may be being written. */
 static void scan_range(const ht_leaf *leaf, uint8_t type, const ht_cells *cells, size_t count, uint64_t *words) {
-    uint64_t low = (uint64_t)leaf->of[type].low, range = (uint64_t)leaf->of[type].high - low;
-    for (size_t w = 0; w * 64 < count; w++) {
-        size_t n = ht_min_size(64, count - w * 64);
-        const uint8_t *types = cells->type + w * 64;
-        const int64_t *values = cells->value + w * 64;
-        uint64_t bits = 0;
-        for (size_t i = 0; i < n; i++)
-            bits |= (uint64_t)((types[i] == type) & ((uint64_t)values[i] - low <= range)) << i;
-        words[w] = bits;
-    }
+    const ht_kernels *kernels = ht_kernels_get();
+    int64_t low = leaf->of[type].low;
+    uint64_t range = (uint64_t)leaf->of[type].high - (uint64_t)low;
+    size_t full = count / 64;
+    for (size_t w = 0; w < full; w++)
+        words[w] = kernels->cells_in_range(cells->type + w * 64, cells->value + w * 64, type, low, range);
+    for (size_t i = full * 64; i < count; i++)
+        words[full] |= (uint64_t)(cells->type[i] == type && (uint64_t)cells->value[i] - (uint64_t)low <= range)
+                       << i % 64;
 }
 
 static void scan_codes(const ht_leaf *leaf, const ht_cells *cells, size_t count, uint64_t *words) {

@@ -132,6 +132,9 @@ typedef struct ht_kernels {
                     int32_t *out);
     void (*dots_u4)(const int8_t *query, const void *rows, size_t bytes, const uint32_t *ids, size_t count,
                     int32_t *out);
+
+    /* Bit i is set where types[i] == type and low <= values[i] <= low + range; exact, 64 of them. */
+    uint64_t (*cells_in_range)(const uint8_t *types, const int64_t *values, uint8_t type, int64_t low, uint64_t range);
 } ht_kernels;
 
 /* The table in use. Published once; never NULL. */

@@ -502,6 +502,27 @@ static void test_fp_mode(void **state) {
 }
 #endif
 
+static void test_cells(void **state) {
+    (void)state;
+    const int64_t edges[] = {INT64_MIN, INT64_MIN + 1, -2, -1, 0, 1, 2, 9, INT64_MAX - 1, INT64_MAX};
+    enum { EDGES = sizeof edges / sizeof *edges };
+    for (uint64_t round = 0; round < 400; round++) {
+        uint8_t types[64];
+        int64_t values[64];
+        uint64_t wanted = 0;
+        int64_t a = edges[next_random() % EDGES], b = edges[next_random() % EDGES];
+        int64_t low = a < b ? a : b, high = a < b ? b : a;
+        uint8_t type = (uint8_t)(next_random() % 3 * 100);
+        for (size_t i = 0; i < 64; i++) {
+            types[i] = (uint8_t)(next_random() % 3 * 100);
+            values[i] = edges[next_random() % EDGES];
+            wanted |= (uint64_t)(types[i] == type && values[i] >= low && values[i] <= high) << i;
+        }
+        if (level->cells_in_range(types, values, type, low, (uint64_t)high - (uint64_t)low) != wanted)
+            fail_msg("round %llu", (unsigned long long)round);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) {
         const struct CMUnitTest tests[] = {
@@ -520,7 +541,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_estimates),   cmocka_unit_test(test_reference), cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_keep),        cmocka_unit_test(test_codes),     cmocka_unit_test(test_walk),
-        cmocka_unit_test(test_small_types),
+        cmocka_unit_test(test_small_types), cmocka_unit_test(test_cells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
