@@ -11,7 +11,7 @@ import importlib
 import sys
 from pathlib import Path
 
-SUITES = ("exact", "store", "database")
+SUITES = ("exact", "store", "database", "stream")
 
 
 def main() -> int:

