@@ -421,7 +421,10 @@ struct hither_io {
                           hither_status (*each)(void *arg, const char *name, hither_io_kind kind), void *arg,
                           hither_error *err);
 
-    /* The rest may be NULL. Two numbers that no other file has while this one exists, for noticing that a name has come
+    /* The rest may be NULL. Asks that bytes just written be on their way to the disk while the caller does other
+     * things; a sync follows. It cannot fail: whatever goes wrong, that sync tells. */
+    void (*start_sync)(hither_file *file, uint64_t offset, uint64_t bytes);
+    /* Two numbers that no other file has while this one exists, for noticing that a name has come
      * to mean another file. */
     hither_status (*identity)(void *ctx, const char *path, uint64_t out[2], hither_error *err);
     /* The kind of network file system a path is on ("NFS"), or NULL: of none, or not known. */

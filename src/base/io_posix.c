@@ -191,6 +191,13 @@ static hither_status posix_sync(ht_file *handle, hither_error *err) {
     return HITHER_OK;
 }
 
+#if defined(__linux__)
+/* Only begins to write back what is dirty; an error then shows in the sync. */
+static void posix_start_sync(ht_file *handle, uint64_t offset, uint64_t bytes) {
+    (void)sync_file_range(of(handle)->fd, (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
+}
+#endif
+
 static hither_status posix_sync_folder(void *ctx, const char *path, hither_error *err) {
     (void)ctx;
     int fd, rc;
@@ -420,6 +427,7 @@ const ht_io *ht_io_posix(void) {
 #if defined(__linux__)
         .network = posix_network,
         .holes_cost = posix_holes_cost,
+        .start_sync = posix_start_sync,
 #endif
     };
     return &io;

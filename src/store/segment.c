@@ -16,7 +16,13 @@
 #include "base/hash.h"
 #include "store/inside.h"
 
-enum { RESERVE_STEP = 64 << 20, SPACE_UNIT = 4096, MIB = 1 << 20, LARGEST_ORDINAL = 10 /* 1,024 MiB */ };
+enum {
+    RESERVE_STEP = 64 << 20,
+    START_SYNC = 256 << 10,
+    SPACE_UNIT = 4096,
+    MIB = 1 << 20,
+    LARGEST_ORDINAL = 10 /* 1,024 MiB */
+};
 
 /* ---- checksums */
 
@@ -341,7 +347,11 @@ hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t co
                        segment->name, h->capacity, position, count);
     HT_TRY(reserve_rows(segment, position, count, err));
     HT_TRY(io->write_at(segment->file, rows, count * (size_t)h->stride, h->rows_offset + position * h->stride, err));
-    return io->write_at(segment->file, sums, count * sizeof *sums, h->sums_offset + position * sizeof *sums, err);
+    HT_TRY(io->write_at(segment->file, sums, count * sizeof *sums, h->sums_offset + position * sizeof *sums, err));
+    /* The disk works while the catalog is written; a small write is better left to the sync alone. */
+    if (io->start_sync && !segment->store->unsynced && count * h->stride >= START_SYNC)
+        io->start_sync(segment->file, h->rows_offset + position * h->stride, count * h->stride);
+    return HITHER_OK;
 }
 
 hither_status ht_segment_sync(ht_segment *segment, hither_error *err) {
