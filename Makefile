@@ -68,7 +68,7 @@ test-neon:
 	@sh tools/setup.sh cross
 	@sh tools/test_neon.sh
 
-## torture: every failing operation, 100,000 crashes, 5,000 kills; takes an hour
+## torture: every failing operation, 100,000 crashes, 5,000 kills, a million ties; takes an hour
 .PHONY: torture
 torture: all
 	@sh tools/setup.sh test
@@ -77,6 +77,7 @@ torture: all
 	@HITHER_CRASH_STATES=100000 build/dev/bin/test_crash_replay
 	@HITHER_FAULT_STEP=1 build/dev/bin/test_io_errors
 	@HITHER_FAULT_STEP=1 build/dev/bin/test_oom
+	@HITHER_TIES=1000000 build/dev/bin/test_exact
 	@HITHER_KILLS=5000 $(PYTHON) -m pytest -q tests/python/test_kill.py
 
 ## fuzz: every fuzz target for FUZZ_SECONDS=60

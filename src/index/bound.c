@@ -8,7 +8,7 @@
 #include <math.h>
 
 #ifdef HT_ASSERTIONS
-double ht_bound_test_scale = 1;
+double ht_bound_test_scale = 1, ht_bound_test_coarse = 1, ht_bound_test_range = 1;
 #endif
 
 /* Covers D's own f64 sums at any dimension (at most 2^-40 relative) and the f64 arithmetic here. */
@@ -134,6 +134,9 @@ ht_range ht_bound_range(const ht_bound *b, double qq, double q, double e, double
         middle = qq + n * n - 2 * e;
         off = 2 * dot + 2.2 * b->norm * n * n + 4 * b->small * b->small + 4 * REFERENCE_ERROR * lengths;
     }
+#ifdef HT_ASSERTIONS
+    off *= ht_bound_test_range;
+#endif
     ht_range range = {middle - off, middle + off};
     if (!isfinite(range.low) || !isfinite(range.high))
         return unknown;

@@ -59,6 +59,8 @@ ht_rule ht_bound_rule(const ht_bound *bound, double qq, double threshold);
 /* For the test that the tests can fail: every allowance is multiplied by this. 1 at the start. Not while a search
  * runs. */
 extern double ht_bound_test_scale;
+/* The same for one step alone: what coarse halves leave of their rows, and the width of the range an estimate gives. */
+extern double ht_bound_test_coarse, ht_bound_test_range;
 #endif
 
 #endif

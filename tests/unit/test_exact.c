@@ -347,6 +347,69 @@ static void wrong_bound_of_codes_is_caught(void **state) {
     }
 }
 
+/* Each step that rules rows out, weakened by itself: the others do not hide it. */
+static void each_wrong_step_is_caught(void **state) {
+    (void)state;
+#ifdef HT_ASSERTIONS
+    assert_true(ht_kernels_force("scalar"));
+    for (int metric = HITHER_COSINE; metric <= HITHER_L2; metric++) {
+        bool coarse = false, range = false;
+        for (int round = 0; round < 10 && !(coarse && range); round++) {
+            example e;
+            make(&e, CLUSTERED, (hither_metric)metric, 60, 3 * 4096, 1, 10, true);
+            e.part[0].norms = e.norms[0];
+            add_codes(&e, 0, e.rows);
+            assert_true(agrees(&e, 1, true));
+            ht_bound_test_coarse = 0;
+            coarse |= !agrees(&e, 1, false);
+            ht_bound_test_coarse = 1;
+            clear(&e);
+            make(&e, NEAR_TWINS, (hither_metric)metric, 2000, 400, 1 + (size_t)round % 2, 10, true);
+            ht_bound_test_range = 0;
+            range |= !agrees(&e, 1, false);
+            ht_bound_test_range = 1;
+            clear(&e);
+        }
+        assert_true(coarse);
+        assert_true(range);
+    }
+    assert_true(ht_kernels_force(NULL));
+#else
+    skip();
+#endif
+}
+
+/* All rows at one distance: the first k slots are the answer. HITHER_TIES is how many rows. */
+static void all_rows_tie(void **state) {
+    (void)state;
+    enum { DIM = 32, LEAST = 12800, K = 70 };
+    const char *given = getenv("HITHER_TIES");
+    size_t rows = (given ? strtoull(given, NULL, 10) : LEAST) / HT_CODE_ROWS * HT_CODE_ROWS;
+    int supported;
+    for (size_t i = 0; ht_kernels_level(i, &supported); i++) {
+        if (!supported)
+            continue;
+        assert_true(ht_kernels_force(ht_kernels_level(i, &supported)->name));
+        hither_error err;
+        example e;
+        make(&e, ALL_EQUAL, (hither_metric)(1 + i % 4), DIM, rows, 1, K, true);
+        if (i % 2)
+            add_codes(&e, 0, rows);
+        ht_vectors v = {.dtype = HITHER_F32, .metric = e.metric, .dim = DIM, .parts = e.part, .part_count = 1};
+        for (unsigned threads = 1; threads <= 4; threads *= 2) {
+            ht_hit hits[K];
+            size_t count, k = threads == 2 ? 10 : K;
+            ASSERT_OK(
+                ht_exact_search(&v, e.query, e.query_stride, 1, NULL, NULL, k, threads, hits, &count, NULL, &err));
+            assert_int_equal(count, k);
+            for (size_t h = 0; h < k; h++)
+                assert_int_equal(hits[h].slot, h);
+        }
+        clear(&e);
+    }
+    assert_true(ht_kernels_force(NULL));
+}
+
 typedef struct touched {
     size_t first_read; /* rows before it were announced */
     unsigned char rows[4096];
@@ -587,6 +650,8 @@ int main(void) {
         cmocka_unit_test(threads_share_rows),
         cmocka_unit_test(wrong_bound_is_caught),
         cmocka_unit_test(wrong_bound_of_codes_is_caught),
+        cmocka_unit_test(each_wrong_step_is_caught),
+        cmocka_unit_test(all_rows_tie),
         cmocka_unit_test(touches_what_it_reads),
         cmocka_unit_test(touches_rows_behind_codes),
         cmocka_unit_test(recall_below_one),
