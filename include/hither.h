@@ -577,6 +577,20 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_collection_compact(hither_coll
                                                                      const hither_work_options *options,
                                                                      hither_error *err);
 
+/* Rows that end by themselves. A row says when in its metadata: "_expires", a number, in seconds since 1970. A
+ * collection that looks at it has a lifetime, 1...HITHER_MAX_TTL seconds: what rows inserted or upserted from now on
+ * get that do not say; or 0: rows that do not say live for ever; or HITHER_TTL_OFF, as new collections have it: nobody
+ * looks. Stored with the collection. From its moment on, by this machine's clock, a row is in no search, get, count,
+ * scan or other answer, its id is free to be inserted and not there to be updated; hither_collection_info still counts
+ * it until it is removed. Errors: INVALID, READONLY, NOT_FOUND, IO, FULL, POISONED. Any thread. Since 0.1. */
+enum { HITHER_TTL_OFF = -1, HITHER_MAX_TTL = 1000000000 /* seconds: 31 years */ };
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_set_ttl(hither_collection *c, int64_t seconds,
+                                                                     hither_error *err);
+/* Deletes the rows that have expired, as compaction and purge do too; *deleted may be NULL. Errors as
+ * hither_collection_delete. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_expire(hither_collection *c, size_t *deleted,
+                                                                    hither_error *err);
+
 /* As one record of hither_db_list. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_info(hither_collection *c, hither_result **out,
                                                                   hither_error *err);

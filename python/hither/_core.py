@@ -57,6 +57,7 @@ DURABILITIES: dict[str, int] = {
 }
 COLLECTION_EXISTING: int = lib.HITHER_COLLECTION_EXISTING
 UINT32_MAX = 2**32 - 1
+TTL_OFF: int = lib.HITHER_TTL_OFF
 
 # Told how far long work is; False stops it.
 Progress = Callable[[int, int], object]
@@ -389,6 +390,16 @@ def db_compact(db: Handle, progress: Progress | None) -> None:
 
 def collection_compact(collection: Handle, progress: Progress | None) -> None:
     _work(collection, lib.hither_collection_compact, progress)
+
+
+def collection_set_ttl(collection: Handle, seconds: int) -> None:
+    _on(collection, lib.hither_collection_set_ttl, seconds)
+
+
+def collection_expire(collection: Handle) -> int:
+    deleted = ffi.new("size_t *")
+    _on(collection, lib.hither_collection_expire, deleted)
+    return int(deleted[0])
 
 
 def db_purge(db: Handle, progress: Progress | None, wait_ms: int) -> None:

@@ -109,6 +109,38 @@ class Collection(Listing):
         row = Hits(records)[0]
         return {"name": row.id, **row.metadata}
 
+    def set_ttl(self, seconds: float | None) -> None:
+        """Let rows end by themselves.
+
+        A row says when in its metadata: ``"_expires"``, in seconds since 1970 (``time.time() + 60``). From then on it
+        is in no answer, and `expire`, `compact` and `purge` remove it.
+
+        Parameters
+        ----------
+        seconds : float or None
+            What rows inserted or upserted from now on live that do not say, in whole seconds; 0: for ever. None, as in
+            new collections: nobody looks at ``"_expires"``. Stored with the collection.
+
+        Examples
+        --------
+        >>> import hither
+        >>> db = hither.connect(":memory:")
+        >>> c = db.collection("sessions", dim=2)
+        >>> c.set_ttl(0)
+        >>> c.upsert(["old", "new"], [[0, 1], [1, 0]], metadata=[{"_expires": 1000}, {}])
+        2
+        >>> len(c), c.scan().__next__().id
+        (1, 'new')
+        >>> c.expire()
+        1
+        >>> db.close()
+        """
+        _core.collection_set_ttl(self._handle, _core.TTL_OFF if seconds is None else operator.index(int(seconds)))
+
+    def expire(self) -> int:
+        """Delete the rows that have expired, and say how many there were."""
+        return _core.collection_expire(self._handle)
+
     def compact(self, progress: _core.Progress | None = None) -> None:
         """`Database.compact` of this collection alone."""
         _core.collection_compact(self._handle, progress)

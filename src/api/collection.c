@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/expiry.h"
 #include "kernels/kernels.h"
 
 ht_collection *ht_collection_in(hither_collection *c) { return c->inner; }
@@ -89,6 +90,10 @@ hither_status hither_collection_info(hither_collection *c, hither_result **out, 
 /* ---- filters */
 
 /* The floating-point mode matters from here on: operands are numbers. where NULL: no filter. */
+hither_status ht_reading_where(const hither_collection *c, const char *where, ht_filter **out, hither_error *err) {
+    return ht_expiry_filter(c->inner, where, out, err);
+}
+
 hither_status ht_where_parse(const char *where, ht_filter **out, hither_error *err) {
     *out = NULL;
     return where ? ht_filter_parse(where, strlen(where), out, err) : HITHER_OK;
@@ -108,7 +113,7 @@ hither_status hither_collection_count(hither_collection *c, const char *where, u
     ht_filter *filter;
     HT_TRY(ht_call_check(c, out, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = ht_where_parse(where, &filter, err);
+    hither_status status = ht_reading_where(c, where, &filter, err);
     if (status == HITHER_OK)
         status = ht_collection_count(c->inner, filter, out, err);
     ht_filter_free(filter);
@@ -199,6 +204,21 @@ static hither_status put(hither_collection *c, hither_mode mode, hither_batch *b
     return status;
 }
 
+/* An id whose row has expired is free to be inserted, and not there to be updated. */
+static hither_status put_living(hither_collection *c, hither_mode mode, hither_batch *b, size_t *written,
+                                hither_error *err) {
+    ht_column room;
+    size_t expired;
+    if (mode != HITHER_UPSERT)
+        HT_TRY(ht_collection_expire(c->inner, &expired, err));
+    ht_column_init(&room);
+    hither_status status = mode == HITHER_UPDATE ? HITHER_OK : ht_moments_add(c, b, &room, err);
+    if (status == HITHER_OK)
+        status = put(c, mode, b, written, err);
+    ht_column_clear(&room);
+    return status;
+}
+
 hither_status hither_collection_put(hither_collection *c, hither_mode mode, const hither_batch *batch, size_t *written,
                                     hither_error *err) {
     hither_batch b;
@@ -208,7 +228,7 @@ hither_status hither_collection_put(hither_collection *c, hither_mode mode, cons
     HT_TRY(ht_options_read(&b, sizeof b, batch, "hither_batch", err));
     HT_TRY(check_batch(&b, mode, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = put(c, mode, &b, written, err);
+    hither_status status = put_living(c, mode, &b, written, err);
     ht_fp_leave(fp);
     return status;
 }
@@ -248,7 +268,7 @@ hither_status hither_collection_get(hither_collection *c, const hither_ids *ids,
     HT_TRY(ht_ids_check(ids, err));
     HT_TRY(ht_include_check(include, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = ht_where_parse(where, &filter, err);
+    hither_status status = ht_reading_where(c, where, &filter, err);
     if (status == HITHER_OK)
         status = ht_collection_get(c->inner, ids, filter, include, out, err);
     ht_filter_free(filter);
@@ -266,7 +286,7 @@ hither_status hither_collection_scan(hither_collection *c, const char *where, ui
     *out = NULL;
     HT_TRY(ht_include_check(include, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = ht_where_parse(where, &filter, err);
+    hither_status status = ht_reading_where(c, where, &filter, err);
     if (status == HITHER_OK)
         status = ht_collection_scan(c->inner, filter, include, &cursor, err);
     if (status == HITHER_OK)

@@ -16,6 +16,13 @@ HT_NODISCARD hither_status ht_call_check(const hither_collection *c, const void 
 HT_NODISCARD hither_status ht_include_check(uint32_t include, hither_error *err);
 /* where NULL: no filter, *out NULL. The floating-point mode matters from here on: operands are numbers. */
 HT_NODISCARD hither_status ht_where_parse(const char *where, ht_filter **out, hither_error *err);
+/* The same for a call that reads: rows that have expired match nothing. */
+HT_NODISCARD hither_status ht_reading_where(const hither_collection *c, const char *where, ht_filter **out,
+                                            hither_error *err);
+/* Where the collection gives new rows a lifetime: the batch's metadata with the moment they end. `room` is empty, and
+ * holds the new column. */
+HT_NODISCARD hither_status ht_moments_add(const hither_collection *c, hither_batch *b, ht_column *room,
+                                          hither_error *err);
 /* A field's path; NULL as above. `what` begins messages. */
 HT_NODISCARD hither_status ht_field_parse(const char *path, const char *what, ht_filter **out, hither_error *err);
 /* The vectors of texts, by the collection's embedder. */

@@ -30,7 +30,7 @@ hither_status hither_collection_page(hither_collection *c, const hither_page_opt
     HT_TRY(ht_options_read(&o, sizeof o, options, "hither_page_options", err));
     HT_TRY(check_page(&o, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = ht_where_parse(o.where, &filter, err);
+    hither_status status = ht_reading_where(c, o.where, &filter, err);
     if (status == HITHER_OK)
         status = ht_field_parse(o.order_by, "order_by", &order, err);
     ht_page page = {.filter = filter,
@@ -55,7 +55,7 @@ hither_status hither_collection_facets(hither_collection *c, const char *field, 
     ht_filter *filter = NULL, *wanted = NULL;
     HT_TRY(ht_call_check(c, field && out ? out : NULL, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = ht_where_parse(where, &filter, err);
+    hither_status status = ht_reading_where(c, where, &filter, err);
     if (status == HITHER_OK)
         status = ht_field_parse(field, "field", &wanted, err);
     if (status == HITHER_OK)

@@ -53,11 +53,11 @@ static hither_status check_options(const hither_search_options *o, uint32_t k, h
 }
 
 /* The caller's options as the engine takes them; the filters are to be freed, also on failure. */
-static hither_status read_options(const hither_search_options *o, uint32_t k, ht_search *out, ht_filter **filter,
-                                  ht_filter **group, hither_error *err) {
+static hither_status read_options(const hither_collection *c, const hither_search_options *o, uint32_t k,
+                                  ht_search *out, ht_filter **filter, ht_filter **group, hither_error *err) {
     uint32_t candidates = o->candidates ? o->candidates : k > HITHER_MAX_K / 4 ? HITHER_MAX_K : 4 * k;
     *filter = *group = NULL;
-    HT_TRY(ht_where_parse(o->where, filter, err));
+    HT_TRY(ht_reading_where(c, o->where, filter, err));
     HT_TRY(ht_field_parse(o->group_by, "group_by", group, err));
     *out = (ht_search){.k = k,
                        .include = o->include,
@@ -80,7 +80,7 @@ static hither_status search(hither_collection *c, const hither_query *q, uint32_
     ht_floats vectors = {0};
     ht_filter *filter, *group;
     ht_search wanted;
-    hither_status status = read_options(o, k, &wanted, &filter, &group, err);
+    hither_status status = read_options(c, o, k, &wanted, &filter, &group, err);
     if (status == HITHER_OK && q->vectors.rows)
         status = ht_floats_read(&q->vectors, "queries", &vectors, err);
     else if (status == HITHER_OK && q->texts.count)
@@ -161,7 +161,7 @@ hither_status hither_collection_recommend(hither_collection *c, const hither_exa
     HT_TRY(check_options(&o, k, err));
     HT_TRY(check_examples(&e, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = read_options(&o, k, &wanted, &filter, &group, err);
+    hither_status status = read_options(c, &o, k, &wanted, &filter, &group, err);
     ht_recommend inner = {.positive = e.positive, .negative = e.negative, .strategy = e.strategy};
     if (status == HITHER_OK)
         status = ht_collection_recommend(c->inner, &inner, &wanted, out, err);

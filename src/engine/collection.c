@@ -194,10 +194,15 @@ static hither_status load(ht_collection *c, bool *overtaken, hither_error *err) 
     ht_snapshot *fresh = NULL;
     HT_TRY(ht_reader_begin(c->db->store, c->cid, &reader, &seq, err));
     hither_status status = ht_reader_collection(reader, &row, err);
+    int64_t ttl = HT_TTL_OFF;
+    if (status == HITHER_OK)
+        status = ht_reader_ttl(reader, &ttl, err);
     if (status == HITHER_OK && !(base && base->seq == row.commit_seq))
         status = load_snapshot(c, base, &row, reader, &fresh, err);
     *overtaken = status == HITHER_NOT_FOUND;
     ht_reader_end(reader);
+    if (status == HITHER_OK)
+        atomic_store_explicit(&c->ttl, ttl, memory_order_release);
     if (status != HITHER_OK || !fresh)
         return status;
     c->row = row;
@@ -235,6 +240,7 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
     atomic_init(&c->home.current, NULL);
     atomic_init(&c->dropped, false);
     atomic_init(&c->floor, 0);
+    atomic_init(&c->ttl, HT_TTL_OFF);
     atomic_init(&c->seen_version, version);
     c->db = db;
     c->cid = row->cid;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "engine/cache.h"
+#include "engine/expiry.h"
 #include "kernels/kernels.h"
 #include "store/compact.h"
 
@@ -334,10 +335,15 @@ static hither_status work(job *j) {
 
 hither_status ht_compact_rows(ht_collection *c, ht_thoroughness how, ht_progress *progress, hither_error *err) {
     job j = {.c = c, .how = how, .progress = progress, .err = err};
+    size_t expired;
     HT_TRY(ht_collection_check_write(c, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = ht_collection_expire(c, &expired, err);
+    ht_fp_leave(fp);
+    HT_TRY(status);
     j.holes_cost = ht_store_holes_cost(c->db->store);
     pthread_mutex_lock(&c->db->writer);
-    hither_status status = look(&j);
+    status = look(&j);
     pthread_mutex_unlock(&c->db->writer);
     if (status == HITHER_OK)
         status = work(&j);

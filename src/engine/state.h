@@ -52,6 +52,7 @@ struct ht_collection {
     ht_columns columns;     /* of metadata, for filters */
     ht_id_kind queued_kind; /* of the ids in batches to be committed later; under the queue's lock */
     _Atomic bool dropped;
+    _Atomic int64_t ttl;           /* as the catalog has it */
     _Atomic uint64_t floor;        /* of a read-only handle: the highest ht_reader_floor met */
     _Atomic uint64_t seen_version; /* of a read-only handle: the store's data version this snapshot is at least as new
                                       as */

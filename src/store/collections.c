@@ -165,6 +165,7 @@ static hither_status remove_collection(ht_conn *conn, int64_t cid, hither_error 
     ht_conn_forget(conn, cid); /* a table with prepared statements on it cannot go */
     HT_TRY(run_with_cid(conn, SQL_SEGMENTS_DROP, cid, err));
     HT_TRY(run_with_cid(conn, SQL_FLOOR_DROP, cid, err));
+    HT_TRY(run_with_cid(conn, SQL_TTL_DROP, cid, err));
     HT_TRY(run_with_cid(conn, SQL_FIELDS_DROP, cid, err));
     HT_TRY(run_with_cid(conn, SQL_COLLECTION_DROP, cid, err));
     return exec_for(conn, ht_rows_drop, cid, err);

@@ -76,6 +76,11 @@ HT_NODISCARD hither_status ht_store_collection(ht_store *store, const char *name
 HT_NODISCARD hither_status ht_store_create(ht_store *store, ht_collection_row *row, hither_error *err);
 HT_NODISCARD hither_status ht_store_drop(ht_store *store, int64_t cid, hither_error *err);
 HT_NODISCARD hither_status ht_store_rename(ht_store *store, int64_t cid, const char *to, hither_error *err);
+/* How many seconds new rows live; 0: for ever, but rows may say otherwise; HT_TTL_OFF: nobody looks at what they say. A
+ * durable transaction of its own, by the writer. */
+#define HT_TTL_OFF (-1)
+HT_NODISCARD hither_status ht_store_set_ttl(ht_store *store, int64_t cid, int64_t seconds, hither_error *err);
+HT_NODISCARD hither_status ht_reader_ttl(ht_reader *reader, int64_t *seconds, hither_error *err);
 /* A number that changes whenever another connection has committed (PRAGMA data_version): how a read-only handle learns
  * that there is something new. */
 HT_NODISCARD hither_status ht_store_data_version(ht_store *store, uint64_t *out, hither_error *err);
