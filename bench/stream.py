@@ -259,7 +259,8 @@ def read_all(paths: list[str]) -> list[logs.Log]:
 def job_anomaly(engine: str, paths: list[str]) -> Result:
     """Average precision of every score for every target of every log."""
     result: Result = {}
-    for log in read_all(paths):
+    every = read_all(paths)
+    for log in every if engine == "hither" else every[: len(paths) or None]:  # imesde takes a minute a sample
         if engine == "hither":
             scores = logs.hither_scores(log.messages)
         else:
@@ -353,14 +354,15 @@ def report(lines: dict[str, Result]) -> str:
     if precision:
         names = [name for name in next(iter(precision.values())) if name != "marked"]
         text.append(f"| average precision | marked | {' | '.join(names)} |\n|---|---:|{'---:|' * len(names)}")
-        for target, row in precision.items():
-            text.append(f"| {target} | {row['marked']} | {' | '.join(f'{row[name]:.3f}' for name in names)} |")
-        means = [float(np.mean([row[name] for row in precision.values()])) for name in names]
-        text.append(f"| mean | | {' | '.join(f'{mean:.3f}' for mean in means)} |\n")
-        samples = [row for target, row in precision.items() if not target.startswith("generated")]
-        if samples:
-            means = [float(np.mean([row[name] for row in samples])) for name in names]
-            text.insert(-1, f"| mean of the samples | | {' | '.join(f'{mean:.3f}' for mean in means)} |")
+        rows = list(precision.items())
+        samples = [(target, row) for target, row in rows if not target.startswith("generated")]
+        for title, part in (("mean of the samples", samples), ("mean", rows)):
+            means = {name: [row[name] for _, row in part if name in row] for name in names}
+            rows.append((title, {"marked": 0, **{name: float(np.mean(each)) for name, each in means.items() if each}}))
+        for target, row in rows:
+            cells = (f"{row[name]:.3f}" if name in row else "" for name in names)
+            text.append(f"| {target} | {row['marked'] or ''} | {' | '.join(cells)} |")
+        text.append("")
     for line in lines.values():
         if "obtained" in line:
             text.append("alarms obtained for one asked: " + json.dumps(line["obtained"]))
