@@ -76,7 +76,7 @@ static float similarity(const ht_near *near, const ht_near_room *room, size_t pa
  * that often stands between. */
 static hither_status nearest_part(const ht_near *near, const ht_near_room *room, ht_text line, ht_near_part *out,
                                   hither_error *err) {
-    size_t begins[WORDS], ends[WORDS], from[PARTS], to[PARTS], parts = 0;
+    size_t begins[WORDS], ends[WORDS], from[PARTS] = {0}, to[PARTS] = {0}, parts = 0;
     const size_t count = split(line.data, line.bytes, begins, ends), width = near->words + 1;
     const size_t step = count > PARTS ? (count + PARTS - 1) / PARTS : 1;
     ht_column texts;

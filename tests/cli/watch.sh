@@ -58,7 +58,7 @@ ls; cd ..
 if unshare -n true 2>/dev/null; then unshare -n hither watch app.log 2>/dev/null | without_scores > alone; hither watch app.log 2>/dev/null | without_scores | cmp - alone; fi; rm -f alone
 # a line of 200 MB, in 300 MB of address space; a full disk; a reader that leaves
 (ordinary 150; head -c 200000000 /dev/zero | tr '\0' 'x'; echo; echo "after the long line") > huge.log
-limited() { (ulimit -v 300000; hither --version) >/dev/null 2>&1 && ulimit -v 300000; return 0; } # not with sanitizers
+limited() { { (ulimit -v 300000; hither --version) && ulimit -v 300000; } >/dev/null 2>&1; return 0; } # not with sanitizers
 (limited; hither watch --rate 5% --json huge.log 2>said | sed -E 's/x{1000,}/XXX/g' | sed -E 's/.*"line":"([^"]*)".*/\1/'); cat said; rm huge.log
 hither watch --rate 5% app.log 2>&1 > /dev/full
 hither watch --threshold 0 --warmup 0 --rare 9999 app.log 2>/dev/null | head -1 | without_scores

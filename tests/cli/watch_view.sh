@@ -1,7 +1,7 @@
 # watch --view: the whole screen, as an emulated terminal shows it. What depends on the clock is blanked.
 . "$HERE/lib.sh"
 screen() { python3 "$HERE/screen.py" "$@"; }
-steady() { sed -E 's/[0-9,]+ lines\/s +[0-9.]+ ms +[0-9]+ MB/N lines\/s N ms N MB/; s/(window 1\/16,384)  f[a-z]*/\1  fo/; s/[▁▂▃▄▅▆▇█@]/ /g; s/ +\|$/|/'; }
+steady() { sed -E 's/[0-9,]+ lines\/s +[0-9.]+ ms +[0-9]+ MB/N lines\/s N ms N MB/; s/N MB.*(…|\?)/N MB …/; s/[▁▂▃▄▅▆▇█@]/ /g; s/ +\|$/|/'; }
 (for i in $(seq 150); do echo "connection $i from 10.0.0.$((i % 250)) accepted"; echo "request $i took $((i * 7 % 90)) ms"; done
  echo "kernel: Out of memory: Killed process 4711 (java)"; for i in $(seq 20); do echo "request $i took 3 ms"; done
  echo "a job has ended"; echo "kernel: /dev/sda1: disk is nearly full") > app.log
@@ -26,7 +26,7 @@ screen 24x80 "wait:nearly" "keys: " "wait:paused" "keys: " "gone:paused" signal:
 printf 'ends \033[31mred \x9b and \xff\n' > odd.log
 screen 12x60 "wait:ends" show keys:q end -- bash -c 'exec hither watch --view --warmup 0 odd.log' | steady
 screen 12x60 "wait:ends" show keys:q end -- bash -c 'LC_ALL=C exec hither watch --view --warmup 0 odd.log' | steady
-screen 12x60 rest:0.5 show end -- env TERM=dumber hither watch --view app.log
+screen 12x60 rest:0.5 show end -- env TERM=dumber ASAN_OPTIONS=detect_leaks=0 hither watch --view app.log
 screen 12x60 rest:0.5 show end -- hither watch --view
 # no screen is left behind: what follows stands where it should
 screen 12x60 "wait:nearly" keys:q "wait:after" show end -- bash -c 'hither watch --view --rate 10% app.log; echo after'
