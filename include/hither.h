@@ -774,7 +774,8 @@ typedef struct hither_window_options {
     /* 1: records are not compared with others: no novelty (NaN) and no alarms, and pushes from any number of threads
      * run side by side, without a lock. Then half_life, and an age with a centroid, are UNSUPPORTED. */
     uint32_t no_novelty;
-    uint32_t slack; /* records that may come while a search runs; default an eighth of the capacity or 1024 */
+    uint32_t slack;   /* records that may come while a search runs; default an eighth of the capacity or 1024 */
+    uint32_t wait_ms; /* how long a push waits for searches when those are used up, before it is BUSY; default 0 */
 } hither_window_options;
 
 /* What a record was worth when it came, judged by the window before it. */
@@ -817,7 +818,7 @@ typedef struct hither_window_rows {
 } hither_window_rows;
 
 /* As hither_window_push. Errors: also INVALID, DIMENSION, NOT_FINITE, SYNTAX, ENCODING (nothing is taken then), BUSY
- * (searches still stand on all spare places of the window; never waited for), READONLY (a snapshot). After a failure
+ * (searches still stand on all spare places of the window, after wait_ms), READONLY (a snapshot). After a failure
  * the rows whose score has a record other than UINT64_MAX are in. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_window_push_rows(hither_window *w, const hither_window_rows *rows,
                                                                    hither_score *scores, hither_error *err);

@@ -520,7 +520,20 @@ def cursor_next(cursor: Handle, limit: int) -> Records:
     return _one(cursor, lib.hither_cursor_next, limit)
 
 
-def window_new(capacity: int, embedder: Handle | None, dim: int, age_ms: int, centroid: bool) -> Handle:
+WAIT_MS = 60_000  # a search that was begun ends; who pushes would only try again
+
+
+def window_options(
+    capacity: int,
+    embedder: Handle | None,
+    dim: int,
+    age_ms: int,
+    centroid: bool,
+    half_life: float,
+    novelty: bool,
+    rules: str | None,
+) -> tuple[Any, list[Any]]:
+    """The struct and what it points to."""
     options = ffi.new("hither_window_options *")
     options.size = ffi.sizeof("hither_window_options")
     options.capacity = capacity
@@ -528,13 +541,44 @@ def window_new(capacity: int, embedder: Handle | None, dim: int, age_ms: int, ce
     options.dim = dim
     options.age_ms = age_ms
     options.no_centroid = not centroid
+    options.half_life = half_life
+    options.no_novelty = not novelty
+    options.wait_ms = WAIT_MS
+    held = [] if rules is None else [ffi.new("char[]", _c_string(rules, "rules"))]
+    if held:
+        options.rules = held[0]
+    return options, held
+
+
+def window_new(options: tuple[Any, list[Any]]) -> Handle:
     out = ffi.new("hither_window **")
-    _call(lib.hither_window_new, options, out)
+    _call(lib.hither_window_new, options[0], out)
+    return _made(out, lib.hither_window_close, "window")
+
+
+def window_open(path: bytes, embedder: Handle | None) -> Handle:
+    options, _ = window_options(0, embedder, 0, 0, True, 0.0, True, None)
+    out = ffi.new("hither_window **")
+    _call(lib.hither_window_open, _c_string(path, "path"), options, out)
+    return _made(out, lib.hither_window_close, "window")
+
+
+def window_save(window: Handle, path: bytes) -> None:
+    _on(window, lib.hither_window_save, _c_string(path, "path"))
+
+
+def window_snapshot(window: Handle) -> Handle:
+    out = ffi.new("hither_window **")
+    _on(window, lib.hither_window_snapshot, out)
     return _made(out, lib.hither_window_close, "window")
 
 
 def window_push(
-    window: Handle, column: Texts | None, vectors: FloatMatrix | None, times: NDArray[np.int64] | None
+    window: Handle,
+    column: Texts | None,
+    vectors: FloatMatrix | None,
+    times: NDArray[np.int64] | None,
+    metadata: Texts | None,
 ) -> NDArray[Any]:
     """One SCORE a record."""
     held: list[Any] = []
@@ -550,13 +594,24 @@ def window_push(
     if times is not None:
         rows.times_ms = ffi.from_buffer("int64_t[]", times)
         held.append(rows.times_ms)
+    if metadata is not None:
+        _set_strings(rows.metadata, metadata, held)
     scores = np.zeros(count, SCORE)
     out = ffi.cast("hither_score *", ffi.from_buffer(scores))
     _on(window, lib.hither_window_push_rows, rows, out)
     return scores
 
 
-def window_search(window: Handle, vectors: FloatMatrix | None, texts: Texts | None, k: int) -> list[Records]:
+def window_find(
+    window: Handle,
+    vectors: FloatMatrix | None,
+    texts: Texts | None,
+    k: int,
+    radius: float | None,
+    where: bytes | None,
+    since_ms: int,
+    until_ms: int,
+) -> Records:
     held: list[Any] = []
     query = ffi.new("hither_query *")
     query.size = ffi.sizeof("hither_query")
@@ -564,8 +619,18 @@ def window_search(window: Handle, vectors: FloatMatrix | None, texts: Texts | No
         _set_matrix(query.vectors, vectors, held)
     if texts is not None:
         _set_strings(query.texts, texts, held)
-    result = _result(window, lib.hither_window_search, query, k)
-    return [_records(result, group) for group in range(lib.hither_result_groups(result))]
+    options = ffi.new("hither_window_find_options *")
+    options.size = ffi.sizeof("hither_window_find_options")
+    options.k = k
+    options.within = radius is not None
+    options.radius = radius or 0.0
+    if where is not None:
+        held.append(ffi.new("char[]", where))
+        options.where = held[-1]
+    options.since_ms = since_ms
+    options.until_ms = until_ms
+    result = _result(window, lib.hither_window_find, query, options)
+    return _records(result, 0)
 
 
 def window_centroid(window: Handle, dim: int) -> NDArray[np.float32]:

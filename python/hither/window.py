@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +13,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arrays import Text, matrix, text_column as document_column, texts as text_column
+from .arrays import (
+    Metadata,
+    Text,
+    Where,
+    matrix,
+    metadata_column,
+    text_column as document_column,
+    texts as text_column,
+    where_text,
+)
 from .embed import Embedder
 from .errors import DimensionError, InvalidError
 from .hits import Hits
@@ -75,8 +85,18 @@ class Window:
         Records older than this many seconds leave too.
     embedder : Embedder, optional
         The built-in one if both this and `dim` are left out.
+    shards : int
+        Accepted, 1 or more, for those who come from a window that is split by it; this one is not.
+    metric : str
+        "cosine", the only one.
     track_centroid : bool
         False: scores have no centroid (it is NaN), and pushing costs less.
+    half_life : float, optional
+        The centroid forgets: a record counts half after so many further ones.
+    novelty : bool
+        False: records are not compared with others (novelty is NaN), and threads push side by side without a lock.
+    rules : str, optional
+        Mask rules of your own, one a line: NAME PATTERN.
 
     Examples
     --------
@@ -100,9 +120,18 @@ class Window:
         *,
         capacity: int = 16384,
         age: float | timedelta | None = None,
+        shards: int = 16,
+        metric: str = "cosine",
         embedder: Embedder | None = None,
         track_centroid: bool = True,
+        half_life: float | None = None,
+        novelty: bool = True,
+        rules: str | None = None,
     ) -> None:
+        if operator.index(shards) < 1:
+            raise InvalidError(f"shards is {shards}; 1 or more are possible")
+        if metric != "cosine":
+            raise InvalidError(f"metric is {metric!r}; a window compares by cosine")
         if embedder is None and dim is None:
             embedder = Embedder()
         if embedder is not None and not isinstance(embedder, Embedder):
@@ -117,7 +146,11 @@ class Window:
         if age is not None and age_ms < 1:
             raise InvalidError(f"age is {age}; a window keeps records for at least 0.001 seconds")
         handle = embedder._handle if embedder is not None else None
-        self._handle = _core.window_new(self._capacity, handle, dim or 0, age_ms, bool(track_centroid))
+        self._handle = _core.window_new(
+            _core.window_options(
+                self._capacity, handle, dim or 0, age_ms, bool(track_centroid), half_life or 0.0, bool(novelty), rules
+            )
+        )
         self._dim = int(embedder.dim if embedder is not None else operator.index(dim or 0))
 
     @property
@@ -139,7 +172,7 @@ class Window:
         self,
         rows: Text | Iterable[Text] | ArrayLike,
         documents: Text | Iterable[Text | None] | None = None,
-        *,
+        metadata: Metadata | Iterable[Metadata | None] | None = None,
         times: Iterable[float] | None = None,
     ) -> Scores:
         """Score each record against the window before it, then take it in.
@@ -150,8 +183,11 @@ class Window:
             In the order they came. Of texts, what is not UTF-8 is taken as U+FFFD: a log must go on.
         documents : iterable of str, optional
             Texts to keep beside vectors.
+        metadata : dict, JSON string, or a sequence of them, length n, optional
+            To keep beside and to search by; at most 4,096 bytes of JSON each.
         times : iterable of float, optional
-            When each came, in seconds, for a window with an age; else the machine's clock is used.
+            When each came, in seconds: what an age goes by, and `since` and `until` of a search; else the machine's
+            clock is used.
         """
         given: Any = rows
         if isinstance(rows, (str, bytes)):
@@ -159,7 +195,7 @@ class Window:
         elif not isinstance(rows, np.ndarray):
             given = list(given)
         vectors, column = None, None
-        if _is_texts(given) and not (self._embedder is None and not len(given)):
+        if _is_texts(given) and len(given):
             column = text_column(given)
             if documents is not None:
                 raise InvalidError("documents go beside vectors; these are texts already")
@@ -172,7 +208,8 @@ class Window:
             moments = np.array([_milliseconds(time) for time in times], np.int64)
             if len(moments) != count:
                 raise InvalidError(f"{len(moments)} times for {count} records")
-        found = _core.window_push(self._handle, column, vectors, moments)
+        objects = metadata_column(metadata, count)
+        found = _core.window_push(self._handle, column, vectors, moments, objects)
         return Scores(
             found["novelty"].copy(),
             found["rarity"].copy(),
@@ -183,7 +220,15 @@ class Window:
             found["nearest"].astype(np.int64),  # the largest uint64, "none", wraps to -1
         )
 
-    def search(self, query: Text | ArrayLike, k: int = 10) -> Hits:
+    def search(
+        self,
+        query: Text | ArrayLike,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Hits:
         """The k nearest records of the window, exactly, by cosine distance; equally near ones in order of coming.
 
         Parameters
@@ -192,23 +237,97 @@ class Window:
             A text is masked as the records are.
         k : int
             How many; fewer if the window holds fewer.
+        where : dict or JSON string, optional
+            Conditions on the metadata, as in a collection.
+        since, until : float, optional
+            Only records of these times, in seconds.
 
         Returns
         -------
         Hits
             The numbers of the records as ids, and their texts as documents.
+
+        Examples
+        --------
+        >>> import hither
+        >>> window = hither.Window(capacity=100)
+        >>> _ = window.push(["disk full", "disk fine", "net down"], metadata=[{"host": h} for h in "aba"])
+        >>> window.search("disk", where={"host": "b"}).documents
+        ['disk fine']
         """
         count = operator.index(k)
         if not 1 <= count <= _core.UINT32_MAX:
             raise InvalidError(f"k is {k}; ask for at least 1 record")
+        return self._find(query, count, None, where, since, until)
+
+    def within(
+        self,
+        query: Text | ArrayLike,
+        radius: float,
+        *,
+        where: Where | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Hits:
+        """All records whose cosine distance to the query is at most `radius`, nearest first; else as `search`."""
+        return self._find(query, 0, float(radius), where, since, until)
+
+    def _find(
+        self,
+        query: Text | ArrayLike,
+        k: int,
+        radius: float | None,
+        where: Where | None,
+        since: float | None,
+        until: float | None,
+    ) -> Hits:
+        vectors, column = None, None
         if isinstance(query, (str, bytes)):
-            groups = _core.window_search(self._handle, None, text_column([query]), count)
+            column = text_column([query])
         else:
             rows = np.asarray(query)
             if rows.ndim != 1:
                 raise DimensionError(f"a query is a text or one vector of shape (dim,), not of shape {rows.shape}")
-            groups = _core.window_search(self._handle, matrix(rows[None]), None, count)
-        return Hits(groups[0], metric="cosine")
+            vectors = matrix(rows[None])
+        first = 0 if since is None else _milliseconds(since)
+        last = 0 if until is None else _milliseconds(until)
+        conditions = where_text(where, None)
+        found = _core.window_find(self._handle, vectors, column, k, radius, conditions, first, last)
+        return Hits(found, metric="cosine")
+
+    def snapshot(self) -> Window:
+        """The window as it is now, as one that stays so: to search at leisure while others push into this one.
+
+        Examples
+        --------
+        >>> import hither
+        >>> window = hither.Window(capacity=100)
+        >>> _ = window.push(["disk full"])
+        >>> before = window.snapshot()
+        >>> _ = window.push(["disk fine"])
+        >>> len(before), len(window)
+        (1, 2)
+        """
+        return self._of(_core.window_snapshot(self._handle), self._embedder)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the window into one file, whole or not at all, from which `Window.open` goes on."""
+        _core.window_save(self._handle, os.fsencode(path))
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, embedder: Embedder | None = None) -> Window:
+        """A window as it was saved. `embedder` is the one it had; the built-in one need not be given."""
+        handle = _core.window_open(os.fsencode(path), embedder._handle if embedder is not None else None)
+        return cls._of(handle, embedder)
+
+    @classmethod
+    def _of(cls, handle: Any, embedder: Embedder | None) -> Window:
+        self = cls.__new__(cls)
+        self._handle = handle
+        self._embedder = embedder
+        facts = self.info()
+        self._capacity, self._dim = int(facts["capacity"]), int(facts["dim"])
+        return self
 
     def outliers(self, n: int | None = None, *, threshold: float | None = None) -> Hits:
         """The records least like the centroid, farthest first.
@@ -233,7 +352,8 @@ class Window:
         return Hits(_core.window_get(self._handle, numbers.view(np.uint64)))
 
     def info(self) -> dict[str, Any]:
-        """Facts: capacity, dim, records (in it), forms (distinct ones among them), pushed (records ever)."""
+        """Facts: capacity, dim, records (in it), forms (distinct ones among them), pushed (records ever), busy
+        (pushes that found no room)."""
         return dict(Hits(_core.window_info(self._handle))[0].metadata)
 
     def __len__(self) -> int:

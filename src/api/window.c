@@ -85,6 +85,7 @@ static void apply(const hither_window_options *o, ht_window_spec *spec) {
     spec->no_centroid = spec->no_centroid || o->no_centroid;
     spec->no_novelty = spec->no_novelty || o->no_novelty;
     spec->slack = o->slack;
+    spec->wait_ms = o->wait_ms;
     if (o->alarm_rate > 0 || o->alarms_per_day > 0) {
         spec->alarm_rate = o->alarm_rate;
         spec->alarms_per_day = o->alarms_per_day;

@@ -6,11 +6,12 @@
  */
 #include <sched.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "stream/ring_inside.h"
 
-enum { LEAST_CODED_DIM = 32, LEAST_ROOM = 128, MOST_YIELDS = 10000 };
+enum { LEAST_CODED_DIM = 32, LEAST_ROOM = 128, MOST_YIELDS = 10000, NAPS_A_MS = 10 };
 
 /* ---- making one */
 
@@ -59,7 +60,8 @@ static hither_status slab_new(const ht_ring *r, size_t rows, ht_slab **out, hith
     return ht_fail_nomem(err, bytes, "records of a window");
 }
 
-hither_status ht_ring_new(uint32_t capacity, uint32_t dim, uint32_t slack, ht_ring **out, hither_error *err) {
+hither_status ht_ring_new(uint32_t capacity, uint32_t dim, uint32_t slack, uint32_t wait_ms, ht_ring **out,
+                          hither_error *err) {
     ht_ring *r = ht_alloc_aligned(sizeof *r);
     *out = NULL;
     if (!r)
@@ -69,6 +71,7 @@ hither_status ht_ring_new(uint32_t capacity, uint32_t dim, uint32_t slack, ht_ri
         slack = capacity / 8 > 1024 ? capacity / 8 : capacity > 1024 ? 1024 : capacity;
     r->capacity = capacity;
     r->dim = dim;
+    r->wait_ms = wait_ms;
     r->unfinished = capacity <= 1024 ? 2 : 4;
     r->chunks = (capacity + HT_RING_CHUNK - 1) / HT_RING_CHUNK + r->unfinished + 3 +
                 (slack + HT_RING_CHUNK - 1) / HT_RING_CHUNK;
@@ -196,6 +199,7 @@ static bool leaving_settled(const ht_ring *r, uint64_t t, uint32_t count) {
 
 /* Takes up to `want` tickets, 0: only sees to it that one could be taken. */
 static hither_status claim(ht_ring *r, uint32_t want, uint64_t *first, uint32_t *count, hither_error *err) {
+    uint64_t waited = 0;
     for (unsigned yields = 0;;) {
         uint64_t t = atomic_load_explicit(&r->next, memory_order_acquire);
         uint64_t limit = atomic_load_explicit(&r->opened, memory_order_acquire) * HT_RING_CHUNK;
@@ -215,6 +219,11 @@ static hither_status claim(ht_ring *r, uint32_t want, uint64_t *first, uint32_t 
         }
         if (state == OPEN)
             continue;
+        if (state == PINNED && waited < (uint64_t)r->wait_ms * NAPS_A_MS) {
+            waited++;
+            nanosleep(&(struct timespec){.tv_nsec = 1000000 / NAPS_A_MS}, NULL);
+            continue;
+        }
         /* Another writer lost the processor in the middle of a record: a moment, not a wait for a reader. */
         if (state != UNFINISHED || ++yields > MOST_YIELDS)
             return fail_busy(r, state, err);

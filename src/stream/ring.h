@@ -4,7 +4,8 @@
  *   - a record is seen whole or not at all: its flag is released after everything else of it is written;
  *   - memory that a reader may look at is not written: chunks of 256 records are opened for writing one after another,
  *     and only when the records that stood there are older than anything a pinned reader may want;
- *   - nobody waits for a reader, and readers wait for nobody. Where the spare chunks are used up, a push fails BUSY.
+ *   - readers wait for nobody, and nobody for a reader, unless it is asked for: where the spare chunks are used up, a
+ *     push fails BUSY.
  * docs/decisions/0013-ring.md has the protocol and why it holds. All memory is got when a chunk is first used, texts
  * apart, whose places keep the largest size they ever had.
  *
@@ -25,8 +26,8 @@ typedef struct ht_ring ht_ring;
 #define HT_RING_READERS 64u /* at a time; more take turns */
 
 /* slack: records that may come while a reader looks; 0: an eighth of the capacity, at least 1,024 or as many as that.
- */
-HT_NODISCARD hither_status ht_ring_new(uint32_t capacity, uint32_t dim, uint32_t slack, ht_ring **out,
+ * wait_ms: how long a push may wait for readers when there is no room. */
+HT_NODISCARD hither_status ht_ring_new(uint32_t capacity, uint32_t dim, uint32_t slack, uint32_t wait_ms, ht_ring **out,
                                        hither_error *err);
 /* Nobody uses it any more. */
 void ht_ring_free(ht_ring *ring);

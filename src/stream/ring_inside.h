@@ -51,6 +51,7 @@ typedef struct ht_ring_pin {
 
 struct ht_ring {
     uint32_t capacity, dim, chunks, unfinished; /* chunks that may be claimed before the oldest of them is whole */
+    uint32_t wait_ms;                           /* for readers */
     size_t stride, slab_count;
     uint64_t first; /* ticket */
     _Atomic(ht_slab *) *slabs;

@@ -52,7 +52,7 @@ hither_status ht_window_new(const ht_window_spec *spec, ht_window **out, hither_
         ht_release(w);
         return ht_fail_errno(err, code, "cannot make a lock for a window");
     }
-    hither_status status = ht_ring_new(spec->capacity, spec->dim, spec->slack, &w->ring, err);
+    hither_status status = ht_ring_new(spec->capacity, spec->dim, spec->slack, spec->wait_ms, &w->ring, err);
     if (status == HITHER_OK && !allocate(w))
         status = ht_fail_nomem(err, (size_t)spec->capacity * sizeof(ht_scored), "a window");
     if (status == HITHER_OK)

@@ -30,7 +30,7 @@ typedef struct ht_window_spec {
     uint64_t age_ms;                   /* 0: records leave by count only */
     bool no_centroid;                  /* scores have no centroid; it is summed when asked for */
     bool no_novelty;                   /* records are not compared; no alarms, no half life, no age with a centroid */
-    uint32_t slack;                    /* of the ring */
+    uint32_t slack, wait_ms;           /* of the ring */
     double alarm_rate, alarms_per_day; /* both 0: no alarms */
     double half_life; /* records after which one counts half in the centroid; 0: while in the window, all alike */
     ht_rules *rules;  /* the window's from now on, also when making it fails; NULL: none */

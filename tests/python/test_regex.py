@@ -82,10 +82,10 @@ def test_as_python_does(seed: int) -> None:
             ours, theirs = pattern(rng)
             flags = rng.choice(["", "", "(?i)", "(?s)", "(?is)"])
             wanted = [i for i, text in enumerate(texts) if re.search(flags + theirs, text)]
-            assert [hit.id for hit in c.scan(where={"t": {"$regex": flags + ours}})] == wanted, (flags + ours)
+            assert [hit.id for hit in c.scan(where={"t": {"$regex": flags + ours}})] == wanted, flags + ours
             if rng.random() < 0.1:
                 ids = [hit.id for hit in c.scan(where_document={"$not": {"$regex": flags + ours}})]
-                assert sorted([*ids, *wanted]) == list(range(len(texts))), (flags + ours)
+                assert sorted([*ids, *wanted]) == list(range(len(texts))), flags + ours
             found += 0 < len(wanted) < len(texts)
         assert found > 200
 
@@ -93,9 +93,13 @@ def test_as_python_does(seed: int) -> None:
 def test_errors() -> None:
     with hither.connect(":memory:") as db:
         c = db.collection("texts", dim=1)
-        with pytest.raises(hither.InvalidError, match=r"^where\.a\.\$regex: at character 2 of the pattern: a \( without"):
+        with pytest.raises(
+            hither.InvalidError, match=r"^where\.a\.\$regex: at character 2 of the pattern: a \( without"
+        ):
             c.count(where={"a": {"$regex": "a(b"}})
-        with pytest.raises(hither.InvalidError, match=r"^where\.\$document\.\$regex: at character 1 .*nothing to repeat"):
+        with pytest.raises(
+            hither.InvalidError, match=r"^where\.\$document\.\$regex: at character 1 .*nothing to repeat"
+        ):
             c.count(where_document={"$regex": "*"})
         with pytest.raises(hither.InvalidError, match="expected a string, found a number"):
             c.count(where={"a": {"$regex": 1}})

@@ -59,7 +59,7 @@ static void test_newest(void **state) {
     for (size_t c = 0; c < sizeof capacities / sizeof capacities[0]; c++) {
         hither_error err = {0};
         ht_ring *ring;
-        ASSERT_OK(ht_ring_new(capacities[c], DIM, 0, &ring, &err));
+        ASSERT_OK(ht_ring_new(capacities[c], DIM, 0, 0, &ring, &err));
         uint64_t total = 3u * capacities[c] + 12000;
         for (uint64_t i = 0; i < total; i++) {
             ASSERT_OK(push(ring, i, &err));
@@ -102,7 +102,7 @@ static void test_search(void **state) {
     (void)state;
     hither_error err = {0};
     ht_ring *ring;
-    ASSERT_OK(ht_ring_new(3000, DIM, 0, &ring, &err));
+    ASSERT_OK(ht_ring_new(3000, DIM, 0, 0, &ring, &err));
     for (uint64_t i = 0; i < 20000; i++) {
         ASSERT_OK(push(ring, i, &err));
         if (i % 509 != 0)
@@ -121,7 +121,7 @@ static void test_pinned(void **state) {
     hither_error err = {0};
     ht_ring *ring;
     ht_moment view;
-    ASSERT_OK(ht_ring_new(500, DIM, 2000, &ring, &err));
+    ASSERT_OK(ht_ring_new(500, DIM, 2000, 0, &ring, &err));
     for (uint64_t i = 0; i < 10000; i++)
         ASSERT_OK(push(ring, i, &err));
     ASSERT_OK(ht_moment_open(ring, &view, &err));
@@ -152,7 +152,7 @@ static void test_unfinished(void **state) {
     ht_moment view;
     uint64_t number, after;
     uint32_t count;
-    ASSERT_OK(ht_ring_new(2000, DIM, 0, &ring, &err));
+    ASSERT_OK(ht_ring_new(2000, DIM, 0, 0, &ring, &err));
     for (uint64_t i = 0; i < 5000; i++)
         ASSERT_OK(push(ring, i, &err));
     ASSERT_OK(ht_ring_claim(ring, 1, &number, &count, &err));
@@ -240,7 +240,7 @@ static void test_threads(void **state) {
     hither_error err = {0};
     shared s = {.each = total / WRITERS};
     pthread_t threads[WRITERS + READERS];
-    ASSERT_OK(ht_ring_new(CAPACITY, DIM, 0, &s.ring, &err));
+    ASSERT_OK(ht_ring_new(CAPACITY, DIM, 0, 0, &s.ring, &err));
     for (int i = 0; i < WRITERS + READERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, i < WRITERS ? write_records : read_records, &s), 0);
     for (int i = 0; i < WRITERS; i++)
