@@ -48,6 +48,8 @@ class Twin(RuleBasedStateMachine):
         self.db = hither.connect(self.folder / "t.hither")
         self.metric: str | None = None
         self.kind = 0
+        self.listing: list[tuple[Any, Row]] = []
+        self.token: str | None = None
 
     @rule(metric=st.sampled_from(METRICS), kind=st.integers(0, 1))
     def create(self, metric: str, kind: int) -> None:
@@ -136,6 +138,38 @@ class Twin(RuleBasedStateMachine):
             assert hits.distances is not None
             assert hits.distances.tobytes() == distances[:found].tobytes()
             self.same(hits)
+
+    @rule(size=st.integers(1, 4))
+    def list_pages(self, size: int) -> None:
+        """Begins a listing; later pages of it show the rows as they are now."""
+        self.batch([])
+        self.listing = [(key, dict(row)) for key, row in self.rows.items()]
+        self.token = self.take(self.c.page(size, include=("vector", "metadata", "document")))
+
+    @rule(size=st.integers(1, 4))
+    def next_page(self, size: int) -> None:
+        if self.token is not None:
+            self.token = self.take(self.c.page(size, after=self.token, include=("vector", "metadata", "document")))
+
+    def take(self, hits: hither.Hits) -> str | None:
+        for hit in hits:
+            key, row = self.listing.pop(0)
+            assert hit.id == key and (hit.metadata, hit.document) == (row["metadata"], row["document"])
+            assert hit.vector is not None and hit.vector.tolist() == row["vector"]
+        assert (hits.next is None) == (not self.listing)
+        return hits.next
+
+    @rule(query=VECTORS, radius=st.sampled_from([-1.0, 0.0, 0.5, 1.0, 4.0]))
+    def within(self, query: list[float], radius: float) -> None:
+        self.batch([])
+        assert self.metric is not None
+        keys = list(self.rows)
+        base = np.array([row["vector"] for row in self.rows.values()], np.float32).reshape(-1, DIM)
+        labels, distances = brute(self.metric, np.array(query, np.float32), base, len(keys) + 1)
+        found = int(((labels >= 0) & (distances <= np.float32(radius))).sum())
+        hits = self.c.within(query, radius)
+        assert hits.ids == [keys[label] for label in labels[:found]]
+        assert self.c.search(query, 3, max_distance=radius).ids == hits.ids[:3]
 
     @rule()
     def reopen(self) -> None:
