@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 SUITE ?= exact
 FUZZ_SECONDS ?= 60
 # The tests in which several threads meet.
-THREADED := ^unit\.(compact_threads|backup|container|embedder|engine|exact|filter_threads|flat|hnsw|io|pool|result|snapshot|store|threads|verify|window|window_open|window_ring)$$
+THREADED := ^unit\.(backup|collection_codes|compact_threads|container|embedder|engine|exact|filter_threads|flat|hnsw|io|pool|relaxed|result|snapshot|store|threads|verify|window|window_open|window_ring)$$
 
 ## all: set-up, then build/bin/hither and `import hither` in .venv/bin/python
 .PHONY: all
@@ -68,7 +68,7 @@ test-neon:
 	@sh tools/setup.sh cross
 	@sh tools/test_neon.sh
 
-## torture: every failing operation, 100,000 crashes, 5,000 kills, a million ties; takes an hour
+## torture: every failing operation, 100,000 crashes, 5,000 kills, a million ties, 100,000 operations; takes an hour
 .PHONY: torture
 torture: all
 	@sh tools/setup.sh test
@@ -79,6 +79,8 @@ torture: all
 	@HITHER_FAULT_STEP=1 build/dev/bin/test_oom
 	@HITHER_TIES=1000000 build/dev/bin/test_exact
 	@HITHER_KILLS=5000 $(PYTHON) -m pytest -q tests/python/test_kill.py
+	@HITHER_SWEEP_OPERATIONS=100000 HITHER_LINEAR_ROUNDS=5000 \
+		$(PYTHON) -m pytest -q tests/python/test_sweep.py tests/python/test_linear.py
 
 ## fuzz: every fuzz target for FUZZ_SECONDS=60
 .PHONY: fuzz

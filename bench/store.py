@@ -63,6 +63,11 @@ def hither_memory(folder: str, dim: int) -> Engine:
     return hither_at(folder, dim, "memory")
 
 
+def hither_relaxed(folder: str, dim: int) -> Engine:
+    """What was returned 100 ms ago, or flushed, survives a power cut; the time of a last flush is not counted."""
+    return hither_at(folder, dim, "relaxed")
+
+
 def srvdb_flat(folder: str, dim: int) -> Engine:
     """Durable after persist; vectors become lists and payloads JSON, as its interface wants them."""
     import srvdb
@@ -114,12 +119,42 @@ def chroma(folder: str, dim: int) -> Engine:
     )
 
 
+def sqlite_vec(folder: str, dim: int) -> Engine:
+    """One transaction a batch, synchronous=FULL; searches scan."""
+    import sqlite_vec as extension
+
+    db = sqlite3.connect(f"{folder}/plain.db", isolation_level=None, check_same_thread=False)
+    if not hasattr(db, "enable_load_extension"):
+        raise ImportError("this Python's sqlite3 cannot load extensions")
+    db.enable_load_extension(True)
+    extension.load(db)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute(
+        f"CREATE VIRTUAL TABLE IF NOT EXISTS rows USING vec0(id TEXT PRIMARY KEY, vector FLOAT[{dim}], +payload TEXT)"
+    )
+
+    def write(ids: list[str], vectors: Floats, rows: list[Payload]) -> None:
+        db.execute("BEGIN")
+        db.executemany("DELETE FROM rows WHERE id = ?", [(id,) for id in ids])
+        payload = [json.dumps(row) for row in rows]
+        db.executemany("INSERT INTO rows VALUES(?, ?, ?)", list(zip(ids, map(bytes, vectors), payload, strict=True)))
+        db.execute("COMMIT")
+
+    find = "SELECT id, payload, distance FROM rows WHERE vector MATCH ? AND k = 10"
+    return Engine(
+        metadata.version("sqlite-vec"), write, lambda query: db.execute(find, (query.tobytes(),)).fetchall(), db.close
+    )
+
+
 ENGINES: dict[str, Callable[[str, int], Engine]] = {
     "hither": hither_full,
     "hither memory": hither_memory,
+    "hither relaxed": hither_relaxed,
     "srvdb": srvdb_flat,
     "lancedb": lancedb_table,
     "chroma": chroma,
+    "sqlite-vec": sqlite_vec,
 }
 
 
@@ -251,6 +286,61 @@ def opening(engine: str, folder: str, dim: int, rows: int) -> Payload:
     }
 
 
+def resident_mb() -> float:
+    """Of this process, mapped pages counted."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return round(int(line.split()[1]) / 1024, 1)
+    return 0.0
+
+
+def five(engine: str, folder: str, dim: int, rows: int) -> Payload:
+    """SrvDB's own five: ingest, latency, memory at `rows`, 16 threads x 50 searches, and rows found by themselves."""
+    vectors, queries = clustered(rows, dim, 100, 1)
+    before = resident_mb()
+    db = ENGINES[engine](folder, dim)
+    taken = fill(db, vectors, 1000)
+    idle = latencies(db.search, queries, 1)
+    used = resident_mb() - before
+
+    def fifty() -> None:
+        for query in queries[:50]:
+            db.search(query)
+
+    def rate(threads: int) -> float:
+        workers = [threading.Thread(target=fifty) for _ in range(threads)]
+        began = time.perf_counter()
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        return round(threads * 50 / (time.perf_counter() - began))
+
+    one, sixteen = rate(1), rate(16)
+    exact = sum(first_id(db.search(vectors[at])) == f"document-{at:08d}" for at in range(0, rows, max(1, rows // 1000)))
+    tried = len(range(0, rows, max(1, rows // 1000)))
+    db.close()
+    return {
+        "version": db.version,
+        "rows_per_s": round(rows / taken),
+        **idle,
+        "mb": round(used, 1),
+        "qps_1": one,
+        "qps_16": sixteen,
+        "exact": f"{exact}/{tried}",
+    }
+
+
+def first_id(found: Any) -> str:
+    """The id of the best hit, whatever the engine calls it."""
+    if hasattr(found, "ids"):
+        return str(found.ids[0])
+    if isinstance(found, dict):
+        return str(found["ids"][0][0])
+    best = found[0]
+    return str(best["id"] if isinstance(best, dict) else best[0])
+
+
 def bare_sync(folder: str) -> float:
     """Milliseconds of one fdatasync of 4 KiB appended, at P50."""
     taken: list[float] = []
@@ -276,6 +366,7 @@ def jobs(options: argparse.Namespace) -> list[Payload]:
     for name in options.engines:
         for threads in (1, 16) if name.startswith("hither") else (1,):
             wanted.append({"job": "singles", "engine": name, "dim": 384, "threads": threads})
+    wanted += [{"job": "five", "engine": e, "dim": 1536, "rows": int(10_000 * scale)} for e in options.engines]
     rows = int(20_000 * scale)
     wanted += [{"job": "beside", "engine": e, "dim": 384, "rows": rows} for e in options.engines]
     wanted += [{"job": "opening", "engine": e, "dim": 384, "rows": int(100_000 * scale)} for e in options.engines]
@@ -292,6 +383,7 @@ def run_one(job: Payload, folder: str) -> Payload:
         "singles": singles,
         "beside": beside,
         "opening": opening,
+        "five": five,
     }
     try:
         with Others() as others:
@@ -347,6 +439,13 @@ def table(lines: list[Payload]) -> str:
         f"| {x['writing']['p50_ms']} | {x['writing']['p99_ms']} |"
         for x in of("beside")
     ]
+    out += ["", "| SrvDB's five | ingest/s | P50 ms | P99 ms | MB | QPS, 1 thread | QPS, 16 | found themselves |"]
+    out += ["|---|---:|---:|---:|---:|---:|---:|---:|"]
+    out += [
+        f"| {x['engine']}, {x['rows']:,} x {x['dim']} | {x['rows_per_s']:,} | {x['p50_ms']} | {x['p99_ms']} "
+        f"| {x['mb']} | {x['qps_1']:,} | {x['qps_16']:,} | {x['exact']} |"
+        for x in of("five")
+    ]
     out += ["", "| open, ms | open | first answer | then P50 |", "|---|---:|---:|---:|"]
     out += [
         f"| {x['engine']}, {x['rows']:,} x {x['dim']} | {x['open_ms']} | {x['first_ms']} | {x['then_p50_ms']} |"
@@ -359,12 +458,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench/run.py store", description=__doc__.splitlines()[0])
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of rows")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the rows")
     parser.add_argument("--folder", help="where the databases are made; default: the system's temporary folder")
     parser.add_argument("--worker", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.worker:
         print(json.dumps(run_one(options.worker, options.folder)))
         return 0
+    options.scale /= 4 if options.quick else 1
     lines = measure(options)
     if not lines:
         return 1
