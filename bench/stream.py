@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import resource
 import site
 import subprocess
@@ -188,7 +189,6 @@ def job_outliers(engine: str) -> Result:
 
 def job_push(forms: int) -> Result:
     """A push of texts in blocks of 1,000: of known forms, and of new ones beside `forms` others."""
-    import random
 
     import hither
 
@@ -279,7 +279,7 @@ def job_alarms(paths: list[str]) -> Result:
     result: Result = {}
     for log in read_all(paths):
         with tempfile.NamedTemporaryFile("w", suffix=".log", encoding="utf-8") as file:
-            rng = logs.random.Random(7)
+            rng = random.Random(7)
             lines = 0
             for _ in range(20):
                 for i, line in enumerate(log.messages):

@@ -81,6 +81,7 @@ look() {
             need clang-format have clang-format
             need clang-tidy have clang-tidy
             need libcmocka-dev pkg-config --exists cmocka
+            need strace have strace
             ;;
         bench)
             need g++ have g++

@@ -1,5 +1,6 @@
 """The scores of a window on generated logs: how well each finds what was planted, with a floor for each."""
 
+import random
 import sys
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_a_csv_is_read(tmp_path):
 def test_alarms_come_as_often_as_asked():
     """A log in which a line in twenty is of a form of its own; a share of 0.2 to 2 % asked for."""
     log = logs.generated("new", 4, 400)
-    rng = logs.random.Random(4)
+    rng = random.Random(4)
     lines = [log.messages[i % 400] if i % 20 else logs.write(rng, logs.statement(rng)) for i in range(40_000)]
     for asked in (0.002, 0.01, 0.02):
         got = alarms(lines, asked)
