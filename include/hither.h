@@ -228,6 +228,8 @@ HITHER_API size_t hither_result_count(const hither_result *result, size_t group)
 HITHER_API hither_ids hither_result_ids(const hither_result *result, size_t group);
 /* Distances of a search, smaller is nearer; NULL for other results. */
 HITHER_API const float *hither_result_distances(const hither_result *result, size_t group);
+/* Scores of a search by keywords, larger is better; NULL for other results. Since 0.1. */
+HITHER_API const double *hither_result_scores(const hither_result *result, size_t group);
 HITHER_API hither_matrix hither_result_vectors(const hither_result *result, size_t group);
 HITHER_API hither_strings hither_result_metadata(const hither_result *result, size_t group);
 HITHER_API hither_strings hither_result_documents(const hither_result *result, size_t group);
@@ -645,6 +647,12 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_collection_get(hither_collecti
                                                                  const char *where, uint32_t include,
                                                                  hither_result **out, hither_error *err);
 
+/* How a hybrid search makes one order of two; docs/keyword.md has the formulas. */
+typedef enum hither_fusion {
+    HITHER_RRF = 1,     /* by the ranks in both */
+    HITHER_WEIGHTED = 2 /* by distances and scores, each scaled to 0...1 */
+} hither_fusion;
+
 typedef struct hither_search_options {
     size_t size;
     uint32_t include;          /* default metadata and documents */
@@ -655,24 +663,34 @@ typedef struct hither_search_options {
                                   each with its group_size nearest rows, best group first. Rows in which it is no
                                   string, number or bool are in no group, and no hits. Default NULL: none */
     uint32_t group_size;       /* default 1; k * group_size is at most HITHER_MAX_K */
-    uint32_t candidates;       /* of a diverse search: the rows to choose from; default 4 * k, at least 64 */
+    uint32_t candidates;       /* of a diverse search: the rows to choose from; of a hybrid one, those each half brings;
+                                  default 4 * k, at least 64 */
     double diversity;          /* 0...1: of the nearest `candidates` rows, k that are near the query and unlike one
                                   another (docs/search.md has the rule). Default 0: the k nearest. Not with group_by */
+    hither_fusion fusion;      /* of a hybrid search; default HITHER_RRF */
+    double vector_weight;      /* of a hybrid search: the share of the vectors, between 0 and 1; default 0.5 */
 } hither_search_options;
 
-/* One of the three: vectors (f32 or f64 rows), texts (embedded by the collection's embedder), or ids of rows whose
- * vectors are the queries (the row itself may be among its hits). */
+/* One of the first three: vectors (f32 or f64 rows), texts (embedded by the collection's embedder), or ids of rows
+ * whose vectors are the queries (the row itself may be among its hits); or keywords: words, "phrases", begin*, +must,
+ * -not (docs/keyword.md), ranked by BM25 over the documents. Keywords beside one of the three, as many, are a hybrid
+ * search: both are asked and fused into one order. */
 typedef struct hither_query {
     size_t size;
     hither_matrix vectors;
     hither_strings texts;
     hither_ids ids;
+    hither_strings keywords;
 } hither_query;
 
 /* The k nearest rows to each query, nearest first, ties in order of writing; exactly min(k, rows that match `where`) of
  * them. One group a query. Sees every write that had returned before the call. Never waits for a writer.
- * Errors: INVALID (k = 0; no query, or several kinds), TOO_LARGE, DIMENSION, NOT_FINITE,
- * ENCODING, MODEL (texts without an embedder), NOT_FOUND (an id), CORRUPT, NOMEM. Any thread. Since 0.1. */
+ *
+ * By keywords alone: the k best of the rows that match query and `where`, best first; distances are NaN. Hybrid: the k
+ * best of the rows that match `where`, exactly min(k, those), with the distance of each. Both have
+ * hither_result_scores, break ties in order of writing, and take no max_distance, group_by or diversity.
+ * Errors: INVALID (k = 0; no query, or several kinds), TOO_LARGE (also more than HITHER_MAX_KEYWORDS words), DIMENSION,
+ * NOT_FINITE, ENCODING, MODEL (texts without an embedder), NOT_FOUND (an id), CORRUPT, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_search(hither_collection *c, const hither_query *query,
                                                                     uint32_t k, const hither_search_options *options,
                                                                     hither_result **out, hither_error *err);

@@ -12,7 +12,7 @@ int main(void) {
     float birds[][4] = {{1, 0, 0, 0}, {0, 1, 0, 0.1f}, {0, 0, 1, 0.2f}, {0, 0, 0.3f, 1}}, wish[] = {0, 0.2f, 0.4f, 1};
     hither_batch rows = {
         .size = sizeof rows, .ids = {.ints = ids, .count = 4}, .vectors = {birds, 4, 4, 0, HITHER_F32}};
-    hither_query query = {sizeof query, {wish, 1, 4, 0, HITHER_F32}, {0}, {0}};
+    hither_query query = {.size = sizeof query, .vectors = {wish, 1, 4, 0, HITHER_F32}};
     hither_db *db = NULL;
     hither_collection *diet = NULL;
     hither_result *hits = NULL;

@@ -231,6 +231,7 @@ class Records:
     vectors: NDArray[np.float32] | None
     metadata: Strings | None
     documents: Strings | None
+    scores: NDArray[np.float64] | None = None
 
 
 def _strings(column: Any) -> Strings | None:
@@ -258,6 +259,7 @@ def _records(result: Any, group: int) -> Records:
     else:
         ids = _strings(column.strings) or []
     distances = lib.hither_result_distances(result, group)
+    scores = lib.hither_result_scores(result, group)
     matrix = lib.hither_result_vectors(result, group)
     vectors = None
     if matrix.data != ffi.NULL:
@@ -271,6 +273,7 @@ def _records(result: Any, group: int) -> Records:
         vectors,
         _strings(lib.hither_result_metadata(result, group)),
         _strings(lib.hither_result_documents(result, group)),
+        None if scores == ffi.NULL else np.frombuffer(bytearray(ffi.buffer(scores, count * 8)), np.float64),
     )
 
 

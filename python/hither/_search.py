@@ -12,6 +12,7 @@ from ._core import Handle, Records, _records, _result, _set_ids, _set_matrix, _s
 from ._ffi import ffi, lib
 from .arrays import FloatMatrix, Texts
 
+FUSIONS: dict[str, int] = {"rrf": lib.HITHER_RRF, "weighted": lib.HITHER_WEIGHTED}
 STRATEGIES: dict[str, int] = {"average": lib.HITHER_AVERAGE, "best": lib.HITHER_BEST}
 
 _QUERY_SIZE = ffi.sizeof("hither_query")
@@ -32,6 +33,8 @@ class Options:
     group_size: int = 0
     diversity: float = 0.0
     candidates: int = 0
+    fusion: int = 0
+    vector_weight: float = 0.0
 
 
 def _search_options(given: Options, held: list[Any]) -> Any:
@@ -51,6 +54,8 @@ def _search_options(given: Options, held: list[Any]) -> Any:
     options.group_size = given.group_size
     options.diversity = given.diversity
     options.candidates = given.candidates
+    options.fusion = given.fusion
+    options.vector_weight = given.vector_weight
     return options
 
 
@@ -67,6 +72,7 @@ def collection_search(
     vectors: FloatMatrix | None = None,
     texts: Texts | None = None,
     ids: NDArray[np.int64] | Texts | None = None,
+    keywords: Texts | None = None,
     radius: float = 0.0,
 ) -> tuple[list[Records], str]:
     """One group of records a query, and the plan. k None: all within the radius."""
@@ -79,6 +85,8 @@ def collection_search(
         _set_strings(query.texts, texts, held)
     if ids is not None:
         _set_ids(query.ids, ids, held)
+    if keywords is not None:
+        _set_strings(query.keywords, keywords, held)
     options = _search_options(given, held)
     if k is None:
         return _groups(_result(c, lib.hither_collection_within, query, radius, options))

@@ -32,7 +32,13 @@ from .arrays import (
 from .errors import DimensionError, InvalidError, NotFoundError, TooLargeError
 from .exact import check_k, check_threads
 from .hits import Hit, Hits
-from .listing import DEFAULT_INCLUDE, Include, Listing, include_flags, search_options
+from .listing import DEFAULT_INCLUDE, Include, Listing, fusion_of, include_flags, mode_of, search_options
+
+
+def _words(query: object, mode: str) -> str | bytes:
+    if not isinstance(query, (str, bytes)):
+        raise InvalidError(f'mode="{mode}" needs words: a text as the query, or text=')
+    return query
 
 
 class Scan(Iterator[Hit]):
@@ -376,7 +382,7 @@ class Collection(Listing):
 
     def search(
         self,
-        query: ArrayLike | str,
+        query: ArrayLike | str | None = None,
         k: int = 10,
         *,
         where: Where | None = None,
@@ -387,13 +393,17 @@ class Collection(Listing):
         group_size: int = 1,
         diversity: float = 0.0,
         candidates: int | None = None,
+        text: str | None = None,
+        mode: str | None = None,
+        fusion: str | None = None,
+        vector_weight: float | None = None,
     ) -> Hits:
-        """The k rows nearest to one vector or text, nearest first, ties in order of writing.
+        """The k rows nearest to one vector or text, or best by words, or by both; ties in order of writing.
 
         Parameters
         ----------
         query : array_like, shape (dim,), or str
-            A text is embedded by the collection's embedder.
+            A text is embedded by the collection's embedder. By keywords alone, it is the words.
         k : int
             The answer has min(k, rows that match) hits.
         where, where_document : dict or JSON string, optional
@@ -408,7 +418,15 @@ class Collection(Listing):
         diversity : float
             Above 0 and up to 1: of the nearest `candidates` rows, k that are near and unlike one another.
         candidates : int, optional
-            None: 4 * k, at least 64.
+            Of a diverse search, or what each half of a hybrid one brings. None: 4 * k, at least 64.
+        text : str, optional
+            The words of a search by keywords, if they are not the query: words, "phrases", begin*, +must, -not.
+        mode : {"vector", "keyword", "hybrid"}, optional
+            None: "hybrid" where there is a `text`, else "vector". The hits of the other two have `scores`.
+        fusion : {"rrf", "weighted"}, optional
+            How a hybrid search makes one order of two; the guide's page on keywords has the formulas.
+        vector_weight : float, optional
+            The share of the vectors in a hybrid search, between 0 and 1. None: 0.5.
 
         Returns
         -------
@@ -422,22 +440,46 @@ class Collection(Listing):
         ...     _ = c.add([1, 2, 3], [[0.0], [1.0], [2.0]], metadata=[{"of": "a"}, {"of": "a"}, {"of": "b"}])
         ...     c.search([0.0], max_distance=1.0).ids, c.search([0.0], group_by="of").ids
         ([1, 2], [1, 3])
+        >>> with hither.connect(":memory:") as db:
+        ...     c = db.collection("birds", embedder=hither.Embedder())
+        ...     _ = c.add([1, 2, 3], documents=["a hawk", "a hawk and an owl", "an owl"])
+        ...     c.search('owl -"a hawk"', mode="keyword").ids, c.search("hawk", mode="hybrid").ids
+        ([3], [1, 2, 3])
         """
+        asked = mode_of(mode, text)
         options = search_options(
-            where, where_document, include, 0, max_distance, group_by, group_size, diversity, candidates
+            where,
+            where_document,
+            include,
+            0,
+            max_distance,
+            group_by,
+            group_size,
+            diversity,
+            candidates,
+            *fusion_of(asked, fusion, vector_weight),
         )
+        words = None
+        if asked != "vector":
+            words = texts([_words(query, asked) if text is None else text], "text")
+        if asked == "keyword":
+            if text is not None and query is not None:
+                raise InvalidError('mode="keyword" takes its words as the query or as text, not both')
+            return self._search(k, options, keywords=words)[0]
+        if query is None:
+            raise InvalidError("there is no query")
         if isinstance(query, (str, bytes)):
-            return self._search(k, options, texts=texts([query], "query"))[0]
+            return self._search(k, options, texts=texts([query], "query"), keywords=words)[0]
         vector = array(query, "query")
         if vector.ndim == 1:
             vector = vector.reshape(1, -1)
         if vector.ndim != 2 or len(vector) != 1:
             raise DimensionError(f"query has shape {vector.shape}; search takes one vector, search_many several")
-        return self._search(k, options, vectors=matrix(vector, "query"))[0]
+        return self._search(k, options, vectors=matrix(vector, "query"), keywords=words)[0]
 
     def search_many(
         self,
-        queries: ArrayLike | Sequence[str],
+        queries: ArrayLike | Sequence[str] | None = None,
         k: int = 10,
         *,
         where: Where | None = None,
@@ -449,6 +491,10 @@ class Collection(Listing):
         diversity: float = 0.0,
         candidates: int | None = None,
         threads: int | None = None,
+        text: Sequence[str] | None = None,
+        mode: str | None = None,
+        fusion: str | None = None,
+        vector_weight: float | None = None,
     ) -> list[Hits]:
         """As `search` for each of several queries, in one call and on all cores.
 
@@ -458,10 +504,15 @@ class Collection(Listing):
         where, where_document : dict or JSON string, optional
             For all queries; see `count`.
         threads : int, optional
-            None: all cores.
+            None: all cores. Searches by words run on one.
+        text : sequence of str, optional
+            The words, one text a query.
         """
         if isinstance(queries, (str, bytes)):
             raise InvalidError("search_many takes a list of texts or a two-dimensional array; search takes one text")
+        asked = mode_of(mode, text)
+        if isinstance(text, (str, bytes)):
+            raise InvalidError("text of search_many is a list, one for each query")
         options = search_options(
             where,
             where_document,
@@ -472,15 +523,26 @@ class Collection(Listing):
             group_size,
             diversity,
             candidates,
+            *fusion_of(asked, fusion, vector_weight),
         )
-        if isinstance(queries, Sequence) and len(queries) and isinstance(queries[0], (str, bytes)):
-            return self._search(k, options, texts=texts(cast("Sequence[str]", queries), "query"))
+        of_text = isinstance(queries, Sequence) and len(queries) > 0 and isinstance(queries[0], (str, bytes))
+        words = None
+        if asked != "vector":
+            if text is None and not of_text:
+                raise InvalidError(f'mode="{asked}" needs words: texts as the queries, or text')
+            words = texts(cast("Sequence[str]", queries) if text is None else text, "text")
+        if asked == "keyword":
+            if text is not None and queries is not None:
+                raise InvalidError('mode="keyword" takes its words as the queries or as text, not both')
+            return self._search(k, options, keywords=words)
+        if of_text:
+            return self._search(k, options, texts=texts(cast("Sequence[str]", queries), "query"), keywords=words)
         rows = matrix(cast("ArrayLike", queries), "queries")
         if not len(rows):
             check_k(k)
             self._handle.check()
             return []
-        return self._search(k, options, vectors=rows)
+        return self._search(k, options, vectors=rows, keywords=words)
 
     def similar(
         self,
@@ -510,9 +572,12 @@ class Collection(Listing):
         vectors: FloatMatrix | None = None,
         texts: Texts | None = None,
         ids: NDArray[np.int64] | Texts | None = None,
+        keywords: Texts | None = None,
     ) -> list[Hits]:
-        found = _search.collection_search(self._handle, check_k(k), options, vectors=vectors, texts=texts, ids=ids)
-        return self._hits(found, options.include)
+        found = _search.collection_search(
+            self._handle, check_k(k), options, vectors=vectors, texts=texts, ids=ids, keywords=keywords
+        )
+        return self._hits(found, options.include, keywords is not None)
 
     def scan(
         self,

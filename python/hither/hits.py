@@ -83,9 +83,15 @@ class Hit:
 
     @property
     def distance(self) -> float | None:
-        """Distance to the query, smaller is nearer; None where nothing was searched for."""
+        """Distance to the query, smaller is nearer; None where nothing was searched for, NaN by keywords alone."""
         distances = self._hits.distances
         return None if distances is None else float(distances[self._row])
+
+    @property
+    def score(self) -> float | None:
+        """The score of a search by keywords, larger is better; None where there are none."""
+        scores = self._hits.scores
+        return None if scores is None else float(scores[self._row])
 
     @property
     def similarity(self) -> float:
@@ -110,10 +116,11 @@ class Hit:
         return None if vectors is None else vectors[self._row]
 
     def to_dict(self) -> dict[str, Any]:
-        """What there is of id, distance, metadata, document and vector, as a dict."""
+        """What there is of id, distance, score, metadata, document and vector, as a dict."""
         parts = {
             "id": self.id,
             "distance": self.distance,
+            "score": self.score,
             "metadata": self.metadata,
             "document": self.document,
             "vector": self.vector,
@@ -142,12 +149,13 @@ class Hits(Sequence[Hit]):
     ----------
     ids : list of int or list of str
     distances : ndarray of float32, shape (n,), or None where nothing was searched for
+    scores : ndarray of float64, shape (n,), of a search by keywords, larger is better; else None
     vectors : ndarray of float32, shape (n, dim), or None where they were not asked for
     next : str, or None
         Of a page: the token to go on with, where there are more rows.
     """
 
-    __slots__ = ("_documents", "_ids", "_metadata", "_metric", "_plan", "distances", "next", "vectors")
+    __slots__ = ("_documents", "_ids", "_metadata", "_metric", "_plan", "distances", "next", "scores", "vectors")
 
     def __init__(
         self,
@@ -157,6 +165,7 @@ class Hits(Sequence[Hit]):
         plan: str = "",
         empty_dim: int | None = None,
         next: str | None = None,
+        scored: bool = False,
     ) -> None:
         self._ids = records.ids
         self._metadata = records.metadata
@@ -167,6 +176,9 @@ class Hits(Sequence[Hit]):
         self.distances: NDArray[np.float32] | None = records.distances
         if metric is not None and records.distances is None:
             self.distances = np.empty(0, np.float32)
+        self.scores: NDArray[np.float64] | None = records.scores
+        if scored and records.scores is None:
+            self.scores = np.empty(0, np.float64)
         self.vectors: NDArray[np.float32] | None = records.vectors
         if empty_dim is not None and records.vectors is None:
             self.vectors = np.empty((0, empty_dim), np.float32)

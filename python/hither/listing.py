@@ -61,6 +61,8 @@ def search_options(
     group_size: int = 1,
     diversity: float = 0.0,
     candidates: int | None = None,
+    fusion: int = 0,
+    vector_weight: float = 0.0,
 ) -> _search.Options:
     """The options of a search, checked as far as Python can."""
     if group_by is None and group_size != 1:
@@ -74,7 +76,32 @@ def search_options(
         0 if group_by is None else _number(group_size, "group_size", 1),
         float(diversity),
         0 if candidates is None else _number(candidates, "candidates", 1),
+        fusion,
+        vector_weight,
     )
+
+
+def fusion_of(mode: str, fusion: str | None, vector_weight: float | None) -> tuple[int, float]:
+    """Fusion and weight as the library takes them: 0 for what was not said."""
+    if mode != "hybrid" and (fusion is not None or vector_weight is not None):
+        raise InvalidError('fusion and vector_weight are for mode="hybrid"')
+    if fusion is not None and fusion not in _search.FUSIONS:
+        raise InvalidError(f'fusion is {fusion!r}; there are "rrf" and "weighted"')
+    weight = 0.5 if vector_weight is None else float(vector_weight)
+    if not 0 < weight < 1:
+        raise InvalidError(f"vector_weight is {weight:g}; it is between 0 and 1")
+    return (_search.FUSIONS[fusion or "rrf"], weight) if mode == "hybrid" else (0, 0.0)
+
+
+def mode_of(mode: str | None, text: object) -> str:
+    """The mode that was asked for, or that follows from what else was given."""
+    if mode is None:
+        return "vector" if text is None else "hybrid"
+    if mode not in ("vector", "keyword", "hybrid"):
+        raise InvalidError(f'mode is {mode!r}; there are "vector", "keyword" and "hybrid"')
+    if mode == "vector" and text is not None:
+        raise InvalidError('text is for mode="keyword" and mode="hybrid"')
+    return mode
 
 
 class Listing:
@@ -89,10 +116,10 @@ class Listing:
     def _empty_dim(self, flags: int) -> int | None:
         return self._dim if flags & _core.INCLUDES["vector"] else None
 
-    def _hits(self, found: tuple[list[_core.Records], str], flags: int) -> list[Hits]:
+    def _hits(self, found: tuple[list[_core.Records], str], flags: int, scored: bool = False) -> list[Hits]:
         groups, plan = found
         dim = self._empty_dim(flags)
-        return [Hits(records, metric=self._metric, plan=plan, empty_dim=dim) for records in groups]
+        return [Hits(records, metric=self._metric, plan=plan, empty_dim=dim, scored=scored) for records in groups]
 
     def within(
         self,

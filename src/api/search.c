@@ -17,9 +17,13 @@ static hither_status check_k(uint32_t k, hither_error *err) {
 
 static hither_status check_query(const hither_query *q, hither_error *err) {
     int kinds = (q->vectors.rows > 0) + (q->texts.count > 0) + (q->ids.count > 0);
-    if (kinds != 1)
-        return ht_fail(err, HITHER_INVALID, "%s; give vectors, texts or ids",
+    size_t queries = q->vectors.rows + q->texts.count + q->ids.count;
+    if (kinds > 1 || (!kinds && !q->keywords.count))
+        return ht_fail(err, HITHER_INVALID, "%s; give vectors, texts, ids or keywords",
                        kinds ? "the query is of several kinds" : "there is no query");
+    if (kinds && q->keywords.count && q->keywords.count != queries)
+        return ht_fail(err, HITHER_INVALID, "%zu keyword queries for %zu others", q->keywords.count, queries);
+    HT_TRY(ht_strings_check(&q->keywords, "keywords", HITHER_MAX_TEXT_BYTES, err));
     HT_TRY(ht_strings_check(&q->texts, "texts", HITHER_MAX_TEXT_BYTES, err));
     return q->ids.count ? ht_ids_check(&q->ids, err) : HITHER_OK;
 }
@@ -45,10 +49,24 @@ static hither_status check_options(const hither_search_options *o, uint32_t k, h
         return ht_fail(err, HITHER_INVALID, "max_distance is not a number");
     if (!(o->diversity >= 0 && o->diversity <= 1))
         return ht_fail(err, HITHER_INVALID, "diversity is %g; it is from 0 to 1", o->diversity);
-    if (o->candidates && !(o->diversity > 0))
-        return ht_fail(err, HITHER_INVALID, "candidates is %u, but there is no diversity", o->candidates);
     if (o->candidates > HITHER_MAX_K)
         return ht_fail(err, HITHER_TOO_LARGE, "candidates is %u; at most %u are possible", o->candidates, HITHER_MAX_K);
+    return HITHER_OK;
+}
+
+/* What only searches with keywords take, and what they do not take. */
+static hither_status check_keywords(const hither_query *q, const hither_search_options *o, hither_error *err) {
+    bool hybrid = q->keywords.count && q->vectors.rows + q->texts.count + q->ids.count;
+    if (q->keywords.count && (o->max_distance || o->group_by || o->diversity > 0))
+        return ht_fail(err, HITHER_INVALID, "a search by keywords takes no max_distance, group_by or diversity");
+    if (!hybrid && (o->fusion || o->vector_weight != 0))
+        return ht_fail(err, HITHER_INVALID, "fusion and vector_weight are for a search by keywords and vectors");
+    if (o->fusion && o->fusion != HITHER_RRF && o->fusion != HITHER_WEIGHTED)
+        return ht_fail(err, HITHER_INVALID, "%d is not a fusion", (int)o->fusion);
+    if (!(o->vector_weight >= 0 && o->vector_weight < 1))
+        return ht_fail(err, HITHER_INVALID, "vector_weight is %g; it is between 0 and 1", o->vector_weight);
+    if (o->candidates && !hybrid && !(o->diversity > 0))
+        return ht_fail(err, HITHER_INVALID, "candidates is %u, but there is no diversity", o->candidates);
     return HITHER_OK;
 }
 
@@ -67,6 +85,8 @@ static hither_status read_options(const hither_collection *c, const hither_searc
                        .group = *group,
                        .group_size = o->group_size ? o->group_size : 1,
                        .diversity = o->diversity,
+                       .fusion = o->fusion ? o->fusion : HITHER_RRF,
+                       .vector_weight = o->vector_weight > 0 ? o->vector_weight : 0.5,
                        .candidates = !o->candidates && candidates < 64 ? 64
                                      : candidates < k                  ? k
                                                                        : candidates};
@@ -81,12 +101,13 @@ static hither_status search(hither_collection *c, const hither_query *q, uint32_
     ht_filter *filter, *group;
     ht_search wanted;
     hither_status status = read_options(c, o, k, &wanted, &filter, &group, err);
+    wanted.keywords = q->keywords.count ? &q->keywords : NULL;
     if (status == HITHER_OK && q->vectors.rows)
         status = ht_floats_read(&q->vectors, "queries", &vectors, err);
     else if (status == HITHER_OK && q->texts.count)
         status = ht_texts_embed(c, &q->texts, &vectors, err);
     if (status == HITHER_OK)
-        status = ht_collection_search(c->inner, q->ids.count ? NULL : &vectors.view, &q->ids, &wanted, out, err);
+        status = ht_collection_search(c->inner, vectors.view.rows ? &vectors.view : NULL, &q->ids, &wanted, out, err);
     ht_filter_free(filter);
     ht_filter_free(group);
     ht_floats_clear(&vectors);
@@ -98,6 +119,7 @@ static hither_status checked_search(hither_collection *c, const hither_query *qu
     hither_query q;
     HT_TRY(ht_options_read(&q, sizeof q, query, "hither_query", err));
     HT_TRY(check_query(&q, err));
+    HT_TRY(check_keywords(&q, o, err));
     ht_fp_state fp = ht_fp_enter();
     hither_status status = search(c, &q, k, o, out, err);
     ht_fp_leave(fp);
@@ -124,6 +146,8 @@ hither_status hither_collection_within(hither_collection *c, const hither_query 
     if (o.max_distance || o.group_by || o.diversity != 0)
         return ht_fail(err, HITHER_INVALID, "within takes no max_distance, group_by or diversity; a search does");
     HT_TRY(check_options(&o, 0, err));
+    if (o.fusion)
+        return ht_fail(err, HITHER_INVALID, "within takes no fusion");
     o.max_distance = &radius;
     return checked_search(c, query, 0, &o, out, err);
 }
@@ -156,8 +180,8 @@ hither_status hither_collection_recommend(hither_collection *c, const hither_exa
     HT_TRY(check_k(k, err));
     HT_TRY(ht_options_read(&e, sizeof e, examples, "hither_examples", err));
     HT_TRY(ht_options_read(&o, sizeof o, options, "hither_search_options", err));
-    if (o.group_by || o.diversity != 0)
-        return ht_fail(err, HITHER_INVALID, "recommend takes no group_by or diversity");
+    if (o.group_by || o.diversity != 0 || o.candidates || o.fusion || o.vector_weight != 0)
+        return ht_fail(err, HITHER_INVALID, "recommend takes no group_by, diversity, candidates or fusion");
     HT_TRY(check_options(&o, k, err));
     HT_TRY(check_examples(&e, err));
     ht_fp_state fp = ht_fp_enter();

@@ -361,7 +361,7 @@ static hither_status matches_where(void *ctx, ht_text metadata, ht_text document
 static hither_status look(hither_window *w, const hither_query *q, const hither_window_find_options *o,
                           const ht_window_filter *filter, hither_result **out, hither_error *err) {
     bool texts = q->texts.count > 0, vectors = q->vectors.rows > 0;
-    if (texts == vectors || q->ids.count > 0)
+    if (texts == vectors || q->ids.count > 0 || q->keywords.count > 0)
         return ht_fail(err, HITHER_INVALID, "search: a query is %s",
                        texts == vectors && texts ? "vectors or texts, not both" : "vectors or texts");
     ht_floats rows = {.owned = NULL};

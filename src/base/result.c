@@ -19,13 +19,13 @@ typedef struct result_group {
 } result_group;
 
 struct hither_result {
-    bool with_distances, with_vectors, with_metadata, with_documents;
+    bool with_distances, with_scores, with_vectors, with_metadata, with_documents;
     uint32_t dim;
     size_t count; /* records in all groups */
     ht_buf groups;
     ht_buf int_ids;
     ht_column text_ids;
-    ht_buf distances, vectors;
+    ht_buf distances, scores, vectors;
     ht_column metadata, documents;
     ht_buf plan, next;
 };
@@ -50,6 +50,7 @@ hither_status ht_result_new(uint32_t include, uint32_t dim, bool distances, hith
     ht_buf_init(&r->int_ids, SIZE_MAX);
     ht_column_init(&r->text_ids);
     ht_buf_init(&r->distances, SIZE_MAX);
+    ht_buf_init(&r->scores, SIZE_MAX);
     ht_buf_init(&r->vectors, SIZE_MAX);
     ht_column_init(&r->metadata);
     ht_column_init(&r->documents);
@@ -73,6 +74,8 @@ static void finish_record(hither_result *r) {
     size_t texts = r->count + text_shift(r);
     if (r->with_distances && r->distances.size < r->count * sizeof(float))
         ht_buf_put(&r->distances, &(float){NAN}, sizeof(float));
+    if (r->with_scores && r->scores.size < r->count * sizeof(double))
+        ht_buf_put(&r->scores, &(double){(double)NAN}, sizeof(double));
     if (r->with_vectors && r->vectors.size < r->count * r->dim * sizeof(float))
         ht_result_vector(r, NULL);
     if (r->with_metadata && r->metadata.count < texts)
@@ -112,6 +115,13 @@ void ht_result_add_text(hither_result *r, const char *id, size_t bytes) {
 void ht_result_distance(hither_result *r, float distance) {
     if (r->with_distances)
         ht_buf_put(&r->distances, &distance, sizeof distance);
+}
+
+void ht_result_want_scores(hither_result *r) { r->with_scores = true; }
+
+void ht_result_score(hither_result *r, double score) {
+    if (r->with_scores)
+        ht_buf_put(&r->scores, &score, sizeof score);
 }
 
 void ht_result_vector(hither_result *r, const float *vector) {
@@ -161,6 +171,7 @@ hither_status ht_result_check(hither_result *r, hither_error *err) {
     HT_TRY(ht_buf_check(&r->int_ids, "the ids of a result", err));
     HT_TRY(ht_column_check(&r->text_ids, err));
     HT_TRY(ht_buf_check(&r->distances, "the distances of a result", err));
+    HT_TRY(ht_buf_check(&r->scores, "the scores of a result", err));
     HT_TRY(ht_buf_check(&r->vectors, "the vectors of a result", err));
     HT_TRY(ht_column_check(&r->metadata, err));
     HT_TRY(ht_column_check(&r->documents, err));
@@ -214,6 +225,13 @@ const float *hither_result_distances(const hither_result *result, size_t group) 
     return (const float *)(const void *)result->distances.data + first;
 }
 
+const double *hither_result_scores(const hither_result *result, size_t group) {
+    size_t first, count;
+    if (!result->with_scores || !range_of(result, group, &first, &count))
+        return NULL;
+    return (const double *)(const void *)result->scores.data + first;
+}
+
 hither_matrix hither_result_vectors(const hither_result *result, size_t group) {
     size_t first, count;
     if (!result->with_vectors || !range_of(result, group, &first, &count))
@@ -253,6 +271,7 @@ void hither_result_free(hither_result *result) {
     ht_buf_clear(&result->int_ids);
     ht_column_clear(&result->text_ids);
     ht_buf_clear(&result->distances);
+    ht_buf_clear(&result->scores);
     ht_buf_clear(&result->vectors);
     ht_column_clear(&result->metadata);
     ht_column_clear(&result->documents);

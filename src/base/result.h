@@ -22,6 +22,9 @@ void ht_result_distance(hither_result *r, float distance);
 void ht_result_vector(hither_result *r, const float *vector); /* dim floats; NULL: NaN in each */
 void ht_result_metadata(hither_result *r, ht_text metadata);  /* data NULL: missing */
 void ht_result_document(hither_result *r, ht_text document);
+/* Of a search that has them. */
+void ht_result_want_scores(hither_result *r); /* before the first record */
+void ht_result_score(hither_result *r, double score);
 void ht_result_plan(hither_result *r, const char *json);
 ht_buf *ht_result_plan_buf(hither_result *r); /* to append to instead */
 void ht_result_next(hither_result *r, const char *token);

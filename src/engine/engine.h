@@ -94,9 +94,12 @@ typedef struct ht_search {
     uint32_t group_size;
     double diversity; /* 0: none, up to 1 */
     uint32_t candidates;
+    const hither_strings *keywords; /* NULL: none; else one a query */
+    hither_fusion fusion;
+    double vector_weight;
 } ht_search;
 
-/* queries are f32; or NULL, and ids names rows whose vectors are the queries. */
+/* queries are f32; or NULL, and ids names rows whose vectors are the queries, or is empty: then there are keywords. */
 HT_NODISCARD hither_status ht_collection_search(ht_collection *c, const hither_matrix *queries, const hither_ids *ids,
                                                 const ht_search *search, hither_result **out, hither_error *err);
 

@@ -18,7 +18,10 @@ static uint64_t now(void) {
 void ht_explain_begin(ht_explain *e) {
     e->count = 0;
     e->began = e->mark = now();
+    ht_buf_init(&e->members, SIZE_MAX);
 }
+
+void ht_explain_end(ht_explain *e) { ht_buf_clear(&e->members); }
 
 void ht_explain_stage(ht_explain *e, const char *name, const char *how, uint64_t rows_in, uint64_t rows_out) {
     uint64_t at = now();
@@ -63,6 +66,8 @@ void ht_explain_write(const ht_explain *e, hither_result *result, const char *ki
                       ",\"filter\":{\"plan\":\"%s\",\"rows_estimated\":%" PRIu64 ",\"rows_matched\":%" PRIu64
                       ",\"rows_checked\":%" PRIu64 ",\"rows_parsed\":%" PRIu64 "}",
                       selected->plan, selected->estimate, selected->count, selected->checked, selected->parsed);
+    if (!e->members.failed)
+        ht_buf_put(out, e->members.data ? e->members.data : "", e->members.size);
     ht_buf_puts(out, ",\"stages\":[");
     for (size_t i = 0; i < e->count; i++) {
         if (i)

@@ -11,7 +11,7 @@
 
 struct ht_selection;
 
-#define HT_STAGES 6u
+#define HT_STAGES 8u
 
 typedef struct ht_stage {
     const char *name, *how; /* how may be NULL */
@@ -23,9 +23,11 @@ typedef struct ht_explain {
     uint64_t began, mark; /* of the call, of the stage */
     ht_stage stages[HT_STAGES];
     size_t count;
+    ht_buf members; /* further ones of the plan, each with a comma before it */
 } ht_explain;
 
 void ht_explain_begin(ht_explain *e);
+void ht_explain_end(ht_explain *e); /* after it was written, or not; any number of times */
 /* What passed since the last stage, or since the beginning, was this one. Stages of one name add up. */
 void ht_explain_stage(ht_explain *e, const char *name, const char *how, uint64_t rows_in, uint64_t rows_out);
 /* Sets the result's plan. `rows` is how many the collection holds, `returned` how many the answer does. */

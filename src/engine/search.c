@@ -31,6 +31,7 @@ hither_status ht_run_end(ht_run *run, hither_status status, const char *kind, hi
     if (status == HITHER_OK)
         ht_explain_write(&run->explain, run->result, kind, &run->stats, run->search->filter ? &run->selected : NULL,
                          run->view.snapshot->live_count, run->returned);
+    ht_explain_end(&run->explain);
     ht_selection_clear(&run->selected);
     ht_reading_close(&run->view);
     return ht_hand_over(status, run->result, out, err);
@@ -144,25 +145,28 @@ static hither_status search_once(ht_collection *c, const hither_matrix *queries,
     float *gathered = NULL;
     hither_matrix rows = {.dim = c->dim, .stride = c->dim * sizeof(float), .dtype = HITHER_F32};
     ht_explain_begin(&run.explain);
-    hither_status status = queries ? ht_reading_open(&run.view, c, search->include, err)
-                                   : ht_reading_open_for_ids(&run.view, c, search->include, err);
+    bool by_ids = !queries && ids->count;
+    hither_status status = by_ids ? ht_reading_open_for_ids(&run.view, c, search->include, err)
+                                  : ht_reading_open(&run.view, c, search->include, err);
     if (status == HITHER_OK && queries) {
         status = check_queries(c, queries, err);
         rows = *queries;
         if (!rows.stride)
             rows.stride = rows.dim * sizeof(float);
-    } else if (status == HITHER_OK) {
+    } else if (status == HITHER_OK && by_ids) {
         status = ht_reading_vectors_of(&run.view, ids, &gathered, NULL, err);
         rows.data = gathered;
         rows.rows = ids->count;
     }
     if (status == HITHER_OK)
         status = ht_run_begin(&run, search, err);
-    if (status == HITHER_OK)
+    if (status == HITHER_OK && search->keywords)
+        status = ht_search_keywords(&run, &rows, err);
+    else if (status == HITHER_OK)
         status = search->k && !search->group && !(search->diversity > 0) ? search_nearest(&run, &rows, err)
                                                                          : search_each(&run, &rows, err);
     ht_release(gathered);
-    return ht_run_end(&run, status, "exact", out, err);
+    return ht_run_end(&run, status, !search->keywords ? "exact" : rows.data ? "hybrid" : "keyword", out, err);
 }
 
 hither_status ht_collection_search(ht_collection *c, const hither_matrix *queries, const hither_ids *ids,

@@ -1,6 +1,7 @@
 /*
  * search.h: one search on its way, shared by the files that answer searches: search.c (the k nearest, and all within a
- * distance), search_group.c (best per group), search_diverse.c (hits unlike one another), recommend.c (by examples).
+ * distance), search_group.c (best per group), search_diverse.c (hits unlike one another), recommend.c (by examples),
+ * search_keyword.c (by words).
  * One thread.
  */
 #ifndef HT_ENGINE_SEARCH_H
@@ -38,5 +39,7 @@ size_t ht_run_cut(const ht_run *run, const ht_hit *hits, size_t count);
 /* One query each, as search.c calls them; hits have been asked for by the search. */
 HT_NODISCARD hither_status ht_search_groups(ht_run *run, const float *query, hither_error *err);
 HT_NODISCARD hither_status ht_search_diverse(ht_run *run, const float *query, hither_error *err);
+/* All queries of a search with keywords; queries->data NULL: there are no vectors. */
+HT_NODISCARD hither_status ht_search_keywords(ht_run *run, const hither_matrix *queries, hither_error *err);
 
 #endif

@@ -6,7 +6,7 @@
  * dim, dtype, metric, embedder;
  *   - under the writer lock: the graveyard, ht_collection.row, publishing;
  *   - under the table lock: the list of collections;
- *   - any thread, by column.h's rules: the columns;
+ *   - any thread, by the rules of column.h and keyword/table.h: the columns, the keywords;
  *   - atomic, any thread: counts, home, dropped, seen_version, the scratch pool.
  * A read-only handle has no writer; there the writer lock serialises advancing to other processes' commits.
  */
@@ -22,6 +22,7 @@
 #include "engine/fork.h"
 #include "engine/group.h"
 #include "engine/snapshot.h"
+#include "keyword/table.h"
 #include "store/store.h"
 
 struct ht_db {
@@ -49,8 +50,9 @@ struct ht_collection {
     hither_metric metric;
     char embedder[64];
     ht_home home;
-    ht_columns columns;     /* of metadata, for filters */
-    ht_id_kind queued_kind; /* of the ids in batches to be committed later; under the queue's lock */
+    ht_columns columns;        /* of metadata, for filters */
+    ht_keyword_table keywords; /* of documents, for searches by words */
+    ht_id_kind queued_kind;    /* of the ids in batches to be committed later; under the queue's lock */
     _Atomic bool dropped;
     _Atomic int64_t ttl;           /* as the catalog has it */
     _Atomic uint64_t floor;        /* of a read-only handle: the highest ht_reader_floor met */

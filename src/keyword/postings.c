@@ -62,7 +62,7 @@ static uint16_t capped(uint32_t value) { return value < UINT16_MAX ? (uint16_t)v
 
 static void append_block(ht_lists *lists, const uint32_t *rows, const uint32_t *counts, size_t n, uint32_t before,
                          const uint32_t *lengths) {
-    uint32_t gaps[HT_BLOCK_ROWS], less[HT_BLOCK_ROWS], all_gaps = 0, all_less = 0, most = 0;
+    uint32_t gaps[HT_POSTING_BLOCK], less[HT_POSTING_BLOCK], all_gaps = 0, all_less = 0, most = 0;
     uint32_t once = UINT32_MAX, more = UINT32_MAX;
     for (size_t i = 0; i < n; i++) {
         uint32_t length = lengths[rows[i]];
@@ -98,8 +98,8 @@ ht_list ht_lists_append(ht_lists *lists, const uint32_t *rows, const uint32_t *c
                         const uint32_t *lengths, const uint8_t *positions, const uint32_t *position_bytes) {
     ht_list list = {(uint32_t)count, (uint32_t)(lists->blocks.size / sizeof(ht_block))};
     uint32_t before = 0;
-    for (size_t i = 0; i < count; i += HT_BLOCK_ROWS) {
-        size_t n = ht_min_size(count - i, HT_BLOCK_ROWS), bytes = 0;
+    for (size_t i = 0; i < count; i += HT_POSTING_BLOCK) {
+        size_t n = ht_min_size(count - i, HT_POSTING_BLOCK), bytes = 0;
         append_block(lists, rows + i, counts + i, n, before, lengths);
         before = rows[i + n - 1] + 1;
         for (size_t j = i; positions && j < i + n; j++)
@@ -118,7 +118,7 @@ void ht_list_open(ht_cursor_list *cursor, const ht_lists *lists, ht_list list) {
     cursor->lists = lists;
     cursor->blocks = list.rows ? (const ht_block *)(const void *)lists->blocks.data + list.first_block : NULL;
     cursor->rows = list.rows;
-    cursor->block_count = (list.rows + HT_BLOCK_ROWS - 1) / HT_BLOCK_ROWS;
+    cursor->block_count = (list.rows + HT_POSTING_BLOCK - 1) / HT_POSTING_BLOCK;
     cursor->block = cursor->block_count;
     cursor->block_rows = 0;
 }
@@ -128,7 +128,7 @@ void ht_list_decode(ht_cursor_list *c, uint32_t at) {
         return;
     const ht_block *block = &c->blocks[at];
     uint32_t before = at ? c->blocks[at - 1].last + 1 : 0;
-    uint32_t n = at + 1 < c->block_count ? HT_BLOCK_ROWS : c->rows - at * HT_BLOCK_ROWS;
+    uint32_t n = at + 1 < c->block_count ? HT_POSTING_BLOCK : c->rows - at * HT_POSTING_BLOCK;
     const uint8_t *data = (const uint8_t *)c->lists->data.data + block->data;
     unpack(data, c->row, n, block->row_bits);
     for (uint32_t i = 0; i < n; i++) {

@@ -3,7 +3,7 @@
  * thread may read it; a table (table.h) keeps several of them, one after another, and merges them as they grow.
  *
  * Rows are numbered from `base`, a multiple of 64 at or below the first slot: row r is slot base + r. Terms stand in
- * the order of their bytes. The rows of a term are a list of blocks of HT_BLOCK_ROWS, each with the gaps between its
+ * the order of their bytes. The rows of a term are a list of blocks of HT_POSTING_BLOCK, each with the gaps between its
  * rows and its counts in as few bits as the largest needs, and with what bounds the score of its rows from above. The
  * positions of a term within rows are varints of their own, which only phrases read.
  */
@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 
-#define HT_BLOCK_ROWS 128u
+#define HT_POSTING_BLOCK 128u
 
 typedef struct ht_block {
     uint32_t last;                         /* its last row */
@@ -58,7 +58,7 @@ typedef struct ht_cursor_list {
     uint32_t rows, block_count;
     uint32_t block;      /* the one decoded, block_count: none yet */
     uint32_t block_rows; /* rows in it */
-    uint32_t row[HT_BLOCK_ROWS], count[HT_BLOCK_ROWS];
+    uint32_t row[HT_POSTING_BLOCK], count[HT_POSTING_BLOCK];
     const uint8_t *position; /* where the positions of row[position_of] begin */
     uint32_t position_of;
 } ht_cursor_list;

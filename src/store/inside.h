@@ -52,6 +52,7 @@ typedef enum ht_sql {
     SQL_ROW_FORGET,
     SQL_ROW_ALL,
     SQL_ROW_METADATA,
+    SQL_ROW_DOCUMENT,
     SQL_COUNT
 } ht_sql;
 

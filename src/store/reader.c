@@ -222,28 +222,41 @@ hither_status ht_reader_dead(ht_reader *reader, uint64_t after,
     return status;
 }
 
-hither_status ht_reader_metadata(ht_reader *reader, uint64_t begin, uint64_t end,
-                                 hither_status (*each)(void *arg, uint64_t slot, ht_text metadata), void *arg,
-                                 hither_error *err) {
+/* Calls each(arg, slot, text) with the one text that a statement over slots gives. */
+static hither_status each_text(ht_reader *reader, ht_sql sql, const char *what, uint64_t begin, uint64_t end,
+                               hither_status (*each)(void *arg, uint64_t slot, ht_text text), void *arg,
+                               hither_error *err) {
     ht_conn *conn = reader->conn;
     sqlite3_stmt *stmt;
     ht_reader_let_go(reader);
-    HT_TRY(ht_conn_prepare(conn, SQL_ROW_METADATA, reader->row.cid, &stmt, err));
+    HT_TRY(ht_conn_prepare(conn, sql, reader->row.cid, &stmt, err));
     sqlite3_bind_int64(stmt, 1, begin > INT64_MAX ? INT64_MAX : (int64_t)begin);
     sqlite3_bind_int64(stmt, 2, end > INT64_MAX ? INT64_MAX : (int64_t)end);
     hither_status status = HITHER_OK;
     int rc;
     while (status == HITHER_OK && (rc = sqlite3_step(stmt)) != SQLITE_DONE) {
-        ht_text metadata;
+        ht_text text;
         if (rc != SQLITE_ROW)
-            status = ht_conn_fail(conn, "reading metadata", err);
-        else if (!ht_column_text(stmt, 1, &metadata))
-            status = ht_fail_nomem(err, 0, "metadata");
+            status = ht_conn_fail(conn, what, err);
+        else if (!ht_column_text(stmt, 1, &text))
+            status = ht_fail_nomem(err, 0, "a row");
         else
-            status = each(arg, (uint64_t)sqlite3_column_int64(stmt, 0), metadata);
+            status = each(arg, (uint64_t)sqlite3_column_int64(stmt, 0), text);
     }
     sqlite3_reset(stmt);
     return status;
+}
+
+hither_status ht_reader_metadata(ht_reader *reader, uint64_t begin, uint64_t end,
+                                 hither_status (*each)(void *arg, uint64_t slot, ht_text metadata), void *arg,
+                                 hither_error *err) {
+    return each_text(reader, SQL_ROW_METADATA, "reading metadata", begin, end, each, arg, err);
+}
+
+hither_status ht_reader_documents(ht_reader *reader, uint64_t begin, uint64_t end,
+                                  hither_status (*each)(void *arg, uint64_t slot, ht_text document), void *arg,
+                                  hither_error *err) {
+    return each_text(reader, SQL_ROW_DOCUMENT, "reading documents", begin, end, each, arg, err);
 }
 
 hither_status ht_reader_collection(ht_reader *reader, ht_collection_row *out, hither_error *err) {

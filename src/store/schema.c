@@ -77,6 +77,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ROW_KILL] = "UPDATE rows_%lld SET dead_seq = ?2 WHERE slot = ?1 AND dead_seq IS NULL",
     [SQL_ROW_FORGET] = "DELETE FROM rows_%lld WHERE slot = ?1 AND dead_seq IS NOT NULL",
     [SQL_ROW_METADATA] = "SELECT slot, metadata FROM rows_%lld WHERE slot >= ?1 AND slot < ?2 ORDER BY slot",
+    [SQL_ROW_DOCUMENT] = "SELECT slot, document FROM rows_%lld WHERE slot >= ?1 AND slot < ?2 ORDER BY slot",
     [SQL_ROW_ALL] = "SELECT slot, id, metadata, document, dead_seq FROM rows_%lld ORDER BY slot",
 };
 

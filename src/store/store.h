@@ -203,6 +203,10 @@ HT_NODISCARD hither_status ht_reader_dead(ht_reader *reader, uint64_t after,
 HT_NODISCARD hither_status ht_reader_metadata(ht_reader *reader, uint64_t begin, uint64_t end,
                                               hither_status (*each)(void *arg, uint64_t slot, ht_text metadata),
                                               void *arg, hither_error *err);
+/* The same of documents. */
+HT_NODISCARD hither_status ht_reader_documents(ht_reader *reader, uint64_t begin, uint64_t end,
+                                               hither_status (*each)(void *arg, uint64_t slot, ht_text document),
+                                               void *arg, hither_error *err);
 /* The oldest version, as a commit_seq, of which every row is still there: compaction has taken dead rows that older
  * ones need. Known in read-only stores, else 0: within a writing process compaction waits for its readers. */
 uint64_t ht_reader_floor(const ht_reader *reader);

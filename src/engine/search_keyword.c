@@ -1,0 +1,255 @@
+/*
+ * search_keyword.c: searches by words (BM25 over the documents), alone or fused with a search by vectors. The postings
+ * are made of the documents when a search first needs them, and extended by the rows written since. docs/keyword.md has
+ * the rules of both.
+ *
+ * Any thread. Postings are shared and only read; whoever finds rows that they lack reads them under the table's lock.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "engine/search.h"
+#include "kernels/kernels.h"
+#include "kernels/reference.h"
+#include "keyword/rank.h"
+
+#define RRF 60.0 /* the rank at which a place in a list is worth half of what lies far above it */
+
+/* ---- the postings */
+
+static hither_status documents_of(void *ctx, uint64_t begin, uint64_t end,
+                                  hither_status (*each)(void *arg, uint64_t slot, ht_text document), void *arg,
+                                  hither_error *err) {
+    ht_reading *v = ctx;
+    HT_TRY(ht_reading_reader(v, err));
+    return ht_reader_documents(v->reader, begin, end, each, arg, err);
+}
+
+/* The postings that cover the run's snapshot, held; *read counts the documents that had to be read. */
+static hither_status open_postings(ht_run *run, ht_keyword_view *out, uint64_t *read, hither_error *err) {
+    ht_collection *c = run->view.c;
+    const ht_snapshot *s = run->view.snapshot;
+    ht_document_source source = {documents_of, &run->view};
+    HT_TRY(ht_keyword_table_cover(&c->keywords, s->slot_limit, &source, read, err));
+    /* They may have been made by a reader who came after a compaction. */
+    if (atomic_load_explicit(&c->floor, memory_order_acquire) > s->seq)
+        return ht_fail(err, HITHER_STALE, "compaction has overtaken this search");
+    return ht_keyword_table_view(&c->keywords, out, err);
+}
+
+/* ---- what the plan says */
+
+static void say_job(ht_buf *out, const ht_job *job, const ht_query *query, uint64_t read) {
+    ht_job_stats said = ht_job_said(job);
+    ht_buf shown;
+    ht_buf_init(&shown, SIZE_MAX);
+    ht_buf_printf(out,
+                  ",\"keywords\":{\"documents_read\":%" PRIu64 ",\"rows_with_words\":%" PRIu64
+                  ",\"mean_length\":%.17g,\"postings\":%" PRIu64 ",\"postings_read\":%" PRIu64 ",\"clauses\":[",
+                  read, said.rows, said.rows ? (double)said.length / (double)said.rows : 0.0, said.postings,
+                  said.postings_read);
+    for (uint32_t i = 0; i < query->clause_count; i++) {
+        ht_buf_reset(&shown);
+        ht_query_show(query, i, &shown);
+        ht_buf_puts(out, i ? ",{\"clause\":" : "{\"clause\":");
+        if (!shown.failed)
+            ht_buf_json_string(out, shown.data, shown.size);
+        ht_buf_printf(out, ",\"rows\":%" PRIu64 ",\"weight\":%.17g}", ht_job_clause_rows(job, i),
+                      ht_job_clause_weight(job, i));
+    }
+    ht_buf_puts(out, "]}");
+    ht_buf_clear(&shown);
+}
+
+/* ---- fusion */
+
+/* A row that one of the halves, or both, brought. */
+typedef struct fused {
+    uint64_t slot;
+    uint32_t vector_rank, keyword_rank; /* from 1; 0: not among the candidates of that half */
+    double distance, words, score;      /* D; BM25; what they make together */
+} fused;
+
+static int by_slot(const void *a, const void *b) {
+    const fused *x = a, *y = b;
+    return (x->slot > y->slot) - (x->slot < y->slot);
+}
+
+static int by_score(const void *a, const void *b) {
+    const fused *x = a, *y = b;
+    return x->score != y->score ? (x->score < y->score ? 1 : -1) : by_slot(a, b);
+}
+
+/* Both halves in one list, each row once; `all` has room for both. */
+static size_t join(const ht_hit *near, size_t near_count, const ht_hit *words, size_t words_count, fused *all) {
+    size_t count = 0, kept = 0;
+    for (size_t i = 0; i < near_count; i++)
+        all[count++] = (fused){.slot = near[i].slot, .vector_rank = (uint32_t)i + 1};
+    for (size_t i = 0; i < words_count; i++)
+        all[count++] = (fused){.slot = words[i].slot, .keyword_rank = (uint32_t)i + 1};
+    qsort(all, count, sizeof *all, by_slot);
+    for (size_t i = 0; i < count; i++) {
+        if (!kept || all[kept - 1].slot != all[i].slot) {
+            all[kept++] = all[i];
+        } else {
+            all[kept - 1].vector_rank += all[i].vector_rank;
+            all[kept - 1].keyword_rank += all[i].keyword_rank;
+        }
+    }
+    return kept;
+}
+
+/* Every row gets both its distance and its score by words, whichever half brought it. */
+static hither_status measure(ht_run *run, const float *query, ht_job *job, fused *all, size_t count,
+                             hither_error *err) {
+    const ht_collection *c = run->view.c;
+    for (size_t i = 0; i < count; i++) {
+        const float *row;
+        HT_TRY(ht_snapshot_row(run->view.snapshot, all[i].slot, &row, err));
+        all[i].distance = ht_ref_distance_f32(c->metric, query, row, c->dim);
+        if (!ht_job_score(job, all[i].slot, &all[i].words))
+            all[i].words = 0;
+    }
+    return HITHER_OK;
+}
+
+static double rank_share(uint32_t rank) { return rank ? 1 / (RRF + (double)rank) : 0; }
+
+static void fuse(const ht_search *search, fused *all, size_t count) {
+    double nearest = INFINITY, farthest = -INFINITY, most = 0, w = search->vector_weight;
+    for (size_t i = 0; i < count; i++) {
+        nearest = all[i].distance < nearest ? all[i].distance : nearest;
+        farthest = all[i].distance > farthest ? all[i].distance : farthest;
+        most = all[i].words > most ? all[i].words : most;
+    }
+    for (size_t i = 0; i < count; i++) {
+        double near = farthest > nearest ? (farthest - all[i].distance) / (farthest - nearest) : 1;
+        double words = most > 0 ? all[i].words / most : 0;
+        if (search->fusion == HITHER_WEIGHTED)
+            all[i].score = w * near + (1 - w) * words;
+        else
+            all[i].score = 2 * w * rank_share(all[i].vector_rank) + 2 * (1 - w) * rank_share(all[i].keyword_rank);
+    }
+    qsort(all, count, sizeof *all, by_score);
+}
+
+static void say_rank(ht_buf *out, const char *name, uint32_t rank) {
+    if (rank)
+        ht_buf_printf(out, "\"%s\":%u,", name, rank);
+    else
+        ht_buf_printf(out, "\"%s\":null,", name);
+}
+
+static void say_fusion(ht_buf *out, const ht_search *search, const fused *all, size_t count) {
+    ht_buf_printf(out, ",\"fusion\":{\"kind\":\"%s\",\"vector_weight\":%.17g,\"candidates\":%u,\"hits\":[",
+                  search->fusion == HITHER_WEIGHTED ? "weighted" : "rrf", search->vector_weight, search->candidates);
+    for (size_t i = 0; i < count; i++) {
+        ht_buf_puts(out, i ? ",{" : "{");
+        say_rank(out, "vector_rank", all[i].vector_rank);
+        say_rank(out, "keyword_rank", all[i].keyword_rank);
+        ht_buf_printf(out, "\"distance\":%.17g,\"keyword_score\":%.17g,\"score\":%.17g}", all[i].distance, all[i].words,
+                      all[i].score);
+    }
+    ht_buf_puts(out, "]}");
+}
+
+/* ---- one query */
+
+static hither_status add_hits(ht_run *run, const fused *hits, size_t count, hither_error *err) {
+    if (count)
+        HT_TRY(ht_reading_reader(&run->view, err));
+    for (size_t i = 0; i < count; i++) {
+        HT_TRY(ht_reading_add_row(&run->view, hits[i].slot, NULL, run->result, err));
+        ht_result_distance(run->result, (float)hits[i].distance);
+        ht_result_score(run->result, hits[i].score);
+    }
+    run->returned += count;
+    ht_explain_stage(&run->explain, "payload", NULL, count, count);
+    return HITHER_OK;
+}
+
+/* One half: the `wanted` best rows by words. */
+static hither_status best_by_words(ht_run *run, ht_job *job, size_t wanted, ht_hit *hits, size_t *count,
+                                   hither_error *err) {
+    ht_mask live = ht_snapshot_mask(run->view.snapshot);
+    HT_TRY(ht_job_top(job, &live, run->restricted ? &run->allow : NULL, wanted, hits, count, err));
+    ht_explain_stage(&run->explain, "keywords", NULL, run->rows, *count);
+    return HITHER_OK;
+}
+
+static hither_status by_words_alone(ht_run *run, ht_job *job, hither_error *err) {
+    size_t wanted = run->rows < run->search->k ? (size_t)run->rows : run->search->k, count = 0;
+    HT_TRY(ht_scratch_reserve(run->view.scratch, wanted, 1, err));
+    HT_TRY(best_by_words(run, job, wanted, run->view.scratch->hits, &count, err));
+    fused *hits = ht_alloc(count * sizeof *hits);
+    if (!hits)
+        return ht_fail_nomem(err, count * sizeof *hits, "the hits of a search");
+    for (size_t i = 0; i < count; i++) {
+        const ht_hit *hit = &run->view.scratch->hits[i];
+        hits[i] = (fused){.slot = hit->slot, .distance = NAN, .score = -hit->distance};
+    }
+    hither_status status = add_hits(run, hits, count, err);
+    ht_release(hits);
+    return status;
+}
+
+static hither_status by_both(ht_run *run, const float *query, ht_job *job, ht_buf *plan, hither_error *err) {
+    ht_scratch *scratch = run->view.scratch;
+    size_t n = run->rows < run->search->candidates ? (size_t)run->rows : run->search->candidates, near = 0, words = 0;
+    HT_TRY(ht_scratch_reserve(scratch, 2 * n, 1, err));
+    HT_TRY(ht_run_nearest(run, query, run->view.c->dim * sizeof(float), 1, n, scratch->hits, &near, err));
+    HT_TRY(best_by_words(run, job, n, scratch->hits + n, &words, err));
+    fused *all = ht_alloc((near + words) * sizeof *all);
+    if (!all)
+        return ht_fail_nomem(err, (near + words) * sizeof *all, "the candidates of a search");
+    size_t count = join(scratch->hits, near, scratch->hits + n, words, all);
+    hither_status status = measure(run, query, job, all, count, err);
+    if (status == HITHER_OK) {
+        fuse(run->search, all, count);
+        ht_explain_stage(&run->explain, "fusion", NULL, near + words, count);
+        count = ht_min_size(count, run->search->k);
+        if (plan)
+            say_fusion(plan, run->search, all, count);
+        status = add_hits(run, all, count, err);
+    }
+    ht_release(all);
+    return status;
+}
+
+/* vector NULL: by words alone. plan NULL: another query's is told. */
+static hither_status search_one(ht_run *run, ht_text text, const float *vector, const ht_keyword_view *postings,
+                                ht_buf *plan, uint64_t read, hither_error *err) {
+    ht_query query;
+    ht_job *job = NULL;
+    ht_mask live = ht_snapshot_mask(run->view.snapshot);
+    hither_status status = ht_query_parse(&query, text, err);
+    if (status == HITHER_OK)
+        status = ht_job_new(postings->parts, postings->count, &query, &live, &job, err);
+    if (status == HITHER_OK)
+        status = vector ? by_both(run, vector, job, plan, err) : by_words_alone(run, job, err);
+    if (status == HITHER_OK && plan)
+        say_job(plan, job, &query, read);
+    ht_job_free(job);
+    ht_query_clear(&query);
+    return status;
+}
+
+hither_status ht_search_keywords(ht_run *run, const hither_matrix *queries, hither_error *err) {
+    const hither_strings *texts = run->search->keywords;
+    ht_keyword_view postings = {0};
+    uint64_t read = 0;
+    ht_result_want_scores(run->result);
+    hither_status status = open_postings(run, &postings, &read, err);
+    if (status == HITHER_OK)
+        ht_explain_stage(&run->explain, "postings", read ? "read" : "kept", read, read);
+    for (size_t i = 0; i < texts->count && status == HITHER_OK; i++) {
+        const char *row = queries->data ? (const char *)queries->data + i * queries->stride : NULL;
+        if (i)
+            ht_result_next_group(run->result);
+        status = search_one(run, ht_strings_at(texts, i), (const float *)(const void *)row, &postings,
+                            i ? NULL : &run->explain.members, read, err);
+    }
+    ht_keyword_view_clear(&postings);
+    return status;
+}
