@@ -15,7 +15,7 @@ enum { QUERIES_AT_ONCE = 64 };
 typedef struct searcher {
     const ht_args *args;
     ht_opened opened;
-    const char *text, *id;
+    const char *text, *id, *words; /* words: of a search by keywords, else NULL */
     uint32_t k;
 } searcher;
 
@@ -110,6 +110,8 @@ static bool print_json(const searcher *s, const ht_rows *rows, size_t query) {
         ht_json_id(&out, &rows->ids, i);
         ht_buf_puts(&out, ",\"distance\":");
         ht_json_float(&out, rows->distances[i]);
+        if (rows->scores)
+            ht_buf_printf(&out, ",\"score\":%.17g", rows->scores[i]);
         ht_row_json_payload(&out, rows, i);
         ht_buf_puts(&out, "}\n");
     }
@@ -118,7 +120,12 @@ static bool print_json(const searcher *s, const ht_rows *rows, size_t query) {
     return fine;
 }
 
-static void show_score(ht_buf *out, const searcher *s, float distance) {
+static void show_score(ht_buf *out, const searcher *s, const ht_rows *rows, size_t i) {
+    float distance = rows->distances[i];
+    if (rows->scores) {
+        ht_buf_printf(out, "%10.4f", rows->scores[i]);
+        return;
+    }
     double similarity = 1.0 - (double)distance;
     if (s->opened.facts.metric == HITHER_COSINE)
         ht_buf_printf(out, "%10.4f", fabs(similarity) < 0.00005 ? 0.0 : similarity); /* no "-0.0000" */
@@ -148,13 +155,16 @@ static bool print_people(const searcher *s, const ht_rows *rows, size_t query, s
     const unsigned width = id_width(rows);
     if (rows->count) {
         ht_show_dim(&out, true);
-        ht_buf_printf(&out, "%4s  %10s  %-*s  %s\n", "rank", larger_is_nearer(s) ? "similarity" : "distance",
+        ht_buf_printf(&out, "%4s  %10s  %-*s  %s\n", "rank",
+                      rows->scores          ? "score"
+                      : larger_is_nearer(s) ? "similarity"
+                                            : "distance",
                       (int)width, "id", "document");
         ht_show_dim(&out, false);
     }
     for (size_t i = 0; i < rows->count; i++) {
         ht_buf_printf(&out, "%4zu  ", i + 1);
-        show_score(&out, s, rows->distances[i]);
+        show_score(&out, s, rows, i);
         ht_buf_puts(&out, "  ");
         size_t start = out.size;
         ht_show_id(&out, &rows->ids, i);
@@ -200,17 +210,39 @@ static hither_status find(const searcher *s, const hither_query *query, hither_r
                                      .max_distance = ht_args_has(s->args, HT_OPT_MAX_DISTANCE) ? &most : NULL,
                                      .group_by = ht_args_text(s->args, HT_OPT_GROUP_BY, NULL),
                                      .group_size = (uint32_t)ht_args_number(s->args, HT_OPT_GROUP_SIZE, 0),
-                                     .diversity = ht_args_real(s->args, HT_OPT_DIVERSITY, 0)};
+                                     .diversity = ht_args_real(s->args, HT_OPT_DIVERSITY, 0),
+                                     .vector_weight = ht_args_real(s->args, HT_OPT_VECTOR_WEIGHT, 0)};
+    if (ht_args_has(s->args, HT_OPT_FUSION))
+        options.fusion = s->args->values[HT_OPT_FUSION].choice ? HITHER_WEIGHTED : HITHER_RRF;
     if (ht_args_has(s->args, HT_OPT_RADIUS))
         return hither_collection_within(s->opened.collection, query, (float)ht_args_real(s->args, HT_OPT_RADIUS, 0),
                                         &options, out, err);
     return hither_collection_search(s->opened.collection, query, s->k, &options, out, err);
 }
 
+/* The same words for each query. */
+static hither_status find_with_words(const searcher *s, const hither_query *query, size_t count, hither_result **out,
+                                     hither_error *err) {
+    ht_column words;
+    hither_query both = *query;
+    ht_column_init(&words);
+    for (size_t i = 0; i < count; i++)
+        ht_column_add(&words, s->words, strlen(s->words));
+    hither_status status = ht_column_check(&words, err);
+    both.keywords = ht_column_view(&words);
+    if (status == HITHER_OK)
+        status = find(s, &both, out, err);
+    ht_column_clear(&words);
+    return status;
+}
+
 static hither_status search(const searcher *s, const hither_query *query, size_t first, size_t queries, bool *more,
                             hither_error *err) {
     hither_result *result;
-    HT_TRY(find(s, query, &result, err));
+    if (s->words)
+        HT_TRY(find_with_words(s, query, query->vectors.rows ? query->vectors.rows : 1, &result, err));
+    else
+        HT_TRY(find(s, query, &result, err));
     *more = print_hits(s, result, first, queries);
     hither_status status = HITHER_OK;
     if (*more && ht_args_has(s->args, HT_OPT_EXPLAIN))
@@ -224,6 +256,8 @@ static hither_status search(const searcher *s, const hither_query *query, size_t
 static hither_status search_text(const searcher *s, hither_error *err) {
     bool more;
     ht_column texts;
+    if (ht_args_has(s->args, HT_OPT_KEYWORD))
+        return search(s, &(hither_query){.size = sizeof(hither_query)}, 0, 1, &more, err);
     ht_column_init(&texts);
     ht_column_add(&texts, s->text, strlen(s->text));
     hither_status status = ht_column_check(&texts, err);
@@ -270,6 +304,25 @@ static hither_status search_vectors(const searcher *s, const char *path, hither_
     return status;
 }
 
+/* The words there are to search by; false where the arguments do not go together. */
+static bool find_words(searcher *s) {
+    const char *words = ht_args_text(s->args, HT_OPT_WORDS, NULL);
+    bool keyword = ht_args_has(s->args, HT_OPT_KEYWORD), hybrid = ht_args_has(s->args, HT_OPT_HYBRID);
+    if (keyword && hybrid)
+        ht_say("search: --keyword or --hybrid, not both");
+    else if (words && !hybrid)
+        ht_say("search: --words is for --hybrid");
+    else if (keyword && !s->text)
+        ht_say("search: --keyword searches by the words of a text");
+    else if (hybrid && !s->text && !words)
+        ht_say("search: --hybrid wants words: a text, or --words WORDS");
+    else if (keyword || hybrid)
+        return (s->words = words ? words : s->text) != NULL;
+    else
+        return true;
+    return false;
+}
+
 int ht_run_search(const ht_args *args) {
     hither_error err;
     searcher s = {.args = args,
@@ -281,6 +334,8 @@ int ht_run_search(const ht_args *args) {
         ht_say("search: one query is wanted: a text, --vector FILE or --id ID");
         return HT_EXIT_USAGE;
     }
+    if (!find_words(&s))
+        return HT_EXIT_USAGE;
     hither_status status = ht_open_both(args->operands[0], args->operands[1], HT_OPEN_READ, &s.opened, &err);
     if (status == HITHER_OK) {
         status = s.text ? search_text(&s, &err) : s.id ? search_id(&s, &err) : search_vectors(&s, file, &err);

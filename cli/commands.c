@@ -54,6 +54,15 @@ static const ht_option search_options[] = {
     {HT_OPT_VECTOR, "vector", 0, HT_KIND_TEXT, "FILE",
      "search by the vectors in FILE: an .npy array, or a JSON array of numbers a line; - is standard input", 0, 0},
     {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "ID", "search by the vector of the row with this id", 0, 0},
+    {HT_OPT_KEYWORD, "keyword", 0, HT_KIND_FLAG, NULL,
+     "search by the words of TEXT instead of a vector: words, \"phrases\", begin*, +must, -not", 0, 0},
+    {HT_OPT_HYBRID, "hybrid", 0, HT_KIND_FLAG, NULL, "search by words and by vectors, and make one order of both", 0,
+     0},
+    {HT_OPT_WORDS, "words", 0, HT_KIND_TEXT, "WORDS", "the words of --hybrid, where they are not TEXT", 0, 0},
+    {HT_OPT_FUSION, "fusion", 0, HT_KIND_CHOICE, "rrf|weighted",
+     "order the rows of --hybrid by their ranks in both, or by distances and scores (default rrf)", 0, 0},
+    {HT_OPT_VECTOR_WEIGHT, "vector-weight", 0, HT_KIND_REAL, "X",
+     "the share of the vectors in --hybrid, between 0 and 1 (default 0.5)", 0, 0},
     OPTION_WHERE("find only rows that match this filter"),
     {HT_OPT_MAX_DISTANCE, "max-distance", 0, HT_KIND_REAL, "X", "find only rows at a distance of at most X", 0, 0},
     {HT_OPT_RADIUS, "radius", 0, HT_KIND_REAL, "X", "instead of the k nearest, all rows at a distance of at most X", 0,
@@ -243,11 +252,14 @@ const ht_command ht_commands[] = {
      "nearer) or distance (l2 and l1: smaller is nearer), id, document, and metadata. The answer is exact.\n\n"
      "With --json a hit is {\"query\", \"rank\", \"id\", \"distance\", \"metadata\", \"document\"}; query is the text, "
      "the "
-     "id, or the number of the vector counted from 0; distance is smaller for nearer rows under every metric.",
+     "id, or the number of the vector counted from 0; distance is smaller for nearer rows under every metric. "
+     "With --keyword and --hybrid there is a \"score\" too, larger for better rows, which people see instead.",
      "hither search notes.hither notes \"a bird of prey\" -k 5\n"
      "hither search notes.hither notes --id 17 --json\n"
      "hither search notes.hither notes hawk --where '{\"year\": {\"$lt\": 2000}}' --explain\n"
      "hither search notes.hither notes hawk --group-by author.name -k 3\n"
+     "hither search notes.hither notes '\"bird of prey\" hunt* -owl' --keyword\n"
+     "hither search notes.hither notes \"a bird of prey\" --hybrid\n"
      "hither search notes.hither images --vector queries.npy",
      search_options, ht_run_search},
     {"get", "DB NAME ID...", 3, SIZE_MAX, "print rows by id",

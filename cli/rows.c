@@ -7,6 +7,7 @@ ht_rows ht_rows_of(const hither_result *result, size_t group) {
     return (ht_rows){.count = hither_result_count(result, group),
                      .ids = hither_result_ids(result, group),
                      .distances = hither_result_distances(result, group),
+                     .scores = hither_result_scores(result, group),
                      .vectors = hither_result_vectors(result, group),
                      .metadata = hither_result_metadata(result, group),
                      .documents = hither_result_documents(result, group)};

@@ -12,6 +12,7 @@ typedef struct ht_rows {
     size_t count;
     hither_ids ids;
     const float *distances;
+    const double *scores; /* of a search by words, else NULL */
     hither_matrix vectors;
     hither_strings metadata, documents;
 } ht_rows;

@@ -35,10 +35,27 @@ from .hits import Hit, Hits
 from .listing import DEFAULT_INCLUDE, Include, Listing, fusion_of, include_flags, mode_of, search_options
 
 
-def _words(query: object, mode: str) -> str | bytes:
-    if not isinstance(query, (str, bytes)):
+def _words(query: object, text: str | None, mode: str) -> Texts | None:
+    """The words of one search, in a column; None by vectors alone."""
+    if mode == "vector":
+        return None
+    if mode == "keyword" and text is not None and query is not None:
+        raise InvalidError('mode="keyword" takes its words as the query or as text, not both')
+    words = query if text is None else text
+    if not isinstance(words, (str, bytes)):
         raise InvalidError(f'mode="{mode}" needs words: a text as the query, or text=')
-    return query
+    return texts([words], "text")
+
+
+def _one_vector(query: object) -> FloatMatrix:
+    if query is None:
+        raise InvalidError("there is no query")
+    vector = array(cast("ArrayLike", query), "query")
+    if vector.ndim == 1:
+        vector = vector.reshape(1, -1)
+    if vector.ndim != 2 or len(vector) != 1:
+        raise DimensionError(f"query has shape {vector.shape}; search takes one vector, search_many several")
+    return matrix(vector, "query")
 
 
 class Scan(Iterator[Hit]):
@@ -447,35 +464,16 @@ class Collection(Listing):
         ([3], [1, 2, 3])
         """
         asked = mode_of(mode, text)
+        how = fusion_of(asked, fusion, vector_weight)
         options = search_options(
-            where,
-            where_document,
-            include,
-            0,
-            max_distance,
-            group_by,
-            group_size,
-            diversity,
-            candidates,
-            *fusion_of(asked, fusion, vector_weight),
+            where, where_document, include, 0, max_distance, group_by, group_size, diversity, candidates, *how
         )
-        words = None
-        if asked != "vector":
-            words = texts([_words(query, asked) if text is None else text], "text")
+        words = _words(query, text, asked)
         if asked == "keyword":
-            if text is not None and query is not None:
-                raise InvalidError('mode="keyword" takes its words as the query or as text, not both')
             return self._search(k, options, keywords=words)[0]
-        if query is None:
-            raise InvalidError("there is no query")
         if isinstance(query, (str, bytes)):
             return self._search(k, options, texts=texts([query], "query"), keywords=words)[0]
-        vector = array(query, "query")
-        if vector.ndim == 1:
-            vector = vector.reshape(1, -1)
-        if vector.ndim != 2 or len(vector) != 1:
-            raise DimensionError(f"query has shape {vector.shape}; search takes one vector, search_many several")
-        return self._search(k, options, vectors=matrix(vector, "query"), keywords=words)[0]
+        return self._search(k, options, vectors=_one_vector(query), keywords=words)[0]
 
     def search_many(
         self,
