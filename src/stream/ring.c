@@ -282,6 +282,7 @@ void ht_ring_write(ht_ring *r, uint64_t number, const ht_ring_record *record) {
     slot->has_text = record->text.data != NULL;
     slot->has_metadata = record->metadata.data != NULL;
     slot->time_ms = record->time_ms;
+    slot->scale = record->scale;
     settle(r, slab, number, 0);
 }
 
@@ -299,6 +300,8 @@ const float *ht_ring_vector(const ht_ring *r, uint64_t number) {
     return ht_slab_row(r, slab, at);
 }
 
-const float *ht_ring_leaving(const ht_ring *r, uint64_t number) {
-    return number >= r->capacity ? ht_ring_vector(r, number - r->capacity) : NULL;
+const float *ht_ring_leaving(const ht_ring *r, uint64_t number, double *scale) {
+    const float *vector = number >= r->capacity ? ht_ring_vector(r, number - r->capacity) : NULL;
+    *scale = vector ? slot_of(r, number - r->capacity)->scale : 0;
+    return vector;
 }

@@ -44,6 +44,7 @@ void ht_ring_start(ht_ring *ring, uint64_t number);
 typedef struct ht_ring_record {
     const float *vector; /* dim floats */
     float norm;          /* as ht_exact_norms; negative: not known */
+    double scale;        /* kept for ht_ring_leaving */
     ht_text text, metadata;
     int64_t time_ms;
 } ht_ring_record;
@@ -61,8 +62,9 @@ HT_NODISCARD hither_status ht_ring_reserve(ht_ring *ring, uint64_t number, size_
 void ht_ring_write(ht_ring *ring, uint64_t number, const ht_ring_record *record);
 /* Leaves its place empty for good. */
 void ht_ring_give_up(ht_ring *ring, uint64_t number);
-/* The vector of record `number` - capacity while `number` is claimed and not written; NULL: there is none. */
-const float *ht_ring_leaving(const ht_ring *ring, uint64_t number);
+/* The vector of record `number` - capacity, and its scale, while `number` is claimed and not written; NULL: there is
+ * none. */
+const float *ht_ring_leaving(const ht_ring *ring, uint64_t number, double *scale);
 /* For a caller that alone writes: a record of the newest `capacity`. NULL: given up. */
 const float *ht_ring_vector(const ht_ring *ring, uint64_t number);
 

@@ -19,6 +19,7 @@ typedef struct ht_ring_slot {
     uint32_t bytes, metadata_bytes, room;
     bool has_text, has_metadata;
     int64_t time_ms;
+    double scale;
 } ht_ring_slot;
 
 /* Memory of 4,096 records side by side; the last slab may be smaller. */

@@ -131,11 +131,17 @@ hither_status ht_window_mask(const ht_window *w, ht_text *text, ht_buf *clean, h
 
 /* ---- the centroid */
 
-void ht_window_add(const ht_window *w, double *sums, const float *vector, double scale, double weight) {
+void ht_window_add(const ht_window *w, double *restrict sums, const float *restrict vector, double scale,
+                   double weight) {
     double unit = scale * HT_WINDOW_UNIT;
-    for (size_t i = 0; i < ht_window_padded(w); i += HT_WINDOW_LANES)
-        for (size_t j = i; j < i + HT_WINDOW_LANES; j++)
-            sums[j] += weight * (((double)vector[j] * unit + TO_INTEGER) - TO_INTEGER);
+    for (size_t j = 0, dim = w->spec.dim; j < dim; j++)
+        sums[j] += weight * (((double)vector[j] * unit + TO_INTEGER) - TO_INTEGER);
+}
+
+float ht_window_norm(double norm2) {
+    double norm = sqrt(norm2);
+    float up = (float)norm;
+    return (double)up < norm * (1 + 0x1p-40) ? nextafterf(up, INFINITY) : up;
 }
 
 double ht_window_scale(const ht_window *w, const float *vector) {
@@ -395,6 +401,8 @@ hither_status ht_window_restore_one(ht_window *w, uint32_t form, const ht_ring_r
         uint64_t number;
         uint32_t one;
         HT_TRY(ht_ring_claim(w->ring, 1, &number, &one, err));
+        if (!w->spec.no_centroid)
+            ht_window_add(w, w->sums, record->vector, record->scale, 1);
         ht_ring_write(w->ring, number, record);
         return HITHER_OK;
     }
@@ -402,6 +410,8 @@ hither_status ht_window_restore_one(ht_window *w, uint32_t form, const ht_ring_r
 }
 
 void ht_window_restored(ht_window *w) {
+    for (size_t j = 0; w->spec.no_novelty && j < w->spec.dim; j++)
+        atomic_store(&w->open_sums[j], (int64_t)w->sums[j]);
     if (!w->spec.no_centroid && !w->spec.no_novelty)
         update_mean(w);
 }

@@ -370,6 +370,7 @@ static hither_status add_records(ht_window *w, const ht_window_saved *s, uint64_
     for (uint64_t i = 0; i < s->head.records; i++) {
         const saved_record *r = &s->records[i];
         ht_ring_record record = {.vector = s->vectors + (size_t)r->form * w->spec.dim, .norm = -1};
+        record.scale = ht_window_scale(w, record.vector);
         HT_TRY(next_text(&s->texts, &at, r->bytes, &record.text, err));
         HT_TRY(next_text(&s->texts, &at, r->metadata_bytes, &record.metadata, err));
         if (r->flags & NO_TEXT)

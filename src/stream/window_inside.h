@@ -59,7 +59,10 @@ static inline bool ht_window_alarms(const ht_window *w) { return w->spec.alarm_r
 #define HT_WINDOW_UNIT  0x1p28
 #define HT_WINDOW_LANES 16u /* floats in a stride's smallest step */
 /* sums += weight * vector * scale, in fixed point. */
-void ht_window_add(const ht_window *w, double *sums, const float *vector, double scale, double weight);
+void ht_window_add(const ht_window *w, double *restrict sums, const float *restrict vector, double scale,
+                   double weight);
+/* The length, rounded up a little, of a vector whose square is given as D sums it (index/exact.h says how much). */
+float ht_window_norm(double norm2);
 /* 1 / length, 0 for the zero vector. */
 double ht_window_scale(const ht_window *w, const float *vector);
 

@@ -38,9 +38,8 @@ static void add_difference(ht_window *w, const batch *b) {
 static float similarity(const ht_window *w, batch *b, const float *vector, double scale, uint64_t number) {
     if (number == 0)
         return 1.0f;
-    for (size_t i = 0; i < ht_window_padded(w); i += HT_WINDOW_LANES)
-        for (size_t j = i; j < i + HT_WINDOW_LANES; j++)
-            b->mean[j] = (float)b->sums[j];
+    for (size_t j = 0, dim = w->spec.dim; j < dim; j++)
+        b->mean[j] = (float)b->sums[j];
     const ht_kernels *kernels = ht_kernels_get();
     double mean2 = kernels->ref_dot_f32(b->mean, b->mean, w->spec.dim);
     double dot = kernels->ref_dot_f32(vector, b->mean, w->spec.dim);
@@ -50,7 +49,6 @@ static float similarity(const ht_window *w, batch *b, const float *vector, doubl
 static hither_status vector_of(ht_window *w, batch *b, size_t i, ht_ring_record *r, hither_error *err) {
     const ht_window_rows *rows = b->rows;
     r->vector = b->vector;
-    r->norm = -1;
     if (rows->texts && ht_strings_has(rows->texts, i))
         r->text = ht_strings_at(rows->texts, i);
     if (rows->metadata)
@@ -59,8 +57,7 @@ static hither_status vector_of(ht_window *w, batch *b, size_t i, ht_ring_record 
         HT_TRY(ht_window_mask(w, &r->text, &b->clean, &b->masked, err));
         return w->spec.embed(w->spec.embed_ctx, b->masked.data ? b->masked.data : "", b->masked.size, b->vector, err);
     }
-    const char *row = (const char *)rows->vectors->data + i * rows->vectors->stride;
-    memcpy(b->vector, row, w->spec.dim * sizeof *b->vector); /* with zeros behind it */
+    r->vector = (const float *)(const void *)((const char *)rows->vectors->data + i * rows->vectors->stride);
     return r->text.data ? ht_window_clean(&r->text, &b->clean, err) : HITHER_OK;
 }
 
@@ -72,8 +69,10 @@ static hither_status push_claimed(ht_window *w, batch *b, size_t i, uint64_t num
         status = ht_window_take_time(w, b->rows->times_ms ? &b->rows->times_ms[i] : NULL, &r.time_ms, err);
     if (status == HITHER_OK)
         status = ht_ring_reserve(w->ring, number, r.text.bytes + r.metadata.bytes, err);
-    const float *gone = w->spec.no_centroid ? NULL : ht_ring_leaving(w->ring, number);
-    double scale = w->spec.no_centroid || status != HITHER_OK ? 0 : ht_window_scale(w, r.vector);
+    double gone_scale, norm2 = status == HITHER_OK ? ht_kernels_get()->ref_dot_f32(r.vector, r.vector, w->spec.dim) : 0;
+    const float *gone = w->spec.no_centroid ? NULL : ht_ring_leaving(w->ring, number, &gone_scale);
+    double scale = r.scale = norm2 > 0 ? 1 / sqrt(norm2) : 0;
+    r.norm = norm2 > 0 ? ht_window_norm(norm2) : -1; /* so small a vector that its square is nothing */
     if (status == HITHER_OK && b->scores)
         b->scores[i] = (hither_score){.novelty = NAN,
                                       .rarity = NAN,
@@ -84,7 +83,7 @@ static hither_status push_claimed(ht_window *w, batch *b, size_t i, uint64_t num
     if (status == HITHER_OK && !w->spec.no_centroid)
         ht_window_add(w, b->sums, r.vector, scale, 1);
     if (gone)
-        ht_window_add(w, b->sums, gone, ht_window_scale(w, gone), -1);
+        ht_window_add(w, b->sums, gone, gone_scale, -1);
     if (status == HITHER_OK)
         ht_ring_write(w->ring, number, &r);
     else
@@ -109,9 +108,10 @@ static hither_status push_rows(ht_window *w, batch *b, size_t count, hither_erro
             hither_error *first_error = status == HITHER_OK ? err : NULL;
             hither_status one = status == HITHER_OK ? push_claimed(w, b, done + i, first + i, r, first_error) : status;
             if (status != HITHER_OK) { /* after a failure the rest of the claim stays empty */
-                const float *gone = w->spec.no_centroid ? NULL : ht_ring_leaving(w->ring, first + i);
+                double scale;
+                const float *gone = w->spec.no_centroid ? NULL : ht_ring_leaving(w->ring, first + i, &scale);
                 if (gone)
-                    ht_window_add(w, b->sums, gone, ht_window_scale(w, gone), -1);
+                    ht_window_add(w, b->sums, gone, scale, -1);
                 ht_ring_give_up(w->ring, first + i);
             }
             status = one;

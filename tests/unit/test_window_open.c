@@ -205,6 +205,10 @@ static void test_finding(void **unused) {
     ASSERT_OK(hither_window_save(w, path, &err));
     ASSERT_OK(hither_window_open(path, NULL, &again, &err));
     check_found(again);
+    float means[2][DIM];
+    ASSERT_OK(hither_window_centroid(w, means[0], DIM, &err));
+    ASSERT_OK(hither_window_centroid(again, means[1], DIM, &err));
+    assert_memory_equal(means[0], means[1], sizeof means[0]);
     push_told(w, 400); /* the copy stays */
     check_found(copy);
     float row[DIM];
