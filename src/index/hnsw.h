@@ -47,15 +47,15 @@ HT_NODISCARD hither_status ht_hnsw_copy(const ht_hnsw *graph, ht_hnsw **out, hit
 void ht_hnsw_free(ht_hnsw *graph);
 
 /* Called now and then, by the thread that called; a value other than 0 ends the work with INTERRUPTED. */
-typedef struct ht_progress {
+typedef struct ht_hnsw_progress {
     int (*step)(void *ctx, uint64_t done, uint64_t of);
     void *ctx;
-} ht_progress;
+} ht_hnsw_progress;
 
 /* Adds the rows at the given slots, which rise and are above all slots in the graph. On failure the graph is as it was.
  * NOMEM, NOT_FINITE (a row's slot is named), INTERRUPTED, or what vectors->touch returned. */
 HT_NODISCARD hither_status ht_hnsw_extend(ht_hnsw *graph, const ht_vectors *vectors, const uint64_t *slots,
-                                          size_t count, unsigned threads, const ht_progress *progress,
+                                          size_t count, unsigned threads, const ht_hnsw_progress *progress,
                                           hither_error *err);
 
 /* Takes the rows that are not in `live` out of the graph: the neighbours of one are joined to its own. The graph is as

@@ -294,7 +294,7 @@ static uint32_t next_batch(uint32_t count, uint32_t end) {
 }
 
 static hither_status add_batches(build *b, uint32_t from, uint32_t to, const batch_room *room,
-                                 const ht_progress *progress, hither_error *err) {
+                                 const ht_hnsw_progress *progress, hither_error *err) {
     for (uint32_t done = from; done < to;) {
         if (progress && progress->step(progress->ctx, done - from, to - from))
             return ht_fail(err, HITHER_INTERRUPTED, "building the graph was stopped at row %u of %u", done - from,
@@ -342,7 +342,7 @@ static hither_status encode_nodes(build *b, uint32_t from, hither_error *err) {
                                   : ht_fail(err, status, "a row could not be read; search it to see why");
 }
 
-static hither_status build_all(build *b, const uint64_t *slots, size_t count, const ht_progress *progress,
+static hither_status build_all(build *b, const uint64_t *slots, size_t count, const ht_hnsw_progress *progress,
                                hither_error *err) {
     ht_hnsw *g = b->g;
     uint32_t from = g->count;
@@ -367,7 +367,7 @@ static hither_status build_all(build *b, const uint64_t *slots, size_t count, co
 
 /* A graph that was not empty is changed as a copy, so that a failure leaves it as it was. */
 hither_status ht_hnsw_extend(ht_hnsw *graph, const ht_vectors *vectors, const uint64_t *slots, size_t count,
-                             unsigned threads, const ht_progress *progress, hither_error *err) {
+                             unsigned threads, const ht_hnsw_progress *progress, hither_error *err) {
     if (count == 0)
         return HITHER_OK;
     HT_ASSERT(slots[0] >= ht_hnsw_limit(graph));
