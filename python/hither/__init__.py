@@ -5,10 +5,13 @@
     Index(dim), .wrap, .open      rows kept in memory or in one file, searched exactly
     Embedder()                    texts to vectors, with no model
     Window()                      what is new in a stream of texts
+    aio                           the same, to be awaited
 
 Everything runs inside this process: no server, no network, no model download. Numbers go in and out as numpy arrays,
 without copies where their layout allows.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from . import _core
 from .collection import Collection, Scan
@@ -46,7 +49,19 @@ from .hits import Hit, Hits, Plan
 from .index import Index
 from .window import Scores, Window
 
+if TYPE_CHECKING:
+    from . import aio as aio
+
 __version__ = _core.version()
+
+
+def __getattr__(name: str) -> Any:
+    """`hither.aio`, when somebody asks for it: importing asyncio takes longer than all the rest."""
+    if name == "aio":
+        import importlib
+
+        return importlib.import_module("hither.aio")
+    raise AttributeError(f"module 'hither' has no attribute {name!r}")
 
 
 def simd() -> str:

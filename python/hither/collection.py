@@ -69,15 +69,22 @@ class Scan(Iterator[Hit]):
         self._hits: Hits | None = None
         self._row = 0
 
+    def _spent(self) -> bool:
+        """Whether the rows fetched so far have all been given out, and there may be more."""
+        return self._hits is None or 0 < len(self._hits) == self._row
+
+    def _fetch(self) -> None:
+        """Fetches the next rows; at the end, none."""
+        found = Hits(_core.cursor_next(self._handle, self._batch))
+        self._hits, self._row = found, 0
+        if not len(found):
+            self._handle.close()
+
     def __next__(self) -> Hit:
+        if self._spent():
+            self._fetch()
         if self._hits is None or self._row == len(self._hits):
-            if self._hits is not None and not len(self._hits):
-                raise StopIteration
-            self._hits = Hits(_core.cursor_next(self._handle, self._batch))
-            self._row = 0
-            if not len(self._hits):
-                self._handle.close()
-                raise StopIteration
+            raise StopIteration
         self._row += 1
         return Hit(self._hits, self._row - 1)
 

@@ -22,7 +22,7 @@ def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     module = hither if name == "__init__" else importlib.import_module(f"hither.{name}")
     results = doctest.testmod(module)
     assert results.failed == 0
-    if name in ("db", "collection", "embed", "exact", "hits", "index", "window", "errors", "listing"):
+    if name in ("db", "collection", "embed", "exact", "hits", "index", "window", "errors", "listing", "aio"):
         assert results.attempted > 0
 
 
@@ -57,7 +57,7 @@ def test_the_page_on_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         exec(block, names)
 
 
-@pytest.mark.parametrize("page", ["collections", "search", "explain", "space"])
+@pytest.mark.parametrize("page", ["async", "collections", "search", "explain", "space"])
 def test_pages_of_the_guide(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
