@@ -10,6 +10,7 @@ import json
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -95,7 +96,11 @@ def metadata_column(items: Metadata | Iterable[Metadata | None] | None, count: i
         return None
     if isinstance(items, (str, bytes, Mapping)):
         items = [items]
-    encoded: list[str | None] = []
+    items = items if isinstance(items, (list, tuple)) else list(items)
+    encoded: list[str | None] | None = _dicts_as_json(items)
+    if encoded is not None:
+        return _same_length(texts(encoded, "metadata"), count, "metadata")
+    encoded = []
     for row, item in enumerate(items):
         if item is None or isinstance(item, str):
             encoded.append(item)
@@ -109,6 +114,24 @@ def metadata_column(items: Metadata | Iterable[Metadata | None] | None, count: i
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidError(f"metadata {row} cannot be written as JSON: {error}") from None
     return _same_length(texts(encoded, "metadata"), count, "metadata")
+
+
+# Python's own encoder of JSON, made once: json.dumps makes one a call. It does not note what it is inside of, so that
+# threads may share it, and finds a circle by the RecursionError it ends in. Interpreters without it go the slow way.
+_ENCODER_OF = getattr(json.encoder, "c_make_encoder", None)
+_ENCODE = _ENCODER_OF and _ENCODER_OF(
+    None, lambda value: _plain(value), json.encoder.encode_basestring, None, ": ", ", ", False, False, False
+)
+
+
+def _dicts_as_json(items: Sequence[object]) -> list[str | None] | None:
+    """Many dicts at once, as json.dumps writes them; None where that fails or there are others."""
+    if _ENCODE is None or set(map(type, items)) != {dict}:
+        return None
+    try:
+        return list(map("".join, map(_ENCODE, items, repeat(0))))
+    except (TypeError, ValueError, RecursionError):
+        return None  # row by row, to say which it was
 
 
 def where_text(where: Where | None, where_document: Where | None) -> bytes | None:

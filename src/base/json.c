@@ -2,8 +2,9 @@
  * json.c: jansson, kept from text that would hurt it.
  *
  * jansson recurses once a level and cannot always tell a wrong text from a lack of memory, so the grammar and the depth
- * are checked here first, in one pass without recursion. Merging works on the texts, not on parsed values: numbers come
- * out as they were written, digit for digit. Any thread.
+ * are checked here first, in one pass without recursion. What is left to jansson are keys that stand twice and numbers
+ * out of range; a pass that can rule both out, as it can for the metadata people write, is all that a check needs.
+ * Merging works on the texts, not on parsed values: numbers come out as they were written, digit for digit. Any thread.
  */
 #include "base/json.h"
 
@@ -30,14 +31,35 @@ static hither_status fail_at(hither_error *err, hither_status status, const char
 
 /* ---- the grammar, in one pass without recursion */
 
+enum {
+    KNOWN_KEYS = 48,        /* of the objects that are open; where there are more, jansson looks for repeated ones */
+    SURE_INT_DIGITS = 18,   /* below 2^63 whatever they are */
+    SURE_REAL_DIGITS = 100, /* with an exponent of two digits, far below the largest double */
+    SURE_EXPONENT_DIGITS = 2
+};
+
 typedef struct scanner {
     const char *text;
     size_t bytes, at;
-    size_t depth;
+    size_t depth, key_count;
     const char *problem; /* NULL while all is well */
     hither_status status;
+    bool escaped;                        /* the last string had a backslash */
+    bool unsure;                         /* a key may stand twice, or a number be out of range */
     char closers[HITHER_MAX_JSON_DEPTH]; /* of the brackets that are open */
+    uint8_t first_key[HITHER_MAX_JSON_DEPTH];
+    ht_text keys[KNOWN_KEYS];
 } scanner;
+
+/* The arrays are written before they are read. */
+static void scanner_init(scanner *s, const char *text, size_t bytes) {
+    s->text = text;
+    s->bytes = bytes;
+    s->at = s->depth = s->key_count = 0;
+    s->problem = NULL;
+    s->status = HITHER_OK;
+    s->escaped = s->unsure = false;
+}
 
 static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -105,6 +127,7 @@ static bool scan_escape(scanner *s) {
 static bool scan_string(scanner *s) {
     if (peek(s) != '"')
         return refuse(s, "a string in double quotes is needed");
+    s->escaped = false;
     for (s->at++; s->at < s->bytes;) {
         char c = s->text[s->at];
         if (c == '"') {
@@ -114,7 +137,10 @@ static bool scan_string(scanner *s) {
         if ((unsigned char)c < 0x20)
             return refuse(s, "a control character inside a string");
         s->at++;
-        if (c == '\\' && !scan_escape(s))
+        if (c != '\\')
+            continue;
+        s->escaped = true;
+        if (!scan_escape(s))
             return false;
     }
     return refuse(s, "");
@@ -131,21 +157,29 @@ static bool scan_digits(scanner *s) {
 static bool scan_number(scanner *s) {
     if (peek(s) == '-')
         s->at++;
+    size_t start = s->at, sure = SURE_INT_DIGITS;
     if (peek(s) == '0')
         s->at++;
     else if (!scan_digits(s))
         return false;
     if (peek(s) == '.') {
+        sure = SURE_REAL_DIGITS;
         s->at++;
         if (!scan_digits(s))
             return false;
     }
+    size_t digits = s->at - start;
     if (peek(s) == 'e' || peek(s) == 'E') {
+        sure = SURE_REAL_DIGITS;
         s->at++;
         if (peek(s) == '+' || peek(s) == '-')
             s->at++;
-        return scan_digits(s);
+        start = s->at;
+        if (!scan_digits(s))
+            return false;
+        s->unsure |= s->at - start > SURE_EXPONENT_DIGITS;
     }
+    s->unsure |= digits > sure;
     return true;
 }
 
@@ -161,11 +195,25 @@ static bool scan_word(scanner *s) {
     return refuse(s, "a value is needed");
 }
 
+/* Compares the key before `at` with those of its object. One with an escape can be spelt in several ways. */
+static void note_key(scanner *s, size_t start) {
+    ht_text key = {s->text + start, s->at - start};
+    if (s->escaped || s->key_count == KNOWN_KEYS) {
+        s->unsure = true;
+        return;
+    }
+    for (size_t i = s->first_key[s->depth - 1]; i < s->key_count; i++)
+        s->unsure |= s->keys[i].bytes == key.bytes && memcmp(s->keys[i].data, key.data, key.bytes) == 0;
+    s->keys[s->key_count++] = key;
+}
+
 /* A key and its colon. */
 static bool scan_key(scanner *s) {
     skip_space(s);
+    size_t start = s->at;
     if (!scan_string(s))
         return false;
+    note_key(s, start);
     skip_space(s);
     if (peek(s) != ':')
         return refuse(s, "a colon is needed after the key");
@@ -188,6 +236,7 @@ static bool scan_open(scanner *s, bool *closed) {
         s->at++;
         return true;
     }
+    s->first_key[s->depth] = (uint8_t)s->key_count;
     s->closers[s->depth++] = closer;
     return closer == ']' || scan_key(s);
 }
@@ -208,7 +257,7 @@ static bool scan_after_value(scanner *s, bool *more) {
         if (c != closer)
             return refuse(s, closer == '}' ? "a comma or } is needed" : "a comma or ] is needed");
         s->at++;
-        s->depth--;
+        s->key_count = s->first_key[--s->depth];
     }
 }
 
@@ -243,16 +292,17 @@ static hither_status explain(const json_error_t *error, const char *where, const
     return ht_fail(err, HITHER_NOMEM, "%s: no memory to parse %zu bytes of JSON", where, bytes);
 }
 
-hither_status ht_json_parse(const char *text, size_t bytes, size_t max_bytes, const char *where, json_t **out,
-                            hither_error *err) {
-    if (bytes > max_bytes)
-        return ht_fail(err, HITHER_TOO_LARGE, "%s: %zu bytes of JSON, the limit is %zu", where, bytes, max_bytes);
-    size_t good = ht_utf8_valid_prefix(text, bytes);
-    if (good < bytes)
-        return fail_at(err, HITHER_ENCODING, where, text, good, "not UTF-8");
-    scanner s = {.text = text, .bytes = bytes};
-    if (!scan_text(&s))
-        return fail_at(err, s.status, where, text, s.at, s.problem);
+/* The limits and the grammar. */
+static hither_status scan(scanner *s, size_t max_bytes, const char *where, hither_error *err) {
+    if (s->bytes > max_bytes)
+        return ht_fail(err, HITHER_TOO_LARGE, "%s: %zu bytes of JSON, the limit is %zu", where, s->bytes, max_bytes);
+    size_t good = ht_utf8_valid_prefix(s->text, s->bytes);
+    if (good < s->bytes)
+        return fail_at(err, HITHER_ENCODING, where, s->text, good, "not UTF-8");
+    return scan_text(s) ? HITHER_OK : fail_at(err, s->status, where, s->text, s->at, s->problem);
+}
+
+static hither_status parse(const char *text, size_t bytes, const char *where, json_t **out, hither_error *err) {
     json_error_t error = {.line = 0}; /* jansson leaves the code unset when its first allocation fails */
     json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!value)
@@ -261,21 +311,32 @@ hither_status ht_json_parse(const char *text, size_t bytes, size_t max_bytes, co
     return HITHER_OK;
 }
 
-static hither_status parse_object(const char *text, size_t bytes, const char *where, json_t **out, hither_error *err) {
-    json_t *value = NULL;
-    HT_TRY(ht_json_parse(text, bytes, HITHER_MAX_TEXT_BYTES, where, &value, err));
-    if (!json_is_object(value)) {
-        json_decref(value);
-        return ht_fail(err, HITHER_SYNTAX, "%s: a JSON object is needed, like {\"key\": 1}", where);
-    }
-    *out = value;
-    return HITHER_OK;
+hither_status ht_json_parse(const char *text, size_t bytes, size_t max_bytes, const char *where, json_t **out,
+                            hither_error *err) {
+    scanner s;
+    scanner_init(&s, text, bytes);
+    HT_TRY(scan(&s, max_bytes, where, err));
+    return parse(text, bytes, where, out, err);
+}
+
+static bool begins_object(const char *text, size_t bytes) {
+    size_t at = 0;
+    while (at < bytes && is_space(text[at]))
+        at++;
+    return at < bytes && text[at] == '{';
 }
 
 hither_status ht_json_check_object(const char *text, size_t bytes, const char *where, hither_error *err) {
-    json_t *value = NULL;
-    HT_TRY(parse_object(text, bytes, where, &value, err));
-    json_decref(value);
+    scanner s;
+    scanner_init(&s, text, bytes);
+    HT_TRY(scan(&s, HITHER_MAX_TEXT_BYTES, where, err));
+    if (s.unsure) {
+        json_t *value = NULL;
+        HT_TRY(parse(text, bytes, where, &value, err));
+        json_decref(value);
+    }
+    if (!begins_object(text, bytes))
+        return ht_fail(err, HITHER_SYNTAX, "%s: a JSON object is needed, like {\"key\": 1}", where);
     return HITHER_OK;
 }
 

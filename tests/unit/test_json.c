@@ -112,6 +112,74 @@ static void only_objects_are_metadata(void **state) {
     ASSERT_FAILS(ht_json_check_object("", 0, "row 3", &err), HITHER_SYNTAX);
 }
 
+/* A check and a parse agree on texts of pieces that jansson has its own mind about: keys alike, also as spelt with
+ * escapes, at any level; many keys; numbers near and past the largest. */
+static void a_check_agrees_with_a_parse(void **state) {
+    (void)state;
+    static const char *const keys[] = {"\"a\"", "\"b\"", "\"\\u0061\"", "\"a\\n\"", "\"\"", "\"ab\"", "\"\xc3\xa4\""};
+    static const char *const values[] = {"1",
+                                         "999999999999999999",
+                                         "9223372036854775807",
+                                         "9223372036854775808",
+                                         "-9223372036854775808",
+                                         "-9223372036854775809",
+                                         "0.5",
+                                         "1e99",
+                                         "1e308",
+                                         "1e309",
+                                         "1.7976931348623159e308",
+                                         "1e-400",
+                                         "-0",
+                                         "true",
+                                         "[{}, []]",
+                                         "\"a\""};
+    uint32_t random = 1;
+    size_t accepted = 0, refused = 0;
+    for (size_t round = 0; round < 20000; round++) {
+        ht_buf text;
+        hither_error err;
+        json_t *value = NULL;
+        size_t open = 0, members = 0;
+        ht_buf_init(&text, SIZE_MAX);
+        ht_buf_putc(&text, '{');
+        for (size_t most = round % 100 == 0 ? 200 : 1 + round % 4; members < most || open; members++) {
+            random = random * 1664525u + 1013904223u;
+            if (open && (random >> 8 & 3) == 0) {
+                ht_buf_putc(&text, '}');
+                open--;
+                continue;
+            }
+            if (members && text.data[text.size - 1] != '{')
+                ht_buf_putc(&text, ',');
+            if (most == 200)
+                ht_buf_printf(&text, "\"k%u\":", (random >> 10) % (round % 200 ? 1000000 : 10000));
+            else
+                ht_buf_printf(&text, "%s:", keys[(random >> 10) % (sizeof keys / sizeof *keys)]);
+            bool deeper = members < most && (random >> 20 & 7) == 0;
+            open += deeper;
+            ht_buf_puts(&text, deeper ? "{" : values[(random >> 23) % (sizeof values / sizeof *values)]);
+        }
+        ht_buf_putc(&text, '}');
+        hither_status wanted = ht_json_parse(text.data, text.size, SIZE_MAX, "row 1", &value, &err);
+        json_decref(value);
+        assert_int_equal(ht_json_check_object(text.data, text.size, "row 1", &err), wanted);
+        *(wanted == HITHER_OK ? &accepted : &refused) += 1;
+        ht_buf_clear(&text);
+    }
+    assert_true(accepted > 2000 && refused > 2000);
+}
+
+static void a_usual_check_asks_for_no_memory(void **state) {
+    (void)state;
+    hither_error err;
+    static const char text[] = "{\"n\": 17, \"source\": \"file-\\u00e4\", \"score\": -1.5e-07, \"tags\": [\"a\", "
+                               "\"b\"], \"x\": {\"n\": null}}";
+    alloc_fault_arm(1, true);
+    hither_status status = ht_json_check_object(text, sizeof text - 1, "row 1", &err);
+    alloc_fault_arm(0, false);
+    assert_int_equal(status, HITHER_OK);
+}
+
 static void merging_keeps_what_was_written(void **state) {
     (void)state;
     static const struct {
@@ -177,6 +245,8 @@ int main(void) {
         cmocka_unit_test(bad_texts_are_refused_with_the_place),
         cmocka_unit_test(depth_is_counted_before_parsing),
         cmocka_unit_test(only_objects_are_metadata),
+        cmocka_unit_test(a_check_agrees_with_a_parse),
+        cmocka_unit_test(a_usual_check_asks_for_no_memory),
         cmocka_unit_test(merging_keeps_what_was_written),
         cmocka_unit_test(without_memory_it_says_so),
     };
