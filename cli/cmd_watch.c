@@ -112,12 +112,12 @@ static void to_archive(ht_watch *w, const hither_strings *lines) {
 }
 
 /* Standing queries look at the first line of each form, and need no warm-up. */
-static hither_status judge(ht_watch *w, size_t i, ht_text line, hither_error *err) {
+static hither_status judge(ht_watch *w, size_t i, ht_text line, const hither_result *matches, hither_error *err) {
     const hither_score *score = &w->scores[i];
     const char *query = NULL;
     float similarity = 0;
-    if (w->standing && score->seen == 0)
-        HT_TRY(ht_standing_match(w->standing, line, &query, &similarity, err));
+    if (matches)
+        HT_TRY(ht_standing_match(w->standing, matches, i, line, &query, &similarity, err));
     const bool learning = w->read++ < w->warmup;
     if (!learning && !w->learned)
         say_learned(w);
@@ -137,9 +137,13 @@ static hither_status take(void *ctx, hither_error *err) {
     const hither_strings lines = ht_column_view(&w->lines.texts);
     read_times(w, &lines);
     const hither_window_rows rows = {.size = sizeof rows, .texts = lines, .times_ms = w->times_ms};
-    HT_TRY(hither_window_push_rows(w->window, &rows, w->scores, err));
-    for (size_t i = 0; i < lines.count; i++)
-        HT_TRY(judge(w, i, ht_strings_at(&lines, i), err));
+    hither_result *matches = NULL;
+    hither_status status = w->standing ? hither_window_push_matched(w->window, &rows, w->scores, &matches, err)
+                                       : hither_window_push_rows(w->window, &rows, w->scores, err);
+    for (size_t i = 0; i < lines.count && status == HITHER_OK; i++)
+        status = judge(w, i, ht_strings_at(&lines, i), matches, err);
+    hither_result_free(matches);
+    HT_TRY(status);
     flush(w);
     if (w->view)
         HT_TRY(ht_view_lines(w->view, &lines, w->scores, seconds_now() - began, err));
@@ -202,7 +206,7 @@ static hither_status begin(ht_watch *w, hither_error *err) {
         w->lines.idle = idle;
     if (view || ht_args_has(w->args, HT_OPT_QUERIES)) {
         w->standing = &w->queries;
-        HT_TRY(ht_standing_open(w->standing, ht_args_text(w->args, HT_OPT_QUERIES, NULL), err));
+        HT_TRY(ht_standing_open(w->standing, w->window, ht_args_text(w->args, HT_OPT_QUERIES, NULL), err));
     }
     return view ? begin_view(w, err) : HITHER_OK;
 }

@@ -5,21 +5,21 @@
 
 #include "base/alloc.h"
 
-enum { PARTS = 96, WORDS = 1024 };
-
-static const float WORTH_A_LOOK = 0.1F; /* of a whole line; below, it shares next to nothing with the text */
+enum { PARTS = HT_NEAR_PARTS, WORDS = HT_NEAR_WORDS };
 
 hither_status ht_near_room_init(ht_near_room *room, hither_error *err) {
     *room = (ht_near_room){0};
     HT_TRY(hither_embedder_builtin(&room->embedder, err));
     room->dim = hither_embedder_dim(room->embedder);
-    room->vectors = ht_calloc((size_t)room->dim * PARTS, sizeof *room->vectors);
-    return room->vectors ? HITHER_OK : ht_fail_nomem(err, (size_t)room->dim * PARTS * sizeof(float), "lines");
+    room->whole = ht_calloc(room->dim, sizeof *room->whole);
+    return room->whole ? HITHER_OK : ht_fail_nomem(err, room->dim * sizeof(float), "lines");
 }
 
 void ht_near_room_clear(ht_near_room *room) {
     hither_embedder_close(room->embedder);
-    ht_release(room->vectors);
+    ht_release(room->whole);
+    for (size_t i = 0; i < HT_NEAR_WIDTHS; i++)
+        ht_release(room->runs[i].vectors);
     *room = (ht_near_room){0};
 }
 
@@ -64,45 +64,66 @@ void ht_near_clear(ht_near *near) {
     *near = (ht_near){0};
 }
 
-static float similarity(const ht_near *near, const ht_near_room *room, size_t part) {
-    const float *vector = room->vectors + part * room->dim;
+static float similarity(const ht_near *near, uint32_t dim, const float *vector) {
     double sum = 0;
-    for (uint32_t i = 0; i < room->dim; i++)
+    for (uint32_t i = 0; i < dim; i++)
         sum += (double)near->vector[i] * (double)vector[i];
     return (float)sum;
 }
 
-/* The nearest run of words of the line, if that is nearer than the whole. One word more than the text has, for the one
- * that often stands between. */
-static hither_status nearest_part(const ht_near *near, const ht_near_room *room, ht_text line, ht_near_part *out,
-                                  hither_error *err) {
-    size_t begins[WORDS], ends[WORDS], from[PARTS] = {0}, to[PARTS] = {0}, parts = 0;
-    const size_t count = split(line.data, line.bytes, begins, ends), width = near->words + 1;
-    const size_t step = count > PARTS ? (count + PARTS - 1) / PARTS : 1;
+hither_status ht_near_read(ht_near_room *room, ht_text line, hither_error *err) {
+    const uint64_t offsets[] = {0, line.bytes};
+    const hither_strings one = {.bytes = line.data, .offsets = offsets, .count = 1};
+    room->line = line;
+    room->words = split(line.data, line.bytes, room->begins, room->ends);
+    for (size_t i = 0; i < HT_NEAR_WIDTHS; i++)
+        room->runs[i].width = 0;
+    return hither_embedder_embed(room->embedder, &one, room->whole, err);
+}
+
+/* Embeds the runs of so many words. */
+static hither_status read_runs(ht_near_room *room, ht_near_runs *runs, size_t width, hither_error *err) {
+    const size_t step = room->words > PARTS ? (room->words + PARTS - 1) / PARTS : 1;
     ht_column texts;
+    runs->width = runs->count = 0;
+    if (!runs->vectors && !(runs->vectors = ht_calloc((size_t)room->dim * PARTS, sizeof *runs->vectors)))
+        return ht_fail_nomem(err, (size_t)room->dim * PARTS * sizeof(float), "lines");
     ht_column_init(&texts);
-    for (size_t i = 0; i + width <= count && parts < PARTS; i += step) {
-        from[parts] = begins[i];
-        to[parts] = ends[i + width - 1];
-        ht_column_add(&texts, line.data + from[parts], to[parts] - from[parts]);
-        parts++;
+    for (size_t i = 0; i + width <= room->words && runs->count < PARTS; i += step) {
+        const size_t from = runs->from[runs->count] = room->begins[i];
+        runs->to[runs->count++] = room->ends[i + width - 1];
+        ht_column_add(&texts, room->line.data + from, room->ends[i + width - 1] - from);
     }
     const hither_strings view = ht_column_view(&texts);
     hither_status status = ht_column_check(&texts, err);
-    if (status == HITHER_OK && parts > 0)
-        status = hither_embedder_embed(room->embedder, &view, room->vectors, err);
-    for (size_t i = 0; status == HITHER_OK && i < parts; i++)
-        if (similarity(near, room, i) > out->similarity)
-            *out = (ht_near_part){similarity(near, room, i), from[i], to[i]};
+    if (status == HITHER_OK && runs->count > 0)
+        status = hither_embedder_embed(room->embedder, &view, runs->vectors, err);
+    if (status == HITHER_OK)
+        runs->width = width;
     ht_column_clear(&texts);
     return status;
 }
 
-hither_status ht_near_line(const ht_near *near, const ht_near_room *room, ht_text line, ht_near_part *out,
+/* The nearest run of words of the line, if that is nearer than the whole. One word more than the text has, for the one
+ * that often stands between. */
+hither_status ht_near_compare(const ht_near *near, ht_near_room *room, ht_near_part *out, hither_error *err) {
+    *out = (ht_near_part){similarity(near, room->dim, room->whole), 0, room->line.bytes};
+    if (out->similarity < HT_NEAR_LOOK)
+        return HITHER_OK;
+    const size_t width = near->words + 1;
+    ht_near_runs *runs = &room->runs[width % HT_NEAR_WIDTHS];
+    if (runs->width != width)
+        HT_TRY(read_runs(room, runs, width, err));
+    for (size_t i = 0; i < runs->count; i++) {
+        const float part = similarity(near, room->dim, runs->vectors + i * room->dim);
+        if (part > out->similarity)
+            *out = (ht_near_part){part, runs->from[i], runs->to[i]};
+    }
+    return HITHER_OK;
+}
+
+hither_status ht_near_line(const ht_near *near, ht_near_room *room, ht_text line, ht_near_part *out,
                            hither_error *err) {
-    const uint64_t offsets[] = {0, line.bytes};
-    const hither_strings one = {.bytes = line.data, .offsets = offsets, .count = 1};
-    HT_TRY(hither_embedder_embed(room->embedder, &one, room->vectors, err));
-    *out = (ht_near_part){similarity(near, room, 0), 0, line.bytes};
-    return out->similarity < WORTH_A_LOOK ? HITHER_OK : nearest_part(near, room, line, out, err);
+    HT_TRY(ht_near_read(room, line, err));
+    return ht_near_compare(near, room, out, err);
 }

@@ -66,11 +66,35 @@ static hither_status read_file(ht_standing *s, hither_error *err) {
     return status;
 }
 
-hither_status ht_standing_open(ht_standing *s, const char *path, hither_error *err) {
-    *s = (ht_standing){.path = path};
+/* Tells the window. */
+static hither_status tell(ht_standing *s, hither_error *err) {
+    ht_column texts;
+    ht_column_init(&texts);
+    float *radius = ht_alloc((s->count ? s->count : 1) * sizeof *radius);
+    if (!radius)
+        return ht_fail_nomem(err, s->count * sizeof *radius, "standing queries");
+    for (size_t i = 0; i < s->count; i++) {
+        ht_column_add(&texts, s->queries[i].text, strlen(s->queries[i].text));
+        radius[i] = 1 - HT_NEAR_LOOK;
+    }
+    hither_status status = ht_column_check(&texts, err);
+    if (status == HITHER_OK)
+        status = hither_window_queries_set(
+            s->window,
+            HITHER_OPTIONS(hither_window_queries, .texts = ht_column_view(&texts), .radius = radius, .first_only = 1),
+            err);
+    ht_column_clear(&texts);
+    ht_release(radius);
+    return status;
+}
+
+hither_status ht_standing_open(ht_standing *s, hither_window *window, const char *path, hither_error *err) {
+    *s = (ht_standing){.path = path, .window = window};
     ht_buf_init(&s->clean, SIZE_MAX / 2);
     HT_TRY(ht_near_room_init(&s->room, err));
-    return path ? read_file(s, err) : HITHER_OK;
+    if (path)
+        HT_TRY(read_file(s, err));
+    return tell(s, err);
 }
 
 void ht_standing_close(ht_standing *s) {
@@ -101,23 +125,28 @@ hither_status ht_standing_add(ht_standing *s, const char *text, hither_error *er
     if (has(s, text))
         return HITHER_OK;
     HT_TRY(add(s, text, err));
+    HT_TRY(tell(s, err));
     return s->path ? append(s->path, text, err) : HITHER_OK;
 }
 
-hither_status ht_standing_match(ht_standing *s, ht_text line, const char **query, float *similarity,
-                                hither_error *err) {
+hither_status ht_standing_match(ht_standing *s, const hither_result *matches, size_t group, ht_text line,
+                                const char **query, float *similarity, hither_error *err) {
+    const size_t count = hither_result_count(matches, group);
+    const int64_t *numbers = hither_result_ids(matches, group).ints;
     *query = NULL;
     *similarity = 0;
-    if (s->count == 0)
+    if (count == 0)
         return HITHER_OK;
     ht_buf_reset(&s->clean);
     ht_clean_utf8(&s->clean, line.data, line.bytes);
     HT_TRY(ht_buf_check(&s->clean, "a line", err));
-    for (size_t i = 0; i < s->count; i++) {
+    HT_TRY(ht_near_read(&s->room, (ht_text){s->clean.data, s->clean.size}, err));
+    for (size_t i = 0; i < count; i++) {
+        const ht_near *near = &s->queries[numbers[i]];
         ht_near_part part;
-        HT_TRY(ht_near_line(&s->queries[i], &s->room, (ht_text){s->clean.data, s->clean.size}, &part, err));
+        HT_TRY(ht_near_compare(near, &s->room, &part, err));
         if ((double)part.similarity >= HT_NEAR_ENOUGH && part.similarity > *similarity) {
-            *query = s->queries[i].text;
+            *query = near->text;
             *similarity = part.similarity;
         }
     }

@@ -841,6 +841,34 @@ typedef struct hither_window_rows {
 HITHER_API HITHER_MUST_CHECK hither_status hither_window_push_rows(hither_window *w, const hither_window_rows *rows,
                                                                    hither_score *scores, hither_error *err);
 
+/* Standing queries: texts or vectors, each with a radius. A record matches those whose cosine distance from it is at
+ * most that. */
+typedef struct hither_window_queries {
+    size_t size;
+    hither_strings texts; /* masked as records are; or */
+    hither_matrix vectors;
+    const float *radius; /* one a query */
+    /* 1: only a record whose form is not in the window is held against them, not the next of its form. UNSUPPORTED for
+     * a window with no_novelty, which knows no forms. Default 0: each record is. */
+    uint32_t first_only;
+} hither_window_queries;
+
+/* From now on records pushed by hither_window_push_matched are held against these queries instead of those before; none
+ * at all takes them away. At most 100,000. All is copied; neither snapshots nor saved windows have them. Errors:
+ * INVALID (texts and vectors; a radius that is NaN), TOO_LARGE, DIMENSION, NOT_FINITE, MODEL (texts without an
+ * embedder), NOMEM, UNSUPPORTED, READONLY (a snapshot). Any thread; pushes wait a moment. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_queries_set(hither_window *w,
+                                                                     const hither_window_queries *queries,
+                                                                     hither_error *err);
+
+/* hither_window_push_rows, and which standing queries the records match: a group a record, with the numbers of the
+ * queries, counted from 0, as ids and their distances, nearest first, ties by number. Exactly those that match: all
+ * queries are looked at in one pass, which up to 64 records of a push share. scores may be NULL. *matches is the
+ * caller's, hither_result_free; on failure NULL. Errors: as hither_window_push_rows. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_window_push_matched(hither_window *w, const hither_window_rows *rows,
+                                                                      hither_score *scores, hither_result **matches,
+                                                                      hither_error *err);
+
 /* The texts of records by number, as documents with their numbers as ids; records that left the window are left out.
  * Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_window_get(hither_window *w, const uint64_t *records, size_t count,

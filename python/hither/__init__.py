@@ -47,7 +47,7 @@ from .errors import (
 from .exact import knn, within
 from .hits import Hit, Hits, Plan
 from .index import Index
-from .window import Scores, Window
+from .window import Match, Scores, Window
 
 if TYPE_CHECKING:
     from . import aio as aio
@@ -88,6 +88,7 @@ __all__ = [
     "Index",
     "InvalidError",
     "IoError",
+    "Match",
     "ModelError",
     "NoMemoryError",
     "NotDatabaseError",

@@ -582,8 +582,9 @@ def window_push(
     vectors: FloatMatrix | None,
     times: NDArray[np.int64] | None,
     metadata: Texts | None,
-) -> NDArray[Any]:
-    """One SCORE a record."""
+    match: bool,
+) -> tuple[NDArray[Any], list[list[tuple[int, float]]]]:
+    """One SCORE a record, and where asked for the numbers and distances of the standing queries each matches."""
     held: list[Any] = []
     rows = ffi.new("hither_window_rows *")
     rows.size = ffi.sizeof("hither_window_rows")
@@ -601,8 +602,32 @@ def window_push(
         _set_strings(rows.metadata, metadata, held)
     scores = np.zeros(count, SCORE)
     out = ffi.cast("hither_score *", ffi.from_buffer(scores))
-    _on(window, lib.hither_window_push_rows, rows, out)
-    return scores
+    if not match:
+        _on(window, lib.hither_window_push_rows, rows, out)
+        return scores, []
+    result = _result(window, lib.hither_window_push_matched, rows, out)
+    matches: list[list[tuple[int, float]]] = []
+    for group in range(count):
+        found = lib.hither_result_count(result, group)
+        numbers = ffi.unpack(lib.hither_result_ids(result, group).ints, found) if found else []
+        distances = ffi.unpack(lib.hither_result_distances(result, group), found) if found else []
+        matches.append(list(zip(numbers, distances, strict=True)))
+    return scores, matches
+
+
+def window_queries_set(
+    window: Handle, column: Texts | None, vectors: FloatMatrix | None, radius: NDArray[np.float32], first_only: bool
+) -> None:
+    held: list[Any] = []
+    queries = ffi.new("hither_window_queries *")
+    queries.size = ffi.sizeof("hither_window_queries")
+    if column is not None:
+        _set_strings(queries.texts, column, held)
+    if vectors is not None:
+        _set_matrix(queries.vectors, vectors, held)
+    queries.radius = ffi.from_buffer("float[]", radius)
+    queries.first_only = first_only
+    _on(window, lib.hither_window_queries_set, queries)
 
 
 def window_find(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,13 @@ from .arrays import (
 from .embed import Embedder
 from .errors import DimensionError, InvalidError
 from .hits import Hits
+
+
+class Match(NamedTuple):
+    """A standing query that a record is near to."""
+
+    query: Any  #: the text, or the number of the vector, from 0
+    distance: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +55,9 @@ class Scores:
         The record's number, counted from 0, for `Window.get`.
     nearest : ndarray of int64
         Number of the nearest record of another form; -1 if there is none.
+    matches : list of list of Match
+        A list a record: the standing queries it is near to, nearest first; an empty list where `Window.watch` was
+        never called.
     """
 
     novelty: NDArray[np.float32]
@@ -57,6 +67,7 @@ class Scores:
     seen: NDArray[np.int64]
     record: NDArray[np.int64]
     nearest: NDArray[np.int64]
+    matches: list[list[Match]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.novelty)
@@ -112,7 +123,7 @@ class Window:
     ['disk failure on sda']
     """
 
-    __slots__ = ("__weakref__", "_capacity", "_dim", "_embedder", "_handle")
+    __slots__ = ("__weakref__", "_capacity", "_dim", "_embedder", "_handle", "_queries")
 
     def __init__(
         self,
@@ -152,6 +163,7 @@ class Window:
             )
         )
         self._dim = int(embedder.dim if embedder is not None else operator.index(dim or 0))
+        self._queries: list[Any] | None = None
 
     @property
     def capacity(self) -> int:
@@ -209,7 +221,8 @@ class Window:
             if len(moments) != count:
                 raise InvalidError(f"{len(moments)} times for {count} records")
         objects = metadata_column(metadata, count)
-        found = _core.window_push(self._handle, column, vectors, moments, objects)
+        queries = self._queries
+        found, matches = _core.window_push(self._handle, column, vectors, moments, objects, queries is not None)
         return Scores(
             found["novelty"].copy(),
             found["rarity"].copy(),
@@ -218,7 +231,59 @@ class Window:
             found["seen"].astype(np.int64),
             found["record"].astype(np.int64),
             found["nearest"].astype(np.int64),  # the largest uint64, "none", wraps to -1
+            [[Match(queries[i] if queries and i < len(queries) else i, d) for i, d in each] for each in matches],
         )
+
+    def watch(
+        self,
+        queries: Iterable[Text] | ArrayLike,
+        radius: float | ArrayLike = 0.25,
+        *,
+        first_only: bool = False,
+    ) -> None:
+        """Hold each record pushed from now on against these standing queries, instead of those before.
+
+        `push` then says in `matches` which of them each record is near to. All are looked at in one exact pass, be it
+        10,000 of them. A push that runs in another thread meanwhile may take the old or the new ones.
+
+        Parameters
+        ----------
+        queries : iterable of str, or array of shape (n, dim)
+            None at all takes them away. Texts are masked as the records are.
+        radius : float or array of shape (n,)
+            The cosine distance up to which a record matches: one for all, or one each.
+        first_only : bool
+            A record whose form is in the window already matches nothing.
+
+        Examples
+        --------
+        >>> import hither
+        >>> window = hither.Window(capacity=100)
+        >>> window.watch(["disk failure", "out of memory"], radius=0.4)
+        >>> for found in window.push(["all is well", "disk failure on sda"]).matches:
+        ...     print([match.query for match in found])
+        []
+        ['disk failure']
+        """
+        given: Any = [queries] if isinstance(queries, (str, bytes)) else queries
+        given = given if isinstance(given, np.ndarray) else list(given)
+        column, vectors = None, None
+        if len(given) and _is_texts(given):
+            column = text_column(given)
+        elif len(given):
+            vectors = matrix(given)
+        count = len(given)
+        each = np.broadcast_to(np.asarray(radius, np.float32), (count,)) if np.ndim(radius) == 0 else radius
+        limits = np.ascontiguousarray(each, np.float32)
+        if limits.shape != (count,):
+            raise InvalidError(f"{limits.size} radii for {count} queries")
+        _core.window_queries_set(self._handle, column, vectors, limits, bool(first_only))
+        self._queries = list(given) if column is not None else list(range(count))
+
+    @property
+    def queries(self) -> list[Any]:
+        """The standing queries: texts, or the numbers of vectors."""
+        return list(self._queries or [])
 
     def search(
         self,
@@ -325,6 +390,7 @@ class Window:
         self = cls.__new__(cls)
         self._handle = handle
         self._embedder = embedder
+        self._queries = None
         facts = self.info()
         self._capacity, self._dim = int(facts["capacity"]), int(facts["dim"])
         return self

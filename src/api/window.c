@@ -279,8 +279,15 @@ static hither_status check_metadata(const hither_strings **given, size_t rows, h
     return HITHER_OK;
 }
 
+/* matches: NULL where they are not asked for. */
+static hither_status push_inner(hither_window *w, const ht_window_rows *rows, hither_score *scores,
+                                hither_result *matches, hither_error *err) {
+    return matches ? ht_window_push_matched(w->window, rows, scores, matches, err)
+                   : ht_window_push(w->window, rows, scores, err);
+}
+
 static hither_status push_rows(hither_window *w, const hither_window_rows *rows, hither_score *scores,
-                               hither_error *err) {
+                               hither_result *matches, hither_error *err) {
     const hither_strings *texts = &rows->texts;
     HT_TRY(check_texts(texts, err));
     if (!rows->vectors.rows) {
@@ -289,7 +296,7 @@ static hither_status push_rows(hither_window *w, const hither_window_rows *rows,
         const hither_strings *metadata = &rows->metadata;
         HT_TRY(check_metadata(&metadata, texts->count, err));
         const ht_window_rows inner = {.texts = texts, .metadata = metadata, .times_ms = rows->times_ms};
-        return ht_window_push(w->window, &inner, scores, err);
+        return push_inner(w, &inner, scores, matches, err);
     }
     if (texts->count && texts->count != rows->vectors.rows)
         return ht_fail(err, HITHER_INVALID, "push: %zu vectors with %zu texts", rows->vectors.rows, texts->count);
@@ -301,21 +308,43 @@ static hither_status push_rows(hither_window *w, const hither_window_rows *rows,
                                   .vectors = &vectors.view,
                                   .metadata = metadata,
                                   .times_ms = rows->times_ms};
-    hither_status status = ht_window_push(w->window, &inner, scores, err);
+    hither_status status = push_inner(w, &inner, scores, matches, err);
     ht_floats_clear(&vectors);
     return status;
 }
 
-hither_status hither_window_push_rows(hither_window *w, const hither_window_rows *rows, hither_score *scores,
-                                      hither_error *err) {
+static hither_status push_given(hither_window *w, const hither_window_rows *rows, hither_score *scores,
+                                hither_result *matches, hither_error *err) {
     if (!w || !rows)
         return ht_fail(err, HITHER_INVALID, "push: %s is NULL", w ? "rows" : "window");
     HT_TRY(ht_fork_check(w->generation, err));
     hither_window_rows r;
     HT_TRY(ht_options_read(&r, sizeof r, rows, "hither_window_rows", err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = push_rows(w, &r, scores, err);
+    hither_status status = push_rows(w, &r, scores, matches, err);
     ht_fp_leave(fp);
+    return status;
+}
+
+hither_status hither_window_push_rows(hither_window *w, const hither_window_rows *rows, hither_score *scores,
+                                      hither_error *err) {
+    return push_given(w, rows, scores, NULL, err);
+}
+
+hither_status hither_window_push_matched(hither_window *w, const hither_window_rows *rows, hither_score *scores,
+                                         hither_result **matches, hither_error *err) {
+    if (!matches)
+        return ht_fail(err, HITHER_INVALID, "push: matches is NULL");
+    *matches = NULL;
+    hither_result *result;
+    HT_TRY(ht_result_new(0, 0, true, &result, err));
+    hither_status status = push_given(w, rows, scores, result, err);
+    if (status == HITHER_OK)
+        status = ht_result_check(result, err);
+    if (status == HITHER_OK)
+        *matches = result;
+    else
+        hither_result_free(result);
     return status;
 }
 
@@ -324,6 +353,49 @@ hither_status hither_window_push(hither_window *w, const hither_strings *texts, 
     if (!w || !texts)
         return ht_fail(err, HITHER_INVALID, "push: %s is NULL", w ? "texts" : "window");
     return hither_window_push_rows(w, HITHER_OPTIONS(hither_window_rows, .texts = *texts), scores, err);
+}
+
+/* ---- standing queries */
+
+static hither_status set_queries(hither_window *w, const hither_window_queries *q, hither_error *err) {
+    const size_t count = q->vectors.rows ? q->vectors.rows : q->texts.count;
+    if (q->vectors.rows && q->texts.count)
+        return ht_fail(err, HITHER_INVALID, "queries: they are texts or vectors, not both");
+    if (count > HT_STANDING_MOST)
+        return ht_fail(err, HITHER_TOO_LARGE, "queries: %zu of them; at most %u are possible", count, HT_STANDING_MOST);
+    if (count && !q->radius)
+        return ht_fail(err, HITHER_INVALID, "queries: radius is NULL; give one a query");
+    for (size_t i = 0; i < count; i++)
+        if (q->radius[i] != q->radius[i])
+            return ht_fail(err, HITHER_INVALID, "queries: the radius of query %zu is not a number", i);
+    ht_window_queries inner = {.radius = q->radius, .count = (uint32_t)count, .first_only = q->first_only != 0};
+    if (!q->vectors.rows) {
+        inner.texts = &q->texts;
+        if (count)
+            HT_TRY(check_embedder(w, err));
+        HT_TRY(check_texts(&q->texts, err));
+        return ht_window_queries_set(w->window, &inner, err);
+    }
+    ht_floats vectors;
+    HT_TRY(read_vectors(w, &q->vectors, "queries", &vectors, err));
+    inner.vectors = &vectors.view;
+    hither_status status = ht_window_queries_set(w->window, &inner, err);
+    ht_floats_clear(&vectors);
+    return status;
+}
+
+hither_status hither_window_queries_set(hither_window *w, const hither_window_queries *queries, hither_error *err) {
+    if (!w || !queries)
+        return ht_fail(err, HITHER_INVALID, "queries: %s is NULL", w ? "queries" : "window");
+    HT_TRY(ht_fork_check(w->generation, err));
+    hither_window_queries q;
+    HT_TRY(ht_options_read(&q, sizeof q, queries, "hither_window_queries", err));
+    if (q.first_only > 1)
+        return ht_fail(err, HITHER_INVALID, "queries: first_only is %" PRIu32 "; 0 or 1 is possible", q.first_only);
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = set_queries(w, &q, err);
+    ht_fp_leave(fp);
+    return status;
 }
 
 hither_status hither_window_get(hither_window *w, const uint64_t *records, size_t count, hither_result **out,

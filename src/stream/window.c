@@ -69,6 +69,7 @@ void ht_window_free(ht_window *w) {
     ht_buf_clear(&w->clean);
     ht_buf_clear(&w->masked);
     ht_rules_free(w->spec.rules);
+    ht_standing_release(w->standing);
     ht_ring_free(w->ring);
     ht_release((void *)w->open_sums);
     ht_release(w->scored);
@@ -341,7 +342,7 @@ static ht_ring_record record_of(const ht_window *w, uint32_t form, const arrival
 }
 
 static hither_status push_one(ht_window *w, arrival *a, const int64_t *time_ms, hither_score *score,
-                              hither_error *err) {
+                              ht_matcher *matcher, hither_error *err) {
     uint32_t form;
     int64_t before = atomic_load_explicit(&w->now_ms, memory_order_relaxed);
     HT_TRY(ht_ring_ready(w->ring, err));
@@ -362,6 +363,9 @@ static hither_status push_one(ht_window *w, arrival *a, const int64_t *time_ms, 
     if (status == HITHER_OK && score)
         score->alarm = judge(w, form, score);
     const ht_ring_record record = record_of(w, form, a);
+    if (status == HITHER_OK && matcher)
+        status =
+            ht_matcher_add(matcher, record.vector, w->forms.forms[form].birth, w->forms.forms[form].count > 0, err);
     if (status == HITHER_OK)
         status = enter(w, form, &record, err);
     else if (w->forms.forms[form].count == 0)
@@ -369,7 +373,8 @@ static hither_status push_one(ht_window *w, arrival *a, const int64_t *time_ms, 
     return status;
 }
 
-hither_status ht_window_push(ht_window *w, const ht_window_rows *rows, hither_score *scores, hither_error *err) {
+static hither_status push_rows(ht_window *w, const ht_window_rows *rows, hither_score *scores, ht_matcher *matcher,
+                               hither_error *err) {
     hither_status status = HITHER_OK;
     const hither_matrix *vectors = rows->vectors;
     size_t count = vectors ? vectors->rows : rows->texts->count;
@@ -378,7 +383,7 @@ hither_status ht_window_push(ht_window *w, const ht_window_rows *rows, hither_sc
     if (w->frozen)
         return ht_fail(err, HITHER_READONLY, "push: this window is a snapshot, which stays as it is");
     if (w->spec.no_novelty)
-        return ht_window_push_open(w, rows, scores, err);
+        return ht_window_push_open(w, rows, scores, matcher, err);
     pthread_mutex_lock(&w->mutex);
     for (size_t i = 0; i < count && status == HITHER_OK; i++) {
         arrival a = {.missing = vectors && (!rows->texts || !ht_strings_has(rows->texts, i))};
@@ -388,10 +393,63 @@ hither_status ht_window_push(ht_window *w, const ht_window_rows *rows, hither_sc
             a.metadata = ht_strings_at(rows->metadata, i);
         if (vectors)
             a.vector = (const float *)(const void *)((const char *)vectors->data + i * vectors->stride);
-        status = push_one(w, &a, rows->times_ms ? &rows->times_ms[i] : NULL, scores ? &scores[i] : NULL, err);
+        status = push_one(w, &a, rows->times_ms ? &rows->times_ms[i] : NULL, scores ? &scores[i] : NULL, matcher, err);
     }
+    if (status == HITHER_OK && matcher) /* its cache of forms is guarded too */
+        status = ht_matcher_finish(matcher, err);
     pthread_mutex_unlock(&w->mutex);
     return status;
+}
+
+hither_status ht_window_push(ht_window *w, const ht_window_rows *rows, hither_score *scores, hither_error *err) {
+    return push_rows(w, rows, scores, NULL, err);
+}
+
+hither_status ht_window_push_matched(ht_window *w, const ht_window_rows *rows, hither_score *scores,
+                                     hither_result *matches, hither_error *err) {
+    ht_matcher *matcher;
+    pthread_mutex_lock(&w->mutex);
+    hither_status status = ht_matcher_new(w->standing, ht_ring_stride(w->ring), w->spec.dim, matches, &matcher, err);
+    pthread_mutex_unlock(&w->mutex);
+    if (status == HITHER_OK)
+        status = push_rows(w, rows, scores, matcher, err);
+    ht_matcher_free(matcher);
+    return status;
+}
+
+/* ---- standing queries */
+
+hither_status ht_window_queries_set(ht_window *w, const ht_window_queries *q, hither_error *err) {
+    const size_t stride = ht_ring_stride(w->ring);
+    ht_standing *made = NULL;
+    if (w->frozen)
+        return ht_fail(err, HITHER_READONLY, "queries: this window is a snapshot, which nothing is pushed into");
+    if (q->first_only && w->spec.no_novelty)
+        return ht_fail(err, HITHER_UNSUPPORTED, "queries: first_only goes by forms, which no_novelty leaves out");
+    float *rows = q->count ? ht_alloc_aligned(q->count * stride) : NULL;
+    if (q->count && !rows)
+        return ht_fail_nomem(err, q->count * stride, "standing queries");
+    hither_status status = HITHER_OK;
+    for (uint32_t i = 0; i < q->count && status == HITHER_OK; i++) {
+        char *row = (char *)rows + i * stride;
+        memset(row, 0, stride);
+        if (q->vectors)
+            memcpy(row, (const char *)q->vectors->data + i * q->vectors->stride, w->spec.dim * sizeof *rows);
+        else
+            status = ht_window_embed(w, ht_strings_at(q->texts, i), (float *)(void *)row, err);
+    }
+    if (status != HITHER_OK) {
+        ht_release(rows);
+        return status;
+    }
+    if (q->count)
+        HT_TRY(ht_standing_new(rows, stride, w->spec.dim, q->radius, q->count, q->first_only, &made, err));
+    pthread_mutex_lock(&w->mutex);
+    ht_standing *before = w->standing;
+    w->standing = made;
+    pthread_mutex_unlock(&w->mutex);
+    ht_standing_release(before);
+    return HITHER_OK;
 }
 
 hither_status ht_window_restore_one(ht_window *w, uint32_t form, const ht_ring_record *record, hither_error *err) {

@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/result.h"
 #include "stream/rules.h"
+#include "stream/standing.h"
 
 typedef struct ht_window ht_window;
 
@@ -54,6 +55,19 @@ void ht_window_free(ht_window *w);
 /* On failure the rows before the failing one are in. */
 HT_NODISCARD hither_status ht_window_push(ht_window *w, const ht_window_rows *rows, hither_score *scores,
                                           hither_error *err);
+/* As ht_window_push, and which standing queries each row matches: a group a row. Where that fails the row may be in. */
+HT_NODISCARD hither_status ht_window_push_matched(ht_window *w, const ht_window_rows *rows, hither_score *scores,
+                                                  hither_result *matches, hither_error *err);
+
+/* Queries that records are held against from now on, instead of those before: texts or vectors, with a radius each. */
+typedef struct ht_window_queries {
+    const hither_strings *texts;
+    const hither_matrix *vectors;
+    const float *radius;
+    uint32_t count;
+    bool first_only;
+} ht_window_queries;
+HT_NODISCARD hither_status ht_window_queries_set(ht_window *w, const ht_window_queries *queries, hither_error *err);
 HT_NODISCARD hither_status ht_window_get(ht_window *w, const uint64_t *records, size_t count, hither_result **out,
                                          hither_error *err);
 

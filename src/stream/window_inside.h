@@ -14,6 +14,7 @@
 #include "stream/alarm.h"
 #include "stream/forms.h"
 #include "stream/ring.h"
+#include "stream/standing.h"
 #include "stream/window.h"
 
 typedef struct ht_scored {
@@ -31,6 +32,7 @@ struct ht_window {
     _Atomic int times;          /* whether they come with the records */
     _Atomic int64_t *open_sums; /* of an open window: as sums below */
     pthread_mutex_t mutex;      /* of all that follows */
+    ht_standing *standing;      /* NULL: none */
     uint32_t count;
     uint64_t next; /* number of the next record */
     ht_scored *scored;
@@ -78,9 +80,9 @@ HT_NODISCARD hither_status ht_window_mask(const ht_window *w, ht_text *text, ht_
                                           hither_error *err);
 void ht_window_init_bufs(const ht_window *w, ht_buf *clean, ht_buf *masked);
 
-/* window_open.c: a push into an open window; rows as ht_window_push has them. */
+/* window_open.c: a push into an open window; rows as ht_window_push has them; matcher may be NULL. */
 HT_NODISCARD hither_status ht_window_push_open(ht_window *w, const ht_window_rows *rows, hither_score *scores,
-                                               hither_error *err);
+                                               ht_matcher *matcher, hither_error *err);
 
 /* window_view.c. The records of this moment, too old ones left out. */
 HT_NODISCARD hither_status ht_window_view(ht_window *w, ht_moment *view, hither_error *err);

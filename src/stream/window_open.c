@@ -16,6 +16,7 @@ enum { BATCH = 64 };
 typedef struct batch {
     const ht_window_rows *rows;
     hither_score *scores;
+    ht_matcher *matcher;   /* NULL: none */
     double *before, *sums; /* of the window as this batch sees it */
     float *mean, *vector;
     ht_buf clean, masked;
@@ -91,6 +92,17 @@ static hither_status push_claimed(ht_window *w, batch *b, size_t i, uint64_t num
     return status;
 }
 
+/* Rows that are in, so that nobody waits for this. */
+static hither_status match(const batch *b, size_t first, uint32_t count, hither_error *err) {
+    const hither_matrix *vectors = b->rows->vectors;
+    for (size_t i = first; i < first + count; i++) {
+        const void *row = vectors ? (const char *)vectors->data + i * vectors->stride : (const char *)b->vector;
+        HT_TRY(ht_matcher_add(b->matcher, row, 0, false, err));
+    }
+    return first + count == (vectors ? vectors->rows : b->rows->texts->count) ? ht_matcher_finish(b->matcher, err)
+                                                                              : HITHER_OK;
+}
+
 static hither_status push_rows(ht_window *w, batch *b, size_t count, hither_error *err) {
     hither_status status = HITHER_OK;
     for (size_t done = 0; done < count && status == HITHER_OK;) {
@@ -118,14 +130,17 @@ static hither_status push_rows(ht_window *w, batch *b, size_t count, hither_erro
         }
         if (!w->spec.no_centroid)
             add_difference(w, b);
+        if (status == HITHER_OK && b->matcher)
+            status = match(b, done, n, err);
         done += n;
     }
     return status;
 }
 
-hither_status ht_window_push_open(ht_window *w, const ht_window_rows *rows, hither_score *scores, hither_error *err) {
+hither_status ht_window_push_open(ht_window *w, const ht_window_rows *rows, hither_score *scores, ht_matcher *matcher,
+                                  hither_error *err) {
     size_t padded = ht_window_padded(w), count = rows->vectors ? rows->vectors->rows : rows->texts->count;
-    batch b = {.rows = rows, .scores = scores};
+    batch b = {.rows = rows, .scores = scores, .matcher = matcher};
     double *memory = ht_calloc(padded, 2 * sizeof(double) + 2 * sizeof(float));
     if (!memory)
         return ht_fail_nomem(err, padded * 24, "a push");

@@ -99,3 +99,40 @@ def test_a_forked_child_is_told() -> None:
         os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert len(window.push(["a"])) == 1
+
+
+def test_standing_queries_against_numpy() -> None:
+    rng = np.random.default_rng(8)
+    queries = rng.normal(size=(2000, 48)).astype(np.float32)
+    radius = rng.uniform(0.3, 0.8, size=2000).astype(np.float32)
+    unit = queries / np.linalg.norm(queries, axis=1, keepdims=True)
+    for novelty in (True, False):
+        window = hither.Window(48, capacity=200, novelty=novelty)
+        assert window.queries == [] and window.push(queries[:3]).matches == []
+        window.watch(queries, radius)
+        assert len(window.queries) == 2000
+        rows = rng.normal(size=(150, 48)).astype(np.float32)
+        found = window.push(rows).matches
+        assert len(found) == 150 and sum(map(len, found)) > 100
+        for row, matches in zip(rows, found, strict=True):
+            distances = 1 - unit @ (row / np.linalg.norm(row))
+            clear = np.abs(distances - radius) > 1e-5  # others may fall to either side here
+            got = {match.query for match in matches}
+            assert {int(i) for i in np.flatnonzero((distances <= radius) & clear)} <= got
+            assert all(distances[i] <= radius[i] + 1e-5 for i in got)
+            assert [match.distance for match in matches] == sorted(match.distance for match in matches)
+        window.watch([])
+        assert window.queries == [] and window.push(rows[:2]).matches == [[], []]
+
+
+def test_standing_queries_of_texts() -> None:
+    window = hither.Window(capacity=100)
+    window.watch(["disk failure", "out of memory"], 0.4, first_only=True)
+    scores = window.push(["disk failure on sda", "all is well", "disk failure on sda", "out of memory"])
+    assert [[match.query for match in each] for each in scores.matches] == [["disk failure"], [], [], ["out of memory"]]
+    with pytest.raises(hither.InvalidError, match="2 radii for 1"):
+        window.watch(["disk"], [0.1, 0.2])
+    with pytest.raises(hither.DimensionError):
+        window.watch(np.zeros((2, 5), np.float32))
+    with pytest.raises(hither.UnsupportedError, match="no_novelty"):
+        hither.Window(capacity=10, novelty=False).watch(["a"], first_only=True)
