@@ -208,7 +208,7 @@ static void test_api(void **state) {
     hither_result_free(r);
     assert_int_equal(hither_window_queries_set(w, NULL, &err), HITHER_INVALID);
     assert_int_equal(hither_window_push_matched(w, &lines, NULL, NULL, &err), HITHER_INVALID);
-    q.vectors = (hither_matrix){.data = rows, .rows = 2, .dim = 3};
+    q.vectors = (hither_matrix){.data = rows, .rows = 2, .dim = 3, .dtype = HITHER_F32};
     assert_int_equal(hither_window_queries_set(w, &q, &err), HITHER_INVALID); /* texts and vectors */
     q.texts.count = 0;
     assert_int_equal(hither_window_queries_set(w, &q, &err), HITHER_DIMENSION);
