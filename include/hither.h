@@ -253,7 +253,8 @@ enum {
 typedef struct hither_index hither_index; /* counted, thread-safe: searches run together, a writer waits for them */
 
 typedef enum hither_kind {
-    HITHER_EXACT = 1 /* every answer is brute force's */
+    HITHER_EXACT = 1, /* every answer is brute force's */
+    HITHER_HNSW = 3   /* a graph is walked; what it finds has exact distances, which rows it finds is not exact */
 } hither_kind;
 
 typedef struct hither_index_options {
@@ -261,7 +262,13 @@ typedef struct hither_index_options {
     uint32_t dim;         /* needed */
     hither_dtype dtype;   /* what rows are stored as; default HITHER_F32 */
     hither_metric metric; /* default HITHER_COSINE, of b1 HITHER_HAMMING; of searches that do not name another */
-    hither_kind kind;     /* default HITHER_EXACT, today's only one */
+    hither_kind kind; /* default HITHER_EXACT. Others take cosine, dot and l2 of all dtypes but b1; what a kind does not
+                       * take is searched exactly, and so are a few thousand rows */
+    uint32_t m;       /* HNSW: links of a node, 4 to 128, twice as many on the lowest layer; default 16 */
+    uint32_t ef_build; /* HNSW: candidates looked at for a new node's links; default 100 */
+    uint32_t bits;     /* HNSW: of the codes that are walked by, 4 or 8; default 4 */
+    uint32_t lists;    /* of no kind yet: 0 */
+    uint64_t seed;     /* the same rows and options give the same bytes, at any number of threads */
 } hither_index_options;
 
 /* An empty index in memory. Errors: DIMENSION, INVALID, UNSUPPORTED, NOMEM. Any thread. Since 0.1. */
@@ -293,13 +300,41 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_index_add(hither_index *index,
 HITHER_API HITHER_MUST_CHECK hither_status hither_index_remove(hither_index *index, const int64_t *labels, size_t count,
                                                                size_t *removed, hither_error *err);
 
+typedef struct hither_index_build_options {
+    size_t size;
+    uint32_t threads; /* 0: all cores */
+    int due;          /* not 0: only if so many rows wait, or were removed, that it pays */
+    /* NULL, or called now and then by the thread that builds; a value other than 0 ends it with INTERRUPTED. */
+    int (*step)(void *ctx, uint64_t done, uint64_t of);
+    void *ctx;
+} hither_index_build_options;
+
+/* Brings what the index is searched by up to its rows, and measures what recall costs. Rows are found from the moment
+ * they are added: until they are built in they are searched exactly beside the rest. Nothing to do for HITHER_EXACT,
+ * and for a few thousand rows. Searches, adds and removes go on meanwhile. options NULL: defaults. Errors: NOMEM,
+ * INTERRUPTED, CORRUPT, TOO_LARGE; the index is then as it was. Any thread, one build at a time. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_build(hither_index *index,
+                                                              const hither_index_build_options *options,
+                                                              hither_error *err);
+/* Measures again what recall costs, with some of the last queries beside rows of the index: one record whose metadata
+ * is a JSON object with `effort` ("ef"), `own` and `asked` (queries measured with), and `curve`, a list of objects with
+ * effort, visited, recall10 and recall100: rows a search compares, and the shares of the 10 and 100 nearest that it
+ * finds, less one standard error. The curve of an index without a graph is empty. Errors: NOMEM, CORRUPT. Any thread.
+ * Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_index_tune(hither_index *index, hither_result **out,
+                                                             hither_error *err);
+
 typedef struct hither_index_search_options {
     size_t size;
     hither_metric metric;  /* default the index's own */
     uint32_t threads;      /* 0: one for a single query, all cores for more */
     const uint64_t *allow; /* NULL: all. Bit i % 64 of word i / 64 allows label i; labels past allow_bits are not */
     uint64_t allow_bits;
-    double recall; /* default 1: exact. Less: about the share of true answers that is enough, where rows have codes */
+    /* The share of the true answers that is enough, on average: 1 is exact. Default 1, and 0.95 of an index that is not
+     * HITHER_EXACT, which finds out by itself what effort that takes. */
+    double recall;
+    uint32_t ef;     /* HNSW: candidates kept on the walk, in the place of a recall; others pass it over */
+    uint32_t nprobe; /* of no kind yet */
 } hither_index_search_options;
 
 /* The k nearest rows to each query, as hither_knn gives them. Any thread. Since 0.1. */
@@ -309,7 +344,9 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_index_search(hither_index *ind
 /* The same search as a result: one group a query, ids are the labels, and hither_result_plan says what ran: kind, rows,
  * plan ("full" or "codes"), bound (what let rows be ruled out: "rounding", "residual", or "standard error" where recall
  * is below 1), recall, rows_scanned, rows_rescored, bytes_read, threads, and stages, each with the rows it looked at
- * and those it kept for the next. Any thread. Since 0.1. */
+ * and those it kept for the next. Of an index that is not exact also: `walk`, an object with effort and expected
+ * recall, rows visited, steps, rows rescored, and fallback (queries searched exactly after it); or `why` there was
+ * none. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_index_explain(hither_index *index, const hither_matrix *queries,
                                                                 uint32_t k, const hither_index_search_options *options,
                                                                 hither_result **out, hither_error *err);
@@ -333,7 +370,9 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_index_save(hither_index *index
 /* Reads every byte of the index, mapped or not, and checks it. CORRUPT names the place. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_index_verify(hither_index *index, hither_error *err);
 /* One record whose metadata is a JSON object: kind, dim, dtype, metric, rows, bytes_rows, bytes_extra, mapped,
- * borrowed. Any thread. Since 0.1. */
+ * borrowed. Of an index that is not exact also: built (rows in the graph), waiting, stray (removed ones still in it),
+ * levels, links, bytes_built, and recall: what ef finds 0.9, 0.95, 0.99 and 0.999 of the 10 nearest, 0 where none that
+ * was measured does. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_index_info(hither_index *index, hither_result **out,
                                                              hither_error *err);
 

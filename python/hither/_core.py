@@ -76,7 +76,7 @@ SCORE = np.dtype(
     }
 )
 
-KINDS: dict[str, int] = {"auto": 0, "exact": lib.HITHER_EXACT}
+KINDS: dict[str, int] = {"auto": 0, "exact": lib.HITHER_EXACT, "hnsw": lib.HITHER_HNSW}
 
 _PUT_BATCH_SIZE = ffi.sizeof("hither_batch")
 

@@ -24,15 +24,34 @@ class Asked(NamedTuple):
     threads: int
     allow: Allow | None
     recall: float
+    ef: int = 0
+    nprobe: int = 0
+
+
+class Made(NamedTuple):
+    """What an index is made of, in the library's numbers."""
+
+    dtype: int
+    metric: int
+    kind: int
+    m: int = 0
+    ef_build: int = 0
+    bits: int = 0
+    lists: int = 0
+    seed: int = 0
 
 
 def _options(name: str, asked: Asked, held: list[Any]) -> Any:
-    """hither_knn_options and hither_index_search_options have the same members."""
+    """hither_knn_options has the first members of hither_index_search_options."""
     options = ffi.new(f"{name} *")
     options.size = ffi.sizeof(name)
     options.metric = asked.metric
     options.threads = asked.threads
     options.recall = asked.recall
+    if asked.ef:
+        options.ef = asked.ef
+    if asked.nprobe:
+        options.nprobe = asked.nprobe
     if asked.allow is not None:
         # A mask of no bits still is one: a pointer to something, and a length of 0.
         words, bits = asked.allow
@@ -91,7 +110,7 @@ class IndexCall:
 
     __slots__ = ("error", "options", "queries")
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, recall: float = 0, ef: int = 0) -> None:
         self.error = ffi.new("hither_error *")
         self.queries = ffi.new("hither_matrix *")
         self.queries.rows = 1
@@ -99,6 +118,8 @@ class IndexCall:
         self.queries.dtype = lib.HITHER_F32
         self.options = ffi.new("hither_index_search_options *")
         self.options.size = ffi.sizeof("hither_index_search_options")
+        self.options.recall = recall
+        self.options.ef = ef
 
 
 def _close_borrowed(rows: object, cdata: Any) -> None:
@@ -118,13 +139,13 @@ def _on_index(cdata: Any, function: Callable[..., int], *arguments: Any) -> None
         _raise(status, err)
 
 
-def index_new(dim: int, dtype: int, metric: int, kind: int) -> Any:
+def index_new(dim: int, made: Made) -> Any:
     options = ffi.new("hither_index_options *")
     options.size = ffi.sizeof("hither_index_options")
     options.dim = dim
-    options.dtype = dtype
-    options.metric = metric
-    options.kind = kind
+    options.dtype, options.metric, options.kind = made.dtype, made.metric, made.kind
+    options.m, options.ef_build, options.bits = made.m, made.ef_build, made.bits
+    options.lists, options.seed = made.lists, made.seed
     out = ffi.new("hither_index **")
     _call(lib.hither_index_new, options, out)
     return _made_index(out)
@@ -156,6 +177,19 @@ def index_add(cdata: Any, rows: Stored, labels: NDArray[np.int64] | None) -> int
     given = ffi.NULL if labels is None else ffi.from_buffer("int64_t[]", labels)
     _on_index(cdata, lib.hither_index_add, _matrix(rows, held), given, first)
     return int(first[0])
+
+
+def index_build(cdata: Any, threads: int, due: bool) -> None:
+    options = ffi.new("hither_index_build_options *")
+    options.size = ffi.sizeof("hither_index_build_options")
+    options.threads = threads
+    options.due = due
+    _on_index(cdata, lib.hither_index_build, options)
+
+
+def index_tune(cdata: Any) -> str:
+    """What was measured, as JSON."""
+    return _facts(cdata, lib.hither_index_tune)
 
 
 def index_remove(cdata: Any, labels: NDArray[np.int64]) -> int:
@@ -229,9 +263,13 @@ def index_verify(cdata: Any) -> None:
     _on_index(cdata, lib.hither_index_verify)
 
 
-def index_info(cdata: Any) -> str:
-    """Facts about an index, as JSON."""
+def _facts(cdata: Any, function: Callable[..., int]) -> str:
     out = ffi.new("hither_result **")
-    _on_index(cdata, lib.hither_index_info, out)
+    _on_index(cdata, function, out)
     found = _records(ffi.gc(out[0], lib.hither_result_free), 0)
     return (found.metadata.get(0) if found.metadata else None) or "{}"
+
+
+def index_info(cdata: Any) -> str:
+    """Facts about an index, as JSON."""
+    return _facts(cdata, lib.hither_index_info)

@@ -1,4 +1,4 @@
-"""Index: rows of numbers kept in memory or in one mapped file, searched exactly."""
+"""Index: rows of numbers kept in memory or in one mapped file, searched exactly or by a graph."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .exact import Answers, check_k, check_radius, check_recall, check_threads, 
 _F32 = np.dtype(np.float32)
 _MAX_K = _core.MAX_K
 _PACKED_AND_ALIGNED = 0x101  # of ndarray.flags.num
+_TUNED_MOST = 64
 _ALLOW_BITS_MAX = 2**33  # a GiB of bits
 
 # The names other engines use for the width of a number.
@@ -26,16 +27,18 @@ _SYNONYMS = {"f8": "i8"}
 
 
 class Index:
-    """Rows of numbers under integer labels, searched exactly: the answer of brute force, faster.
+    """Rows of numbers under integer labels, searched exactly (the answer of brute force, faster) or by a graph.
 
         Index(dim, kind, metric, dtype)    an empty index in memory
         Index.wrap(array)                  over an array that stays yours, nothing copied
         Index.open(path)                   a saved one, mapped: at once, whatever its size
         add(vectors, labels)               copies rows in; returns their labels
+        build()                            brings the graph up to the rows
         remove(labels)                     returns how many were there
         search(queries, k)                 labels and distances, nearest first
         within(queries, radius)            all rows that near
         explain(queries, k)                what a search did, as a dict
+        tune()                             what recall costs, measured
         save(path), verify(), close()
         info(), len(), dim, metric, dtype, kind
 
@@ -47,13 +50,20 @@ class Index:
     ----------
     dim : int
         Dimensions of a row, 1 to 65,535.
-    kind : {"auto", "exact"}
-        How it searches; "auto" is "exact" today.
+    kind : {"auto", "exact", "hnsw"}
+        How it searches; "auto" is "exact" today. "hnsw" walks a graph of rows once there are a few thousand: what it
+        finds has exact distances, and which rows it finds is right for the share that `search(recall=)` asks for. It
+        takes cosine, dot and l2 of all types but b1; all else is searched exactly.
     metric : {"cosine", "dot", "l2", "l1", "hamming"}
         Of searches that do not name another. None: "cosine", or "hamming" for bits, which take no other.
     dtype : {"f32", "f64", "f16", "bf16", "i8", "b1"}
         How a number is stored. "i8" is one byte a dimension with a scale a row ("f8" of other engines), "b1" one bit:
         whether the number is above 0. Searches are exact for what is stored.
+    m, ef_build, bits : int, optional
+        Of a graph: links of a node (16), candidates looked at for a new node's links (100), bits of the codes that are
+        walked by (4 or 8; 4).
+    seed : int
+        The same rows, options and seed give the same graph, whatever the threads.
 
     Examples
     --------
@@ -66,11 +76,31 @@ class Index:
     ([1, 0], [1.0, 18.0])
     """
 
-    __slots__ = ("__weakref__", "_calls", "_cdata", "_dim", "_dtype", "_kind", "_metric", "_shape")
+    __slots__ = ("__weakref__", "_calls", "_cdata", "_dim", "_dtype", "_kind", "_metric", "_shape", "_tuned")
 
-    def __init__(self, dim: int, kind: str = "auto", metric: str | None = None, dtype: str = "f32") -> None:
+    def __init__(
+        self,
+        dim: int,
+        kind: str = "auto",
+        metric: str | None = None,
+        dtype: str = "f32",
+        *,
+        m: int | None = None,
+        ef_build: int | None = None,
+        bits: int | None = None,
+        seed: int = 0,
+    ) -> None:
         number = 0 if metric is None else metric_number(metric)
-        self._take(_index.index_new(_dim(dim), _dtype_number(dtype), number, _kind_number(kind)))
+        made = _index.Made(
+            _dtype_number(dtype),
+            number,
+            _kind_number(kind),
+            _whole(m, "m"),
+            _whole(ef_build, "ef_build"),
+            _whole(bits, "bits"),
+            seed=operator.index(seed) % 2**64,
+        )
+        self._take(_index.index_new(_dim(dim), made))
 
     def _take(self, cdata: Any) -> None:
         self._cdata = cdata  # None once closed; a call in the library has a reference of its own
@@ -81,6 +111,7 @@ class Index:
         self._kind: str = facts["kind"]
         self._shape = (self._dim,)
         self._calls: list[_index.IndexCall] = []  # lent to searches of one query; append and pop are atomic
+        self._tuned: dict[Any, list[_index.IndexCall]] = {}  # the same by (recall, ef)
 
     @classmethod
     def _of(cls, cdata: Any) -> Index:
@@ -144,8 +175,8 @@ class Index:
         """
         return cls._of(_index.index_open(os.fsencode(path)))
 
-    def add(self, vectors: ArrayLike, labels: Ids | None = None) -> NDArray[np.int64]:
-        """Copy rows in, all or none.
+    def add(self, vectors: ArrayLike, labels: Ids | None = None, *, wait: bool = True) -> NDArray[np.int64]:
+        """Copy rows in, all or none. They are found from now on.
 
         Parameters
         ----------
@@ -154,6 +185,9 @@ class Index:
             uint16 for "bf16"; packed uint8 or bool for "b1"), all others are rounded to it.
         labels : array_like of int, optional
             Labels of the rows, 0 or more and not in use; left out, they count on from the largest so far.
+        wait : bool
+            Whether to build the graph on once enough rows wait for that (one in 64, and at least 1,024): they are
+            searched exactly until then. False: only `build` does.
 
         Returns
         -------
@@ -165,15 +199,52 @@ class Index:
         count = len(rows.rows)
         if given is not None and len(given) != count:
             raise InvalidError(f"{count} vectors but {len(given)} labels: give one for each")
-        first = _index.index_add(self._open(), rows, given)
+        cdata = self._open()
+        first = _index.index_add(cdata, rows, given)
+        if wait and self._kind != "exact":
+            _index.index_build(cdata, 0, True)
         return np.arange(first, first + count, dtype=np.int64) if given is None else given.copy()
+
+    def build(self, *, threads: int | None = None) -> None:
+        """Build all rows into the graph, take removed ones out of it, and measure what recall costs.
+
+        Searches and changes from other threads go on meanwhile. Nothing to do for "exact", and for a few thousand rows.
+
+        Examples
+        --------
+        >>> import numpy as np, hither
+        >>> rows = np.random.default_rng(1).standard_normal((5000, 16), np.float32)
+        >>> index = hither.Index(16, kind="hnsw")
+        >>> _ = index.add(rows, wait=False)
+        >>> index.build()
+        >>> index.info()["built"]
+        5000
+        """
+        _index.index_build(self._open(), check_threads(threads), False)
+
+    def tune(self) -> dict[str, Any]:
+        """Measure again what recall costs, with some of the last queries beside rows of the index.
+
+        Returns
+        -------
+        dict
+            `effort` ("ef"), `own` and `asked` (queries measured with) and `curve`: for each effort the rows a search
+            compares (`visited`) and the shares of the 10 and 100 nearest it finds, less one standard error.
+        """
+        measured: dict[str, Any] = json.loads(_index.index_tune(self._open()))
+        return measured
 
     def remove(self, labels: Ids) -> int:
         """Remove rows by label; unknown labels are passed over. Returns how many there were.
 
-        Their memory comes back with the next `save` and `open`.
+        Their memory comes back with the next `save` and `open`. Once one row in eight of a graph is gone, those that
+        are left are linked anew.
         """
-        return _index.index_remove(self._open(), _labels(labels))
+        cdata = self._open()
+        removed = _index.index_remove(cdata, _labels(labels))
+        if removed and self._kind != "exact":
+            _index.index_build(cdata, 0, True)
+        return removed
 
     def search(
         self,
@@ -183,9 +254,10 @@ class Index:
         allow: ArrayLike | None = None,
         metric: str | None = None,
         recall: float | None = None,
+        ef: int | None = None,
         threads: int | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The k nearest rows to each query, exactly, ties in the order the rows were added.
+        """The k nearest rows to each query by their distance, ties in the order the rows were added.
 
         Parameters
         ----------
@@ -198,7 +270,10 @@ class Index:
         metric : str, optional
             Another one than the index's own.
         recall : float, optional
-            None: exact. Below 1: the share of the true answers that is enough, on average, for less time.
+            The share of the true answers that is enough, on average; 1 is exact. None: 1, or 0.95 of kind "hnsw", which
+            finds out by itself how much work that takes.
+        ef : int, optional
+            Of kind "hnsw", in the place of a recall: how many candidates are kept on the walk.
         threads : int, optional
             None: one for a single query, all cores for more.
 
@@ -218,21 +293,20 @@ class Index:
             and 0 < k <= _MAX_K
             and allow is None
             and metric is None
-            and recall is None
             and threads is None
             and cdata is not None
         ):
-            calls = self._calls
+            calls = self._calls if recall is None and ef is None else self._calls_for(recall, ef)
             try:
                 call = calls.pop()
             except IndexError:
-                call = _index.IndexCall(self._dim)
+                call = _index.IndexCall(self._dim, check_recall(recall), _whole(ef, "ef"))
             try:
                 return _index.index_search_one(cdata, call, queries, k)
             finally:
                 calls.append(call)
         rows, single = self._rows(queries, "queries", True)
-        asked = self._asked(allow, metric, threads, recall)
+        asked = self._asked(allow, metric, threads, recall, ef)
         labels, distances = _index.index_search(self._open(), rows, check_k(k), asked)
         return (labels[0], distances[0]) if single else (labels, distances)
 
@@ -275,6 +349,7 @@ class Index:
         allow: ArrayLike | None = None,
         metric: str | None = None,
         recall: float | None = None,
+        ef: int | None = None,
         threads: int | None = None,
     ) -> dict[str, Any]:
         """Run a search and say what it did: rows looked at by their codes, rows scored in full, threads.
@@ -287,7 +362,7 @@ class Index:
         ('exact', 4, 4)
         """
         rows, _ = self._rows(queries, "queries", True)
-        asked = self._asked(allow, metric, threads, recall)
+        asked = self._asked(allow, metric, threads, recall, ef)
         plan: dict[str, Any] = json.loads(_index.index_explain(self._open(), rows, check_k(k), asked))
         return plan
 
@@ -300,7 +375,11 @@ class Index:
         _index.index_verify(self._open())
 
     def info(self) -> dict[str, Any]:
-        """kind, dim, dtype, metric, rows, bytes_rows, bytes_extra (what searching adds), mapped, borrowed."""
+        """kind, dim, dtype, metric, rows, bytes_rows, bytes_extra (what searching adds), mapped, borrowed.
+
+        Of kind "hnsw" also built, waiting and stray (rows in the graph, beside it, and removed ones still in it),
+        levels, links, bytes_built, and recall: the ef that finds that share of the 10 nearest, 0 where none does.
+        """
         facts: dict[str, Any] = json.loads(_index.index_info(self._open()))
         return facts
 
@@ -321,7 +400,7 @@ class Index:
 
     @property
     def kind(self) -> str:
-        """How it searches: "exact"."""
+        """How it searches: "exact" or "hnsw"."""
         return self._kind
 
     def close(self) -> None:
@@ -344,13 +423,27 @@ class Index:
             rows = Stored(np.empty((0, self._dim), np.float32), "f32", self._dim)
         return rows, single
 
+    def _calls_for(self, recall: float | None, ef: int | None) -> list[_index.IndexCall]:
+        """Calls to lend to searches that ask for this; for a few of them."""
+        calls = self._tuned.get((recall, ef))
+        if calls is None:
+            calls = []
+            if len(self._tuned) < _TUNED_MOST:
+                self._tuned[recall, ef] = calls
+        return calls
+
     def _asked(
-        self, allow: ArrayLike | None, metric: str | None, threads: int | None, recall: float | None = None
+        self,
+        allow: ArrayLike | None,
+        metric: str | None,
+        threads: int | None,
+        recall: float | None = None,
+        ef: int | None = None,
     ) -> _index.Asked:
         """What is asked for as numbers the library takes."""
         number = 0 if metric is None else metric_number(metric)
         words = None if allow is None else _allow(allow)
-        return _index.Asked(number, check_threads(threads), words, check_recall(recall))
+        return _index.Asked(number, check_threads(threads), words, check_recall(recall), _whole(ef, "ef"))
 
     def __len__(self) -> int:
         return int(self.info()["rows"])
@@ -381,6 +474,19 @@ def _dim(dim: int) -> int:
         raise InvalidError(f"dim is a {type(dim).__name__}, not an integer") from None
     if not 0 < number <= _core.UINT32_MAX:
         raise DimensionError(f"dim is {number}; 1 to 65,535 are possible")
+    return number
+
+
+def _whole(value: int | None, name: str) -> int:
+    """A number of something, with 0 for None."""
+    if value is None:
+        return 0
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise InvalidError(f"{name} is a {type(value).__name__}, not an integer") from None
+    if not 0 < number <= _core.UINT32_MAX:
+        raise InvalidError(f"{name} is {number}; 1 and more are possible")
     return number
 
 

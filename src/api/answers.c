@@ -38,14 +38,28 @@ static void put_stage(ht_buf *out, const char *name, uint64_t rows, uint64_t kep
         ht_buf_printf(out, "{\"stage\":\"%s\",\"rows\":%" PRIu64 ",\"kept\":%" PRIu64 "},", name, rows, kept);
 }
 
+static void put_walk(ht_buf *out, const ht_searched *s) {
+    const ht_flat_stats *stats = &s->stats;
+    if (stats->why)
+        ht_buf_printf(out, "\"why\":\"%s\",", stats->why);
+    if (stats->walked)
+        ht_buf_printf(out,
+                      "\"walk\":{\"%s\":%zu,\"expected\":%g,\"visited\":%" PRIu64 ",\"steps\":%" PRIu64
+                      ",\"rescored\":%" PRIu64 ",\"fallback\":%" PRIu64 "},",
+                      s->kind->effort, stats->effort, stats->expected, stats->approx.visited, stats->approx.steps,
+                      stats->approx.rescored, stats->fallback);
+}
+
 /* The stages in their order, each with the rows it looked at and those it could not rule out. What the last one scores
  * by the reference distance it keeps if it is among the answers: `found` are. */
 static hither_status add_plan(hither_result *r, const ht_searched *s, size_t found, hither_error *err) {
-    const ht_exact_stats *stats = &s->stats;
+    const ht_exact_stats *stats = &s->stats.exact;
     ht_buf plan;
     ht_buf_init(&plan, SIZE_MAX / 2);
-    ht_buf_printf(&plan, "{\"kind\":\"exact\",\"rows\":%" PRIu64 ",\"plan\":\"%s\",\"bound\":\"%s\",", s->rows,
-                  stats->plan ? stats->plan : "none", stats->bound ? stats->bound : "none");
+    ht_buf_printf(&plan, "{\"kind\":\"%s\",\"rows\":%" PRIu64 ",\"plan\":\"%s\",\"bound\":\"%s\",",
+                  s->stats.walked ? s->kind->name : "exact", s->rows, stats->plan ? stats->plan : "none",
+                  stats->bound ? stats->bound : "none");
+    put_walk(&plan, s);
     ht_buf_printf(&plan, "\"recall\":%g,\"rows_scanned\":%" PRIu64 ",\"rows_rescored\":%" PRIu64 ",", s->recall,
                   stats->rows_scanned, stats->rows_rescored);
     ht_buf_printf(&plan, "\"bytes_read\":%" PRIu64 ",\"threads\":%u,\"stages\":[", stats->bytes_read, stats->threads);

@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 #include "base/result.h"
-#include "index/exact.h"
+#include "index/flat.h"
 
 /* INVALID for k = 0, TOO_LARGE above HITHER_MAX_K. */
 HT_NODISCARD hither_status ht_k_check(uint32_t k, hither_error *err);
@@ -21,7 +21,8 @@ void ht_answers_write(size_t queries, size_t k, const ht_hit *hits, const size_t
 typedef struct ht_searched {
     uint64_t rows;
     double recall;
-    ht_exact_stats stats;
+    ht_flat_stats stats;
+    const ht_approx_kind *kind; /* NULL: exact */
 } ht_searched;
 
 /* A result of one group a query, of what was found within a radius, and its plan. */

@@ -112,7 +112,7 @@ static bool codes_rule_out(const asked *a, size_t k) {
     hither_matrix rows = a->rows, queries = a->queries.view;
     int64_t *labels = ht_calloc(SAMPLE_QUERIES * nearest, sizeof *labels);
     float *distances = ht_calloc(SAMPLE_QUERIES * nearest, sizeof *distances);
-    ht_exact_stats stats = {0};
+    ht_flat_stats stats = {0};
     ht_flat *flat = NULL;
     rows.rows = SAMPLE_ROWS;
     rows.stride *= step; /* no more than the rows' own bytes in all */
@@ -124,7 +124,7 @@ static bool codes_rule_out(const asked *a, size_t k) {
     ht_flat_release(flat);
     ht_release(distances);
     ht_release(labels);
-    return tried && stats.rows_full <= stats.rows_scanned / MOST_LEFT;
+    return tried && stats.exact.rows_full <= stats.exact.rows_scanned / MOST_LEFT;
 }
 
 /* An index over the array, if that is worth it, can be had, and the array is what an index may hold; else NULL, and the
@@ -217,8 +217,9 @@ static hither_status within(const asked *a, float radius, hither_result **out, h
         return ht_fail_nomem(err, queries, "queries");
     ht_flat *flat = index_of(a, 0);
     const ht_flat_search what = {.k = 1, .recall = 1, .threads = a->threads};
-    hither_status status = flat ? ht_flat_within(flat, &a->queries.view, &what, radius, found, &searched.stats, err)
-                                : within_rows(a, radius, found, &searched.stats, err);
+    hither_status status =
+        flat ? ht_flat_within(flat, &a->queries.view, &what, radius, found, &searched.stats.exact, err)
+             : within_rows(a, radius, found, &searched.stats.exact, err);
     if (status == HITHER_OK)
         status = ht_answers_found(queries, found, &searched, out, err);
     for (size_t j = 0; j < queries; j++)

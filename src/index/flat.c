@@ -61,6 +61,11 @@ hither_status ht_flat_make(const ht_flat_spec *spec, ht_flat **out, hither_error
     flat->spec = *spec;
     flat->stride = ht_flat_stride(spec->dtype, spec->dim);
     ht_labels_init(&flat->labels);
+    hither_status status = ht_flat_near_init(flat, err);
+    if (status != HITHER_OK) {
+        ht_flat_release(flat);
+        return status;
+    }
     *out = flat;
     return HITHER_OK;
 }
@@ -125,6 +130,7 @@ void ht_flat_release(ht_flat *flat) {
     ht_release(flat->blocks);
     for (size_t i = 0; i < FLAT_ROOMS; i++)
         free_room(atomic_load(&flat->rooms[i]));
+    ht_flat_near_clear(flat);
     ht_labels_clear(&flat->labels);
     ht_container_close(flat->file);
     pthread_rwlock_destroy(&flat->lock);
@@ -355,7 +361,7 @@ static void take_rows(ht_flat *flat, size_t count) {
 hither_status ht_flat_wrap(const hither_matrix *rows, hither_metric metric, unsigned threads, ht_flat **out,
                            hither_error *err) {
     ht_flat_spec spec = {.dtype = rows->dtype, .metric = metric, .dim = (uint32_t)rows->dim};
-    ht_flat *flat;
+    ht_flat *flat = NULL;
     HT_TRY(ht_flat_make(&spec, &flat, err));
     flat->borrowed = true;
     flat->threads = threads;
@@ -401,8 +407,10 @@ hither_status ht_flat_remove(ht_flat *flat, const int64_t *labels, size_t count,
     pthread_rwlock_wrlock(&flat->lock);
     for (size_t i = 0; i < count && status == HITHER_OK; i++) {
         bool there = false;
+        uint64_t slot = flat->approx ? ht_labels_find(&flat->labels, labels[i]) : HT_NO_SLOT;
         status = ht_labels_remove(&flat->labels, labels[i], &there, err);
         gone += there;
+        flat->stray += there && slot < flat->covered;
     }
     pthread_rwlock_unlock(&flat->lock);
     if (status == HITHER_OK && removed)
@@ -439,25 +447,25 @@ static void write_arrays(const ht_flat *flat, size_t queries, size_t k, const ht
     }
 }
 
-/* What a search is of; under the lock. */
-typedef struct target {
-    ht_vectors vectors;
-    ht_mask live;
-    ht_allowed allowed;
-    const ht_mask *only_live, *only_allowed;
-} target;
+ht_vectors ht_flat_vectors(ht_flat *flat, const ht_part *parts, size_t count) {
+    return (ht_vectors){.dtype = flat->spec.dtype,
+                        .metric = flat->spec.metric,
+                        .dim = flat->spec.dim,
+                        .parts = parts,
+                        .part_count = count,
+                        .touch = flat->file ? ht_flat_touch : NULL,
+                        .touch_codes = flat->file ? ht_flat_touch_codes : NULL,
+                        .touch_ctx = flat};
+}
 
-static hither_status aim(ht_flat *flat, const ht_flat_search *search, target *t, hither_error *err) {
-    *t = (target){.vectors = {.dtype = flat->spec.dtype,
-                              .metric = search->metric ? search->metric : flat->spec.metric,
-                              .dim = flat->spec.dim,
-                              .parts = flat->parts,
-                              .part_count = flat->part_count,
-                              .touch = flat->file ? ht_flat_touch : NULL,
-                              .touch_codes = flat->file ? ht_flat_touch_codes : NULL,
-                              .touch_ctx = flat,
-                              .recall = search->recall},
-                  .live = ht_labels_mask(&flat->labels)};
+static hither_status aim(ht_flat *flat, const ht_flat_search *search, flat_target *t, hither_error *err) {
+    *t = (flat_target){.vectors = ht_flat_vectors(flat, flat->parts, flat->part_count),
+                       .live = ht_labels_mask(&flat->labels)};
+    t->vectors.recall = search->recall;
+    if (flat->kind)
+        t->vectors.recall = 1; /* what is not found by a walk is found exactly */
+    if (search->metric)
+        t->vectors.metric = search->metric;
     if (search->allow) {
         HT_TRY(ht_labels_allow(&flat->labels, search->allow, search->allow_bits, &t->allowed, err));
         t->only_allowed = &t->allowed.mask;
@@ -469,13 +477,18 @@ static hither_status aim(ht_flat *flat, const ht_flat_search *search, target *t,
 
 /* Under the lock. */
 static hither_status search_into(ht_flat *flat, const hither_matrix *queries, const ht_flat_search *search,
-                                 ht_exact_scratch *scratch, ht_hit *hits, size_t *counts, ht_exact_stats *stats,
+                                 ht_exact_scratch *scratch, ht_hit *hits, size_t *counts, ht_flat_stats *stats,
                                  hither_error *err) {
-    target t;
+    flat_target t;
+    size_t effort;
+    hither_status status;
     HT_TRY(aim(flat, search, &t, err));
-    hither_status status =
-        ht_exact_search_in(scratch, &t.vectors, queries->data, queries->stride, queries->rows, t.only_live,
-                           t.only_allowed, search->k, search->threads, hits, counts, stats, err);
+    if (flat->kind && ht_flat_nears(flat, &t, search, &effort, stats))
+        status = ht_flat_near(flat, &t, queries, search, effort, hits, counts, stats, err);
+    else
+        status = ht_exact_search_in(scratch, &t.vectors, queries->data, queries->stride, queries->rows, t.only_live,
+                                    t.only_allowed, search->k, search->threads, hits, counts,
+                                    stats ? &stats->exact : NULL, err);
     ht_labels_allow_clear(&t.allowed);
     return status;
 }
@@ -489,7 +502,7 @@ static hither_status check_dim(const ht_flat *flat, const hither_matrix *queries
 
 hither_status ht_flat_within(ht_flat *flat, const hither_matrix *queries, const ht_flat_search *search, float radius,
                              ht_found *found, ht_exact_stats *stats, hither_error *err) {
-    target t;
+    flat_target t;
     HT_TRY(check_dim(flat, queries, err));
     pthread_rwlock_rdlock(&flat->lock);
     hither_status status = aim(flat, search, &t, err);
@@ -506,7 +519,7 @@ hither_status ht_flat_within(ht_flat *flat, const hither_matrix *queries, const 
 }
 
 hither_status ht_flat_knn(ht_flat *flat, const hither_matrix *queries, const ht_flat_search *search, int64_t *labels,
-                          float *distances, ht_exact_stats *stats, hither_error *err) {
+                          float *distances, ht_flat_stats *stats, hither_error *err) {
     HT_TRY(check_dim(flat, queries, err));
     size_t total, bytes, counts_bytes;
     if (!ht_mul_size(queries->rows, search->k, &total) || !ht_mul_size(total, sizeof(ht_hit), &total) ||
@@ -534,7 +547,15 @@ void ht_flat_describe(ht_flat *flat, ht_flat_info *out) {
                           .rows = flat->labels.alive,
                           .slots = flat->labels.slots,
                           .mapped = flat->file != NULL,
-                          .borrowed = flat->borrowed};
+                          .borrowed = flat->borrowed,
+                          .approximate = flat->approx != NULL,
+                          .waiting = flat->labels.slots - flat->covered,
+                          .stray = flat->stray,
+                          .curve = flat->curve};
+    if (flat->approx) {
+        flat->kind->describe(flat->approx, &out->facts);
+        out->bytes_extra += out->facts.bytes;
+    }
     for (size_t i = 0; i < flat->part_count; i++) {
         out->bytes_rows += flat->parts[i].count * flat->parts[i].stride;
         out->bytes_extra += flat->parts[i].norms ? flat->parts[i].count * sizeof(float) : 0;

@@ -3,8 +3,9 @@
  *
  * Sections: "head" (below), "rows" (the living, in slot order, `stride` bytes each as kernels/reference.h says, padding
  * zero), "norms" (f32 a row; not of b1), "codes" (of f32 and f64 rows; codes.h, of every full block of 64 rows; only of
- * 32 dimensions and more), and "labels" (int64 a row) unless every label is its row's number. A removed row is not in
- * the file, so saving gives its space back.
+ * 32 dimensions and more), and "labels" (int64 a row) unless every label is its row's number; then, of a kind that is
+ * not exact, "approx" and the kind's own (flat_near.c). A removed row is not in the file, so saving gives its space
+ * back.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -124,10 +125,11 @@ static hither_status write_sections(ht_container_writer *w, ht_flat *flat, hithe
         HT_TRY(ht_container_begin(w, "codes", err));
         HT_TRY(put_codes(w, flat, err));
     }
-    if (!flat->labels.of_slot && flat->labels.alive == flat->labels.slots)
-        return HITHER_OK;
-    HT_TRY(ht_container_begin(w, "labels", err));
-    return put_living(w, flat, put_label, err);
+    if (flat->labels.of_slot || flat->labels.alive != flat->labels.slots) {
+        HT_TRY(ht_container_begin(w, "labels", err));
+        HT_TRY(put_living(w, flat, put_label, err));
+    }
+    return ht_flat_near_put(flat, w, err);
 }
 
 hither_status ht_flat_save(ht_flat *flat, const ht_io *io, const char *path, hither_error *err) {
@@ -226,6 +228,7 @@ hither_status ht_flat_open(const ht_io *io, const char *path, ht_flat **out, hit
     hither_status status = read_head(file, path, &h, err);
     if (status == HITHER_OK) {
         ht_flat_spec spec = {.dtype = (hither_dtype)h.dtype, .metric = (hither_metric)h.metric, .dim = h.dim};
+        ht_flat_near_kind(file, spec.dtype, spec.metric, spec.dim, &spec.approx);
         status = ht_flat_make(&spec, &flat, err);
     }
     if (status != HITHER_OK) {
@@ -234,6 +237,8 @@ hither_status ht_flat_open(const ht_io *io, const char *path, ht_flat **out, hit
     }
     flat->file = file;
     status = open_rows(flat, path, &h, err);
+    if (status == HITHER_OK)
+        status = ht_flat_near_get(flat, err);
     if (status == HITHER_OK)
         *out = flat;
     else
@@ -292,6 +297,8 @@ hither_status ht_flat_verify(ht_flat *flat, hither_error *err) {
         status = verify_rows(flat, err);
     if (status == HITHER_OK && ht_flat_coded(flat))
         status = verify_codes(flat, err);
+    if (status == HITHER_OK && flat->approx)
+        status = flat->kind->check(flat->approx, err);
     pthread_rwlock_unlock(&flat->lock);
     return status;
 }

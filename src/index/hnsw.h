@@ -62,6 +62,18 @@ HT_NODISCARD hither_status ht_hnsw_extend(ht_hnsw *graph, const ht_vectors *vect
  * it was on failure. NOMEM. */
 HT_NODISCARD hither_status ht_hnsw_repair(ht_hnsw *graph, const ht_mask *live, unsigned threads, hither_error *err);
 
+/* The same as new graphs: the old one stays as it is, and searches of it go on meanwhile. */
+HT_NODISCARD hither_status ht_hnsw_extended(const ht_hnsw *graph, const ht_vectors *vectors, const uint64_t *slots,
+                                            size_t count, unsigned threads, const ht_hnsw_progress *progress,
+                                            ht_hnsw **out, hither_error *err);
+HT_NODISCARD hither_status ht_hnsw_repaired(const ht_hnsw *graph, const ht_mask *live, unsigned threads, ht_hnsw **out,
+                                            hither_error *err);
+/* Each slot becomes the number of those before it that are in `live`; all slots of the graph are. Not of a mapped one.
+ */
+void ht_hnsw_renumber(ht_hnsw *graph, const ht_mask *live);
+/* How many of its rows are in `live`. */
+uint64_t ht_hnsw_living(const ht_hnsw *graph, const ht_mask *live);
+
 /* ---- searching */
 
 /* What a search works in: one search at a time; zeroed before first use. Kept between searches it allocates only when

@@ -365,12 +365,9 @@ static hither_status build_all(build *b, const uint64_t *slots, size_t count, co
     return status;
 }
 
-/* A graph that was not empty is changed as a copy, so that a failure leaves it as it was. */
-hither_status ht_hnsw_extend(ht_hnsw *graph, const ht_vectors *vectors, const uint64_t *slots, size_t count,
-                             unsigned threads, const ht_hnsw_progress *progress, hither_error *err) {
-    if (count == 0)
-        return HITHER_OK;
-    HT_ASSERT(slots[0] >= ht_hnsw_limit(graph));
+hither_status ht_hnsw_extended(const ht_hnsw *graph, const ht_vectors *vectors, const uint64_t *slots, size_t count,
+                               unsigned threads, const ht_hnsw_progress *progress, ht_hnsw **out, hither_error *err) {
+    HT_ASSERT(count == 0 || slots[0] >= ht_hnsw_limit(graph));
     if (count >= HNSW_NODES - graph->count)
         return ht_fail(err, HITHER_TOO_LARGE, "%zu more rows for a graph of %u nodes; %u are possible", count,
                        graph->count, HNSW_NODES - 1);
@@ -380,10 +377,24 @@ hither_status ht_hnsw_extend(ht_hnsw *graph, const ht_vectors *vectors, const ui
     hnsw_walkers *all = hnsw_walkers_new();
     build b = {.g = fresh, .vectors = vectors, .threads = threads, .walkers = all};
     atomic_init(&b.bad, UINT64_MAX);
-    hither_status status = all ? build_all(&b, slots, count, progress, err) : ht_fail_nomem(err, sizeof *all, "walks");
+    hither_status status = all ? HITHER_OK : ht_fail_nomem(err, sizeof *all, "walks");
+    if (status == HITHER_OK && count > 0)
+        status = build_all(&b, slots, count, progress, err);
     hnsw_walkers_free(all);
     if (status == HITHER_OK)
-        hnsw_swap(graph, fresh);
-    ht_hnsw_free(fresh);
+        *out = fresh;
+    else
+        ht_hnsw_free(fresh);
     return status;
+}
+
+hither_status ht_hnsw_extend(ht_hnsw *graph, const ht_vectors *vectors, const uint64_t *slots, size_t count,
+                             unsigned threads, const ht_hnsw_progress *progress, hither_error *err) {
+    ht_hnsw *fresh;
+    if (count == 0)
+        return HITHER_OK;
+    HT_TRY(ht_hnsw_extended(graph, vectors, slots, count, threads, progress, &fresh, err));
+    hnsw_swap(graph, fresh);
+    ht_hnsw_free(fresh);
+    return HITHER_OK;
 }

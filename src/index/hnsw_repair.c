@@ -133,15 +133,14 @@ static hither_status copy_living(const ht_hnsw *g, const ht_mask *live, uint32_t
     return HITHER_OK;
 }
 
-hither_status ht_hnsw_repair(ht_hnsw *graph, const ht_mask *live, unsigned threads, hither_error *err) {
+hither_status ht_hnsw_repaired(const ht_hnsw *graph, const ht_mask *live, unsigned threads, ht_hnsw **out,
+                               hither_error *err) {
     uint32_t *number = ht_alloc((graph->count + 1) * sizeof *number), *was = ht_alloc((graph->count + 1) * sizeof *was);
     hnsw_walkers *walkers = hnsw_walkers_new();
     ht_hnsw *fresh = NULL;
     hither_status status = number && was && walkers ? HITHER_OK : ht_fail_nomem(err, graph->count, "a graph's repair");
     if (status == HITHER_OK)
         status = copy_living(graph, live, number, was, &fresh, err);
-    if (status == HITHER_OK && fresh->count == graph->count)
-        goto done;
     if (status == HITHER_OK && fresh->count > 0) {
         repair r = {.old = graph, .fresh = fresh, .number = number, .was = was, .walkers = walkers};
         ht_parallel(threads, (fresh->count - 1) / NODES_AT_ONCE + 1, relink_slice, &r);
@@ -150,11 +149,38 @@ hither_status ht_hnsw_repair(ht_hnsw *graph, const ht_mask *live, unsigned threa
     if (status == HITHER_OK)
         status = hnsw_reach(fresh, &walkers->scratch[0], err);
     if (status == HITHER_OK)
-        hnsw_swap(graph, fresh);
-done:
-    ht_hnsw_free(fresh);
+        *out = fresh;
+    else
+        ht_hnsw_free(fresh);
     hnsw_walkers_free(walkers);
     ht_release(was);
     ht_release(number);
     return status;
+}
+
+hither_status ht_hnsw_repair(ht_hnsw *graph, const ht_mask *live, unsigned threads, hither_error *err) {
+    ht_hnsw *fresh;
+    if (ht_hnsw_living(graph, live) == graph->count)
+        return HITHER_OK;
+    HT_TRY(ht_hnsw_repaired(graph, live, threads, &fresh, err));
+    hnsw_swap(graph, fresh);
+    ht_hnsw_free(fresh);
+    return HITHER_OK;
+}
+
+uint64_t ht_hnsw_living(const ht_hnsw *graph, const ht_mask *live) {
+    uint64_t living = 0;
+    for (uint32_t node = 0; node < graph->count; node++)
+        living += ht_mask_has(live, graph->slots[node]);
+    return living;
+}
+
+void ht_hnsw_renumber(ht_hnsw *graph, const ht_mask *live) {
+    uint64_t slot = 0, before = 0; /* `before` of the slots below `slot` are in it */
+    for (uint32_t node = 0; node < graph->count; node++) {
+        for (; slot + 64 <= graph->slots[node]; slot += 64)
+            before += (uint64_t)__builtin_popcountll(ht_mask_word(live, slot));
+        uint64_t below = ((uint64_t)1 << (graph->slots[node] - slot)) - 1;
+        graph->slots[node] = before + (uint64_t)__builtin_popcountll(ht_mask_word(live, slot) & below);
+    }
 }
