@@ -4,8 +4,8 @@
  * One mutex guards the list of jobs. A job lies on its caller's stack; a worker holds it by `running`, and the caller
  * leaves only when nobody does. Workers take the job at the head of the list and put it back at the tail as long as it
  * wants more of them, so that calls that come together share the workers evenly. Items are handed out by one atomic
- * counter. The caller works too and waits only for items that are being worked on: no call can block another for good,
- * however few threads there are.
+ * counter; more may come while workers are at it. The caller works too and waits only for items that are being worked
+ * on: no call can block another for good, however few threads there are.
  *
  * Workers are made when first wanted, block all signals, and end with the process. A forked child has none of them, so
  * its pool starts anew. Any thread.
@@ -25,16 +25,7 @@
 
 #include "base/io.h"
 
-typedef struct job {
-    struct job *next;
-    void (*fn)(void *ctx, size_t item);
-    void *ctx;
-    size_t items;
-    atomic_size_t next_item;
-    unsigned wanted;  /* further workers it may have; in the list while > 0 */
-    unsigned running; /* workers on it now */
-    pthread_cond_t idle;
-} job;
+typedef ht_pool_job job;
 
 static struct {
     pthread_mutex_t mutex;
@@ -161,9 +152,16 @@ static void watch_forks(void) { pthread_atfork(before_fork, after_fork_parent, a
 
 /* ---- work */
 
+static bool has_items(job *j) { return atomic_load(&j->next_item) < atomic_load(&j->items); }
+
 static void work_on(job *j) {
-    for (size_t item; (item = atomic_fetch_add(&j->next_item, 1)) < j->items;)
+    size_t item = atomic_load(&j->next_item);
+    while (item < atomic_load(&j->items)) { /* acquire: what an item needs was written before it was added */
+        if (!atomic_compare_exchange_weak(&j->next_item, &item, item + 1))
+            continue;
         j->fn(j->ctx, item);
+        item = atomic_load(&j->next_item);
+    }
 }
 
 /* The mutex is held for the next three. */
@@ -202,9 +200,11 @@ static void *worker(void *unused) {
         j->running++;
         if (--j->wanted > 0)
             append_job(j);
-        pthread_mutex_unlock(&pool.mutex);
-        work_on(j);
-        pthread_mutex_lock(&pool.mutex);
+        do {
+            pthread_mutex_unlock(&pool.mutex);
+            work_on(j);
+            pthread_mutex_lock(&pool.mutex);
+        } while (has_items(j));
         if (--j->running == 0)
             pthread_cond_signal(&j->idle);
     }
@@ -229,28 +229,61 @@ static void make_workers(unsigned wanted) {
     pthread_attr_destroy(&attributes);
 }
 
+/* Has workers come, so that as many as `most` are at it. The mutex is held. */
+static void want(job *j, unsigned most) {
+    unsigned more = most > j->running ? most - j->running : 0;
+    if (more <= j->wanted)
+        return;
+    if (j->wanted == 0)
+        append_job(j);
+    for (; j->wanted < more; j->wanted++)
+        pthread_cond_signal(&pool.work);
+}
+
+void ht_pool_begin(ht_pool_job *j, void (*fn)(void *ctx, size_t item), void *ctx) {
+    *j = (job){.fn = fn, .ctx = ctx};
+    j->shared = ht_pool_threads() > 1 && pthread_cond_init(&j->idle, NULL) == 0;
+}
+
+void ht_pool_add(ht_pool_job *j, size_t items) {
+    if (!j->shared || items == 0) {
+        atomic_fetch_add(&j->items, items);
+        return;
+    }
+    unsigned others = ht_pool_threads() - 1;
+    pthread_mutex_lock(&pool.mutex);
+    make_workers(others);
+    atomic_fetch_add(&j->items, items);
+    size_t left = atomic_load(&j->items) - atomic_load(&j->next_item);
+    want(j, left < others ? (unsigned)left : others);
+    pthread_mutex_unlock(&pool.mutex);
+}
+
+void ht_pool_end(ht_pool_job *j) {
+    work_on(j);
+    if (!j->shared)
+        return;
+    pthread_mutex_lock(&pool.mutex);
+    withdraw(j);
+    while (j->running > 0)
+        pthread_cond_wait(&j->idle, &pool.mutex);
+    pthread_mutex_unlock(&pool.mutex);
+    pthread_cond_destroy(&j->idle);
+}
+
 void ht_parallel(unsigned threads, size_t items, void (*fn)(void *ctx, size_t item), void *ctx) {
     unsigned most = ht_pool_threads();
     if (threads == 0 || threads > most)
         threads = most;
     if (threads > items)
         threads = (unsigned)items;
-    job j = {.fn = fn, .ctx = ctx, .items = items, .wanted = threads ? threads - 1 : 0};
-    if (threads <= 1 || pthread_cond_init(&j.idle, NULL) != 0) {
-        work_on(&j);
-        return;
+    job j = {.fn = fn, .ctx = ctx, .items = items};
+    j.shared = threads > 1 && pthread_cond_init(&j.idle, NULL) == 0;
+    if (j.shared) {
+        pthread_mutex_lock(&pool.mutex);
+        make_workers(most - 1);
+        want(&j, threads - 1);
+        pthread_mutex_unlock(&pool.mutex);
     }
-    pthread_mutex_lock(&pool.mutex);
-    make_workers(most - 1);
-    append_job(&j);
-    for (unsigned i = 0; i < j.wanted; i++)
-        pthread_cond_signal(&pool.work);
-    pthread_mutex_unlock(&pool.mutex);
-    work_on(&j);
-    pthread_mutex_lock(&pool.mutex);
-    withdraw(&j);
-    while (j.running > 0)
-        pthread_cond_wait(&j.idle, &pool.mutex);
-    pthread_mutex_unlock(&pool.mutex);
-    pthread_cond_destroy(&j.idle);
+    ht_pool_end(&j);
 }

@@ -9,17 +9,87 @@
 
 #include <string.h>
 
-#include "base/pool.h"
 #include "engine/plan.h"
 #include "kernels/kernels.h"
 
-#define CODED_AT_ONCE ((size_t)8 * HT_BLOCK_ROWS)
+#define CODED_AT_ONCE ((size_t)4 * HT_BLOCK_ROWS)
+
+/* ---- coding, by threads of the pool while this one writes rows and catalog and waits for the disk */
+
+/* A run of whole blocks whose rows are written. */
+struct ht_coding_slice {
+    ht_extent *extent;
+    size_t begin, end;
+};
+
+static uint64_t committed_rows(const ht_share *t, const ht_extent *extent) {
+    uint64_t rows = t->row.next_slot - extent->first_slot;
+    return rows < extent->capacity ? rows : extent->capacity;
+}
+
+static void code_slice(void *ctx, size_t item) {
+    const ht_share *t = ctx;
+    const struct ht_coding_slice *slice = &t->slices[item];
+    ht_fp_state fp = ht_fp_enter();
+    ht_extent_code(slice->extent, slice->begin, slice->end);
+    ht_fp_leave(fp);
+}
+
+/* Waits, for the array of slices is written anew after this. */
+static void coding_end(ht_share *t) {
+    if (t->coding)
+        ht_pool_end(&t->job);
+    t->coding = false;
+    t->slice_count = 0;
+}
+
+/* Room for a slice for every block that `rows` more rows can fill. */
+static hither_status coding_reserve(ht_share *t, size_t rows, hither_error *err) {
+    size_t room = (size_t)(t->row.next_slot - t->coded + rows) / HT_BLOCK_ROWS + 2;
+    coding_end(t);
+    if (room <= t->slice_room)
+        return HITHER_OK;
+    struct ht_coding_slice *slices = ht_resize(t->slices, room * sizeof *slices);
+    if (!slices)
+        return ht_fail_nomem(err, room * sizeof *slices, "the rows to code");
+    t->slices = slices;
+    t->slice_room = room;
+    return HITHER_OK;
+}
+
+static void add_slice(ht_share *t, ht_extent *extent, size_t begin, size_t end) {
+    HT_ASSERT(t->slice_count < t->slice_room);
+    t->slices[t->slice_count++] = (struct ht_coding_slice){extent, begin, end};
+    t->coded = extent->first_slot + end;
+    if (!t->coding)
+        ht_pool_begin(&t->job, code_slice, t);
+    t->coding = true;
+    ht_pool_add(&t->job, 1);
+}
+
+/* Hands out the blocks that are full by now: CODED_AT_ONCE rows at a time, and with `all` what is left as well. */
+static void coding_add(ht_share *t, bool all) {
+    for (size_t i = t->first_dirty; i < t->extent_count; i++) {
+        ht_extent *extent = t->extents[i];
+        size_t from = t->coded > extent->first_slot ? (size_t)(t->coded - extent->first_slot) : 0;
+        size_t end = (size_t)committed_rows(t, extent) / HT_BLOCK_ROWS * HT_BLOCK_ROWS;
+        for (from = from / HT_BLOCK_ROWS * HT_BLOCK_ROWS; from < end;) {
+            size_t n = ht_min_size(CODED_AT_ONCE, end - from);
+            if (n < CODED_AT_ONCE && !all && end < extent->capacity)
+                return;
+            add_slice(t, extent, from, from + n);
+            from += n;
+        }
+    }
+}
 
 /* ---- begin and end */
 
 void ht_share_free(ht_share *t) {
     if (!t)
         return;
+    coding_end(t);
+    ht_release(t->slices);
     ht_snapshot_free(t->fresh);
     for (size_t i = 0; i < t->extent_count; i++)
         ht_extent_release(t->extents[i]);
@@ -39,7 +109,7 @@ hither_status ht_share_new(ht_collection *c, ht_share **out, hither_error *err) 
         ht_release(t);
         return ht_fail_nomem(err, now->extent_count * sizeof(ht_extent *), "the segments of a commit");
     }
-    *t = (ht_share){.c = c, .now = now, .row = c->row, .extents = extents};
+    *t = (ht_share){.c = c, .now = now, .row = c->row, .extents = extents, .coded = now->slot_limit};
     t->row.commit_seq++;
     for (size_t i = 0; i < now->extent_count; i++)
         t->extents[i] = ht_extent_acquire(now->extents[i]);
@@ -118,6 +188,7 @@ static hither_status write_rows(ht_share *t, const ht_write *w, size_t first, si
         HT_TRY(ht_segment_write(extent->segment, position, n, t->staging, t->sums, err));
         ht_extent_stage(extent, position, t->staging, n);
         t->row.next_slot += n;
+        coding_add(t, false);
         first += n;
         count -= n;
     }
@@ -144,6 +215,7 @@ static hither_status kill(ht_share *t, uint64_t slot, hither_error *err) {
 hither_status ht_share_put(ht_share *t, const ht_write *w, hither_error *err) {
     t->row.id_kind = ht_ids_are_ints(&w->batch->ids) ? HT_ID_INT : HT_ID_TEXT;
     uint64_t slot = t->row.next_slot;
+    HT_TRY(coding_reserve(t, w->row_count, err));
     for (size_t done = 0; done < w->row_count;) {
         ht_extent *extent = NULL;
         size_t room = 0;
@@ -207,73 +279,19 @@ hither_status ht_share_delete(ht_share *t, const hither_ids *ids, const ht_filte
     return HITHER_OK;
 }
 
-/* ---- sync and code */
-
-static uint64_t committed_rows(const ht_share *t, const ht_extent *extent) {
-    uint64_t rows = t->row.next_slot - extent->first_slot;
-    return rows < extent->capacity ? rows : extent->capacity;
-}
-
-/* The rows of an extent that this transaction writes, as positions. */
-static void new_rows(const ht_share *t, const ht_extent *extent, size_t *begin, size_t *end) {
-    *begin = t->now->slot_limit > extent->first_slot ? (size_t)(t->now->slot_limit - extent->first_slot) : 0;
-    *end = (size_t)committed_rows(t, extent);
-}
-
-static size_t slices_of(const ht_share *t, const ht_extent *extent) {
-    size_t begin, end;
-    new_rows(t, extent, &begin, &end);
-    size_t blocks = end / HT_BLOCK_ROWS - begin / HT_BLOCK_ROWS;
-    return (blocks * HT_BLOCK_ROWS + CODED_AT_ONCE - 1) / CODED_AT_ONCE;
-}
-
-/* What new rows need before they are committed: to be on the disk, and to be coded, which threads of the pool do while
- * the disk works. Item 0 is the sync; the others are CODED_AT_ONCE rows each. */
-typedef struct readying {
-    ht_share *first;
-    hither_status status;
-    hither_error *err;
-} readying;
-
-static void code_slice(const ht_share *t, size_t slice) {
-    size_t i = t->first_dirty, begin, end;
-    for (size_t here; i == t->extent_count || slice >= (here = slices_of(t, t->extents[i]));) {
-        if (i == t->extent_count) {
-            t = t->next;
-            i = t->first_dirty;
-            continue;
-        }
-        slice -= here;
-        i++;
-    }
-    new_rows(t, t->extents[i], &begin, &end);
-    begin = begin / HT_BLOCK_ROWS * HT_BLOCK_ROWS + slice * CODED_AT_ONCE;
-    ht_fp_state fp = ht_fp_enter();
-    ht_extent_code(t->extents[i], begin, ht_min_size(begin + CODED_AT_ONCE, end));
-    ht_fp_leave(fp);
-}
-
-static void ready_item(void *ctx, size_t item) {
-    readying *r = ctx;
-    if (item) {
-        code_slice(r->first, item - 1);
-        return;
-    }
-    for (const ht_share *t = r->first; t; t = t->next) {
-        for (size_t i = t->first_dirty; i < t->extent_count && r->status == HITHER_OK; i++)
-            r->status = ht_segment_sync(t->extents[i]->segment, r->err);
-    }
-}
+/* ---- sync */
 
 hither_status ht_share_sync(ht_share *first, hither_error *err) {
-    readying r = {first, HITHER_OK, err};
-    size_t items = 1;
+    hither_status status = HITHER_OK;
+    for (ht_share *t = first; t; t = t->next)
+        coding_add(t, true);
     for (const ht_share *t = first; t; t = t->next) {
-        for (size_t i = t->first_dirty; i < t->extent_count; i++)
-            items += slices_of(t, t->extents[i]);
+        for (size_t i = t->first_dirty; i < t->extent_count && status == HITHER_OK; i++)
+            status = ht_segment_sync(t->extents[i]->segment, err);
     }
-    ht_parallel(0, items, ready_item, &r);
-    return r.status;
+    for (ht_share *t = first; t; t = t->next)
+        coding_end(t);
+    return status;
 }
 
 /* ---- commit and publish */
@@ -301,10 +319,12 @@ hither_status ht_share_record(const ht_share *t, hither_error *err) {
 void ht_share_publish(ht_share *t) {
     ht_db *db = t->c->db;
     for (size_t i = t->first_dirty; i < t->extent_count; i++) {
-        size_t begin, end;
-        new_rows(t, t->extents[i], &begin, &end);
-        ht_segment_commit(t->extents[i]->segment, end);
-        ht_extent_trust(t->extents[i], begin, end);
+        ht_extent *extent = t->extents[i];
+        uint64_t before = t->now->slot_limit;
+        size_t begin = before > extent->first_slot ? (size_t)(before - extent->first_slot) : 0;
+        size_t end = (size_t)committed_rows(t, extent);
+        ht_segment_commit(extent->segment, end);
+        ht_extent_trust(extent, begin, end);
     }
     t->c->row = t->row;
     ht_snapshot_publish(&t->c->home, t->fresh, &db->graveyard, &db->scratches);

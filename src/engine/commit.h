@@ -8,6 +8,7 @@
 #ifndef HT_ENGINE_COMMIT_H
 #define HT_ENGINE_COMMIT_H
 
+#include "base/pool.h"
 #include "engine/batch.h"
 
 typedef struct ht_share {
@@ -24,6 +25,11 @@ typedef struct ht_share {
     char *staging; /* rows on their way to the disk */
     ht_row_sums *sums;
     size_t staging_rows;
+    uint64_t coded;  /* slots below, in full blocks, are coded or in one of the slices */
+    ht_pool_job job; /* codes the slices, while `coding` */
+    struct ht_coding_slice *slices;
+    size_t slice_count, slice_room;
+    bool coding;
 } ht_share;
 
 HT_NODISCARD hither_status ht_share_new(ht_collection *c, ht_share **out, hither_error *err);
@@ -42,7 +48,8 @@ HT_NODISCARD hither_status ht_share_delete(ht_share *share, const hither_ids *id
 bool ht_share_changed(const ht_share *share);
 /* Makes `fresh`, so that publishing cannot fail. */
 HT_NODISCARD hither_status ht_share_ready(ht_share *share, hither_error *err);
-/* Brings the rows of all shares in the list to the disk and codes them, side by side. */
+/* Brings the rows of all shares in the list to the disk, and sees to it that they are coded: threads of the pool code
+ * them from the moment they are written. */
 HT_NODISCARD hither_status ht_share_sync(ht_share *first, hither_error *err);
 /* Tells the store's transaction about segments and collection. */
 HT_NODISCARD hither_status ht_share_record(const ht_share *share, hither_error *err);

@@ -65,6 +65,51 @@ static void every_item_once(void **state) {
     }
 }
 
+/* Work that grows while it is done: every item once, and what was written before it was added is seen. */
+static bool run_growing(bool slow) {
+    enum { ADDED = 40, MOST_AT_ONCE = 7 };
+    unsigned char seen[ADDED * MOST_AT_ONCE] = {0};
+    tally t = {.seen = seen, .caller = pthread_self(), .slow = slow};
+    ht_pool_job job;
+    size_t items = 0;
+    ht_pool_begin(&job, count, &t);
+    for (size_t round = 0; round < ADDED; round++) {
+        size_t more = round % MOST_AT_ONCE;
+        for (size_t i = 0; i < more; i++)
+            seen[items + i] = 7; /* the item makes it 8 */
+        items += more;
+        ht_pool_add(&job, more);
+        if (round % 9 == 0)
+            nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL); /* the workers run out of items */
+    }
+    ht_pool_end(&job);
+    bool fine = !t.signals_open && t.at_once == 0 && t.peak <= ht_pool_threads();
+    for (size_t i = 0; i < sizeof seen; i++)
+        fine = fine && seen[i] == (i < items ? 8 : 0);
+    return fine && (!slow || t.helped || ht_pool_threads() == 1);
+}
+
+static void *grow(void *failed) {
+    for (int i = 0; i < 30; i++) {
+        if (!run_growing(false) || !run_once(0, 50))
+            atomic_fetch_add((atomic_uint *)failed, 1);
+    }
+    return NULL;
+}
+
+static void work_may_grow(void **state) {
+    (void)state;
+    assert_true(run_growing(false));
+    assert_true(run_growing(true));
+    pthread_t threads[4];
+    atomic_uint failed = 0;
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, grow, &failed), 0);
+    for (size_t i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(failed, 0);
+}
+
 /* That workers there are, and that their last items are waited for. */
 static bool run_slowly(void) {
     enum { ITEMS = 25 };
@@ -174,8 +219,11 @@ int main(int argc, char **argv) {
         return write(3, &answer, sizeof answer) == (ssize_t)sizeof answer ? 0 : 1;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_item_once),           cmocka_unit_test(the_caller_is_helped_and_waits),
-        cmocka_unit_test(many_callers_share),        cmocka_unit_test(a_child_has_its_own),
+        cmocka_unit_test(work_may_grow),
+        cmocka_unit_test(every_item_once),
+        cmocka_unit_test(the_caller_is_helped_and_waits),
+        cmocka_unit_test(many_callers_share),
+        cmocka_unit_test(a_child_has_its_own),
         cmocka_unit_test(the_environment_lowers_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
