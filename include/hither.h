@@ -831,7 +831,7 @@ typedef struct hither_window_options {
     /* 1: records are not compared with others: no novelty (NaN) and no alarms, and pushes from any number of threads
      * run side by side, without a lock. Then half_life, and an age with a centroid, are UNSUPPORTED. */
     uint32_t no_novelty;
-    uint32_t slack;   /* records that may come while a search runs; default an eighth of the capacity or 1024 */
+    uint32_t slack;   /* records that may come while a search runs; default a sixteenth of the capacity or 1024 */
     uint32_t wait_ms; /* how long a push waits for searches when those are used up, before it is BUSY; default 0 */
 } hither_window_options;
 

@@ -17,6 +17,7 @@
 #define FIRST_ROOM      64u
 #define LEAST_CODED_DIM 32u   /* below, codes are hardly smaller than rows */
 #define CHUNK_WORDS     1024u /* of ht_mask */
+#define TEXT_STEP       64u   /* texts get room in steps of so many bytes */
 #define FEW             24u   /* forms sooner compared one by one than searched */
 
 void ht_forms_init(ht_forms *forms, uint32_t dim, uint32_t most) {
@@ -24,13 +25,18 @@ void ht_forms_init(ht_forms *forms, uint32_t dim, uint32_t most) {
     forms->stride = ((size_t)dim * sizeof(float) + 63) / 64 * 64;
 }
 
+static uint32_t slabs_of(uint32_t rows) { return (rows + HT_FORM_SLAB - 1) / HT_FORM_SLAB; }
+
+/* Not what they point to. */
 static void release_arrays(ht_forms *forms) {
     ht_release(forms->forms);
-    ht_release(forms->vectors);
+    ht_release((void *)forms->slabs);
+    ht_release((void *)forms->codes);
     ht_release(forms->norms);
-    ht_release(forms->codes);
+    ht_release(forms->parts);
+    ht_release(forms->spare);
     ht_release(forms->alive);
-    ht_release(forms->chunks);
+    ht_release((void *)forms->chunks);
     ht_release(forms->moved);
     ht_release(forms->table);
 }
@@ -38,6 +44,13 @@ static void release_arrays(ht_forms *forms) {
 void ht_forms_clear(ht_forms *forms) {
     for (uint32_t i = 0; i < forms->used; i++)
         ht_release(forms->forms[i].text);
+    for (uint32_t i = 0; i < forms->spares; i++)
+        ht_release(forms->spare[i].text);
+    for (uint32_t i = 0; i < slabs_of(forms->room); i++) {
+        ht_release(forms->slabs[i]);
+        ht_release(forms->codes[i]);
+    }
+    ht_exact_scratch_clear(&forms->scratch);
     release_arrays(forms);
     ht_forms_init(forms, forms->dim, forms->most);
 }
@@ -109,7 +122,7 @@ static void table_fill(ht_forms *forms) {
 /* ---- room */
 
 static float *row_of(const ht_forms *forms, uint32_t slot) {
-    return (float *)(void *)((char *)forms->vectors + (size_t)slot * forms->stride);
+    return (float *)(void *)((char *)forms->slabs[slot / HT_FORM_SLAB] + (size_t)(slot % HT_FORM_SLAB) * forms->stride);
 }
 
 static void set_alive(const ht_forms *forms, uint32_t slot, bool alive) {
@@ -122,10 +135,12 @@ static void set_alive(const ht_forms *forms, uint32_t slot, bool alive) {
 
 /* At the first search after rows came: who only pushes need not pay. */
 static void make_codes(ht_forms *forms) {
-    uint32_t end = forms->used / HT_CODE_ROWS * HT_CODE_ROWS;
-    if (forms->codes && end > forms->coded) {
-        ht_codes_make(forms->vectors, forms->stride, forms->dim, forms->coded, end, forms->codes);
-        forms->coded = end;
+    const uint32_t end = forms->dim >= LEAST_CODED_DIM ? forms->used / HT_CODE_ROWS * HT_CODE_ROWS : 0;
+    while (forms->coded < end) {
+        const uint32_t slab = forms->coded / HT_FORM_SLAB, begin = slab * HT_FORM_SLAB;
+        const uint32_t to = end - begin < HT_FORM_SLAB ? end - begin : HT_FORM_SLAB;
+        ht_codes_make(forms->slabs[slab], forms->stride, forms->dim, forms->coded - begin, to, forms->codes[slab]);
+        forms->coded = begin + to;
     }
 }
 
@@ -138,42 +153,61 @@ static hither_status grow(ht_forms *forms, hither_error *err) {
     uint32_t room = forms->room ? forms->room * 2 : FIRST_ROOM;
     if (room > largest_room(forms))
         room = largest_room(forms);
-    size_t bytes, slots = 1;
+    size_t slots = 1, words = room / 64, slabs = slabs_of(room);
     while (slots < (size_t)room * 2)
         slots *= 2;
-    bool coded = forms->dim >= LEAST_CODED_DIM;
-    size_t code_bytes = coded ? ht_codes_bytes(room, forms->dim) : 0, words = room / 64;
-    if (!ht_mul_size(room, forms->stride, &bytes) || (coded && code_bytes == 0))
-        return ht_fail(err, HITHER_TOO_LARGE, "a window cannot hold more than %u forms", forms->room);
     ht_forms new = *forms;
     new.room = room;
     new.table_mask = slots - 1;
     new.forms = ht_calloc(room, sizeof *new.forms);
-    new.vectors = ht_alloc_aligned(bytes);
+    new.slabs = ht_calloc(slabs, sizeof *new.slabs);
+    new.codes = ht_calloc(slabs, sizeof *new.codes);
     new.norms = ht_calloc(room, sizeof *new.norms);
-    new.codes = coded ? ht_alloc_aligned(code_bytes) : NULL;
+    new.parts = ht_calloc(slabs, sizeof *new.parts);
+    new.spare = ht_calloc(room, sizeof *new.spare);
     new.alive = ht_calloc((words + CHUNK_WORDS - 1) / CHUNK_WORDS * CHUNK_WORDS, sizeof *new.alive);
     new.chunks = ht_calloc((words + CHUNK_WORDS - 1) / CHUNK_WORDS, sizeof *new.chunks);
     new.moved = ht_calloc((size_t)room + 1, sizeof *new.moved);
     new.table = ht_calloc(slots, sizeof *new.table);
-    if (!new.forms || !new.vectors || !new.norms || (coded && !new.codes) || !new.alive || !new.chunks || !new.moved ||
-        !new.table) {
+    if (!new.forms || !new.slabs || !new.codes || !new.norms || !new.parts || !new.spare || !new.alive || !new.chunks ||
+        !new.moved || !new.table) {
         release_arrays(&new);
-        return ht_fail_nomem(err, bytes, "forms of a window");
+        return ht_fail_nomem(err, room * sizeof *new.forms, "forms of a window");
     }
-    memset(new.vectors, 0, bytes);
-    if (forms->used > 0) {
+    if (forms->room > 0) {
         memcpy(new.forms, forms->forms, forms->used * sizeof *new.forms);
-        memcpy(new.vectors, forms->vectors, forms->used * forms->stride);
+        memcpy((void *)new.slabs, (void *)forms->slabs, slabs_of(forms->room) * sizeof *new.slabs);
+        memcpy((void *)new.codes, (void *)forms->codes, slabs_of(forms->room) * sizeof *new.codes);
         memcpy(new.norms, forms->norms, forms->used * sizeof *new.norms);
+        memcpy(new.spare, forms->spare, forms->spares * sizeof *new.spare);
         memcpy(new.alive, forms->alive, ((size_t)forms->used + 63) / 64 * sizeof *new.alive);
     }
     for (size_t i = 0; i * CHUNK_WORDS < words; i++)
         new.chunks[i] = new.alive + i *CHUNK_WORDS;
     release_arrays(forms);
     *forms = new;
-    forms->coded = 0;
     table_fill(forms);
+    return HITHER_OK;
+}
+
+/* Memory for the next row; the last slab has no more rows than there can be. */
+static hither_status need_slab(ht_forms *forms, hither_error *err) {
+    const uint32_t i = forms->used / HT_FORM_SLAB, left = largest_room(forms) - i * HT_FORM_SLAB;
+    const uint32_t rows = left < HT_FORM_SLAB ? left : HT_FORM_SLAB;
+    if (forms->slabs[i])
+        return HITHER_OK;
+    float *slab = ht_alloc_aligned(rows * forms->stride);
+    void *codes = forms->dim >= LEAST_CODED_DIM ? ht_alloc_aligned(ht_codes_bytes(rows, forms->dim)) : NULL;
+    if (!slab || (!codes && forms->dim >= LEAST_CODED_DIM)) {
+        ht_release(slab);
+        ht_release(codes);
+        return ht_fail_nomem(err, rows * forms->stride, "forms of a window");
+    }
+    const size_t used = forms->dim * sizeof *slab;
+    for (uint32_t row = 0; used < forms->stride && row < rows; row++)
+        memset((char *)slab + row * forms->stride + used, 0, forms->stride - used);
+    forms->slabs[i] = slab;
+    forms->codes[i] = codes;
     return HITHER_OK;
 }
 
@@ -217,13 +251,15 @@ static void compact(ht_forms *forms) {
 
 hither_status ht_forms_reserve(ht_forms *forms, const uint32_t **moved, hither_error *err) {
     *moved = NULL;
-    if (forms->used < forms->room)
-        return HITHER_OK;
-    if (forms->room < largest_room(forms) && forms->live >= forms->room - forms->room / 4)
-        return grow(forms, err);
-    compact(forms);
-    *moved = forms->moved;
-    return HITHER_OK;
+    if (forms->used == forms->room) {
+        if (forms->room < largest_room(forms) && forms->live >= forms->room - forms->room / 4) {
+            HT_TRY(grow(forms, err));
+        } else {
+            compact(forms);
+            *moved = forms->moved;
+        }
+    }
+    return need_slab(forms, err);
 }
 
 /* ---- neighbours */
@@ -232,23 +268,29 @@ hither_status ht_forms_search(ht_forms *forms, const float *query, uint32_t firs
                               size_t *count, hither_error *err) {
     make_codes(forms);
     first = first / 64 * 64;
-    uint32_t coded = first % HT_CODE_ROWS == 0 && forms->coded > first ? forms->coded - first : 0;
-    const ht_part part = {
-        .rows = row_of(forms, first),
-        .first_slot = first,
-        .count = forms->used - first,
-        .stride = forms->stride,
-        .norms = forms->norms + first,
-        .codes = coded ? (const char *)forms->codes + ht_codes_bytes(first, forms->dim) : NULL,
-        .coded_rows = coded,
-    };
+    size_t parts = 0;
+    for (uint32_t at = first, rows_here; at < forms->used; at += rows_here) {
+        const uint32_t slab = at / HT_FORM_SLAB, end = (slab + 1) * HT_FORM_SLAB;
+        rows_here = (end < forms->used ? end : forms->used) - at;
+        const uint32_t coded = forms->coded > at ? forms->coded - at : 0;
+        forms->parts[parts++] = (ht_part){
+            .rows = row_of(forms, at),
+            .first_slot = at,
+            .count = rows_here,
+            .stride = forms->stride,
+            .norms = forms->norms + at,
+            .codes = coded ? (const char *)forms->codes[slab] + ht_codes_bytes(at % HT_FORM_SLAB, forms->dim) : NULL,
+            .coded_rows = coded < rows_here ? coded : rows_here,
+        };
+    }
     const ht_vectors rows = {
-        .dtype = HITHER_F32, .metric = HITHER_COSINE, .dim = forms->dim, .parts = &part, .part_count = 1};
+        .dtype = HITHER_F32, .metric = HITHER_COSINE, .dim = forms->dim, .parts = forms->parts, .part_count = parts};
     const ht_mask alive = {forms->chunks, (forms->used + CHUNK_WORDS * 64 - 1) / (CHUNK_WORDS * 64), forms->used};
     *count = 0;
     if (forms->used <= first)
         return HITHER_OK;
-    return ht_exact_search(&rows, query, forms->stride, 1, &alive, NULL, k, 1, hits, count, NULL, err);
+    return ht_exact_search_in(&forms->scratch, &rows, query, forms->stride, 1, &alive, NULL, k, 1, hits, count, NULL,
+                              err);
 }
 
 static void take_if_nearer(const ht_forms *forms, ht_form *form, uint32_t other, double distance) {
@@ -308,15 +350,33 @@ hither_status ht_forms_nearest(ht_forms *forms, uint32_t slot, uint32_t *nearest
 
 /* ---- coming and going */
 
+/* A copy of the text, in memory that a form left behind if there is some. */
+static hither_status copy_text(ht_forms *forms, const char *text, size_t bytes, ht_text_room *out, hither_error *err) {
+    ht_text_room *last = forms->spares > 0 ? &forms->spare[forms->spares - 1] : NULL;
+    *out = last ? *last : (ht_text_room){0};
+    if (!out->text || out->room < bytes) {
+        const size_t room = (bytes + TEXT_STEP) / TEXT_STEP * TEXT_STEP;
+        char *larger = ht_resize(out->text, room);
+        if (!larger)
+            return ht_fail_nomem(err, room, "a form of a window");
+        *out = (ht_text_room){larger, (uint32_t)room};
+    }
+    forms->spares -= last != NULL;
+    if (bytes > 0)
+        memcpy(out->text, text, bytes);
+    return HITHER_OK;
+}
+
 hither_status ht_forms_add(ht_forms *forms, const char *text, size_t bytes, uint64_t hash, const float *vector,
                            uint32_t *slot, hither_error *err) {
-    char *copy = NULL;
-    if (text && !(copy = ht_memdup(text, bytes)))
-        return ht_fail_nomem(err, bytes, "a form of a window");
+    ht_text_room copy = {0};
+    if (text)
+        HT_TRY(copy_text(forms, text, bytes, &copy, err));
     uint32_t at = forms->used++;
     memcpy(row_of(forms, at), vector, forms->dim * sizeof *vector);
     ht_form *form = &forms->forms[at];
-    *form = (ht_form){.text = copy, .bytes = (uint32_t)bytes, .hash = hash, .birth = ++forms->births};
+    *form = (ht_form){
+        .text = copy.text, .room = copy.room, .bytes = (uint32_t)bytes, .hash = hash, .birth = ++forms->births};
     form->norm2 = ht_kernels_get()->ref_dot_f32(vector, vector, forms->dim);
     form->scale = form->norm2 > 0 ? 1 / sqrt(form->norm2) : 0;
     ht_exact_norms(row_of(forms, at), forms->stride, 1, forms->dim, &forms->norms[at]);
@@ -331,7 +391,8 @@ void ht_forms_remove(ht_forms *forms, uint32_t slot) {
     ht_form *form = &forms->forms[slot];
     table_remove(forms, slot);
     set_alive(forms, slot, false);
-    ht_release(form->text);
+    if (form->text) /* there is room: no more texts than slots */
+        forms->spare[forms->spares++] = (ht_text_room){form->text, form->room};
     *form = (ht_form){0};
     forms->live--;
 }

@@ -5,8 +5,9 @@
  *
  * Slots are in order of birth, so a form's nearest is kept by looking at the younger ones only, and whole blocks of
  * rows have 4-bit codes (index/codes.h) that are written once. What forms leave behind is closed by ht_forms_reserve,
- * which moves them. One thread at a time: the window's mutex guards it. The caller is between ht_fp_enter and
- * ht_fp_leave.
+ * which moves them. Rows lie in slabs, so that growing copies none; nothing is given back before ht_forms_clear, so
+ * that a window whose forms come and go soon asks for no more memory. One thread at a time: the window's mutex guards
+ * it. The caller is between ht_fp_enter and ht_fp_leave.
  */
 #ifndef HT_STREAM_FORMS_H
 #define HT_STREAM_FORMS_H
@@ -15,12 +16,15 @@
 
 #include "base/error.h"
 #include "base/topk.h"
+#include "index/exact.h"
 
-#define HT_NO_FORM UINT32_MAX
+#define HT_NO_FORM   UINT32_MAX
+#define HT_FORM_SLAB 1024u /* rows */
 
 typedef struct ht_form {
     char *text;      /* NULL: the vector is the key */
     uint32_t bytes;  /* of the key */
+    uint32_t room;   /* of text */
     uint32_t count;  /* records of this form; the window's business, as are the next two */
     uint64_t newest; /* number of its latest record */
     bool alarmed;    /* one of its records was an alarm */
@@ -33,15 +37,25 @@ typedef struct ht_form {
     uint32_t nearest, seen;
 } ht_form;
 
+/* Memory for a text. */
+typedef struct ht_text_room {
+    char *text;
+    uint32_t room;
+} ht_text_room;
+
 typedef struct ht_forms {
     uint32_t dim, most, room, used, live;
     uint64_t births;
     ht_form *forms; /* by slot */
-    float *vectors; /* room rows of stride bytes, zeros past the dimension */
+    float **slabs;  /* HT_FORM_SLAB rows of stride bytes each, zeros past the dimension; NULL: not used so far */
+    void **codes;   /* of their rows; NULL each where the dimension is too small for them to pay */
+    uint32_t coded; /* the first so many rows have theirs */
     size_t stride;
     float *norms;
-    void *codes; /* of the first `coded` rows; NULL: the dimension is too small for them to pay */
-    uint32_t coded;
+    ht_part *parts; /* of a search */
+    ht_exact_scratch scratch;
+    ht_text_room *spare; /* texts of forms that went */
+    uint32_t spares;
     uint64_t *alive; /* a bit a slot */
     const uint64_t **chunks;
     uint32_t *moved; /* where ht_forms_reserve put a slot */
@@ -67,7 +81,8 @@ HT_NODISCARD hither_status ht_forms_add(ht_forms *forms, const char *text, size_
 void ht_forms_remove(ht_forms *forms, uint32_t slot);
 
 static inline const float *ht_forms_vector(const ht_forms *forms, uint32_t slot) {
-    return (const float *)(const void *)((const char *)forms->vectors + (size_t)slot * forms->stride);
+    const char *slab = (const char *)forms->slabs[slot / HT_FORM_SLAB];
+    return (const float *)(const void *)(slab + (size_t)(slot % HT_FORM_SLAB) * forms->stride);
 }
 /* The slot of the nearest other form and its D; HT_NO_FORM and 1 if it is the only one. NOMEM. */
 HT_NODISCARD hither_status ht_forms_nearest(ht_forms *forms, uint32_t slot, uint32_t *nearest, double *distance,

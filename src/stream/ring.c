@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "stream/ring_inside.h"
 
-enum { LEAST_CODED_DIM = 32, LEAST_ROOM = 128, MOST_YIELDS = 10000, NAPS_A_MS = 10 };
+enum { LEAST_CODED_DIM = 32, LEAST_ROOM = 64, MOST_YIELDS = 10000, NAPS_A_MS = 10 };
 
 /* ---- making one */
 
@@ -68,7 +68,7 @@ hither_status ht_ring_new(uint32_t capacity, uint32_t dim, uint32_t slack, uint3
         return ht_fail_nomem(err, sizeof *r, "a window");
     memset(r, 0, sizeof *r);
     if (slack == 0)
-        slack = capacity / 8 > 1024 ? capacity / 8 : capacity > 1024 ? 1024 : capacity;
+        slack = capacity / 16 > 1024 ? capacity / 16 : capacity > 1024 ? 1024 : capacity;
     r->capacity = capacity;
     r->dim = dim;
     r->wait_ms = wait_ms;

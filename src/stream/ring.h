@@ -25,7 +25,7 @@ typedef struct ht_ring ht_ring;
 #define HT_RING_CHUNK   256u
 #define HT_RING_READERS 64u /* at a time; more take turns */
 
-/* slack: records that may come while a reader looks; 0: an eighth of the capacity, at least 1,024 or as many as that.
+/* slack: records that may come while a reader looks; 0: a sixteenth of the capacity, at least 1,024 or as many as that.
  * wait_ms: how long a push may wait for readers when there is no room. */
 HT_NODISCARD hither_status ht_ring_new(uint32_t capacity, uint32_t dim, uint32_t slack, uint32_t wait_ms, ht_ring **out,
                                        hither_error *err);

@@ -70,6 +70,7 @@ void ht_window_free(ht_window *w) {
     ht_buf_clear(&w->masked);
     ht_rules_free(w->spec.rules);
     ht_standing_release(w->standing);
+    ht_window_open_clear(w);
     ht_ring_free(w->ring);
     ht_release((void *)w->open_sums);
     ht_release(w->scored);

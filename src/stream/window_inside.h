@@ -24,15 +24,20 @@ typedef struct ht_scored {
 
 enum { HT_TIMES_UNKNOWN, HT_TIMES_CLOCK, HT_TIMES_OWN };
 
+/* What a push into an open window works in. */
+typedef struct ht_push_room ht_push_room;
+enum { HT_PUSH_ROOMS = 8 }; /* kept between pushes */
+
 struct ht_window {
     ht_window_spec spec;
     ht_ring *ring;
-    bool frozen;                /* a snapshot */
-    _Atomic int64_t now_ms;     /* the latest time so far */
-    _Atomic int times;          /* whether they come with the records */
-    _Atomic int64_t *open_sums; /* of an open window: as sums below */
-    pthread_mutex_t mutex;      /* of all that follows */
-    ht_standing *standing;      /* NULL: none */
+    bool frozen;                                  /* a snapshot */
+    _Atomic int64_t now_ms;                       /* the latest time so far */
+    _Atomic int times;                            /* whether they come with the records */
+    _Atomic int64_t *open_sums;                   /* of an open window: as sums below */
+    _Atomic(ht_push_room *) rooms[HT_PUSH_ROOMS]; /* not in use now; NULL: none */
+    pthread_mutex_t mutex;                        /* of all that follows */
+    ht_standing *standing;                        /* NULL: none */
     uint32_t count;
     uint64_t next; /* number of the next record */
     ht_scored *scored;
@@ -83,6 +88,7 @@ void ht_window_init_bufs(const ht_window *w, ht_buf *clean, ht_buf *masked);
 /* window_open.c: a push into an open window; rows as ht_window_push has them; matcher may be NULL. */
 HT_NODISCARD hither_status ht_window_push_open(ht_window *w, const ht_window_rows *rows, hither_score *scores,
                                                ht_matcher *matcher, hither_error *err);
+void ht_window_open_clear(ht_window *w);
 
 /* window_view.c. The records of this moment, too old ones left out. */
 HT_NODISCARD hither_status ht_window_view(ht_window *w, ht_moment *view, hither_error *err);

@@ -13,24 +13,28 @@
 
 enum { BATCH = 64 };
 
-typedef struct batch {
-    const ht_window_rows *rows;
-    hither_score *scores;
-    ht_matcher *matcher;   /* NULL: none */
+struct ht_push_room {
     double *before, *sums; /* of the window as this batch sees it */
     float *mean, *vector;
     ht_buf clean, masked;
+};
+
+typedef struct batch {
+    const ht_window_rows *rows;
+    hither_score *scores;
+    ht_matcher *matcher; /* NULL: none */
+    ht_push_room *room;
 } batch;
 
 static void load_sums(const ht_window *w, batch *b) {
     for (size_t j = 0; j < ht_window_padded(w); j++)
-        b->before[j] = (double)atomic_load_explicit(&w->open_sums[j], memory_order_relaxed);
-    memcpy(b->sums, b->before, ht_window_padded(w) * sizeof *b->sums);
+        b->room->before[j] = (double)atomic_load_explicit(&w->open_sums[j], memory_order_relaxed);
+    memcpy(b->room->sums, b->room->before, ht_window_padded(w) * sizeof *b->room->sums);
 }
 
 static void add_difference(ht_window *w, const batch *b) {
     for (size_t j = 0; j < w->spec.dim; j++) {
-        int64_t difference = (int64_t)(b->sums[j] - b->before[j]);
+        int64_t difference = (int64_t)(b->room->sums[j] - b->room->before[j]);
         if (difference != 0)
             atomic_fetch_add_explicit(&w->open_sums[j], difference, memory_order_relaxed);
     }
@@ -40,26 +44,27 @@ static float similarity(const ht_window *w, batch *b, const float *vector, doubl
     if (number == 0)
         return 1.0f;
     for (size_t j = 0, dim = w->spec.dim; j < dim; j++)
-        b->mean[j] = (float)b->sums[j];
+        b->room->mean[j] = (float)b->room->sums[j];
     const ht_kernels *kernels = ht_kernels_get();
-    double mean2 = kernels->ref_dot_f32(b->mean, b->mean, w->spec.dim);
-    double dot = kernels->ref_dot_f32(vector, b->mean, w->spec.dim);
+    double mean2 = kernels->ref_dot_f32(b->room->mean, b->room->mean, w->spec.dim);
+    double dot = kernels->ref_dot_f32(vector, b->room->mean, w->spec.dim);
     return mean2 > 0 && scale > 0 ? (float)(dot * scale / sqrt(mean2)) : 0.0f;
 }
 
 static hither_status vector_of(ht_window *w, batch *b, size_t i, ht_ring_record *r, hither_error *err) {
     const ht_window_rows *rows = b->rows;
-    r->vector = b->vector;
+    r->vector = b->room->vector;
     if (rows->texts && ht_strings_has(rows->texts, i))
         r->text = ht_strings_at(rows->texts, i);
     if (rows->metadata)
         r->metadata = ht_strings_at(rows->metadata, i);
     if (!rows->vectors) {
-        HT_TRY(ht_window_mask(w, &r->text, &b->clean, &b->masked, err));
-        return w->spec.embed(w->spec.embed_ctx, b->masked.data ? b->masked.data : "", b->masked.size, b->vector, err);
+        HT_TRY(ht_window_mask(w, &r->text, &b->room->clean, &b->room->masked, err));
+        return w->spec.embed(w->spec.embed_ctx, b->room->masked.data ? b->room->masked.data : "", b->room->masked.size,
+                             b->room->vector, err);
     }
     r->vector = (const float *)(const void *)((const char *)rows->vectors->data + i * rows->vectors->stride);
-    return r->text.data ? ht_window_clean(&r->text, &b->clean, err) : HITHER_OK;
+    return r->text.data ? ht_window_clean(&r->text, &b->room->clean, err) : HITHER_OK;
 }
 
 /* The record of row i becomes `number`, which is claimed, or is given up. */
@@ -82,9 +87,9 @@ static hither_status push_claimed(ht_window *w, batch *b, size_t i, uint64_t num
                                       .record = number,
                                       .nearest = UINT64_MAX};
     if (status == HITHER_OK && !w->spec.no_centroid)
-        ht_window_add(w, b->sums, r.vector, scale, 1);
+        ht_window_add(w, b->room->sums, r.vector, scale, 1);
     if (gone)
-        ht_window_add(w, b->sums, gone, gone_scale, -1);
+        ht_window_add(w, b->room->sums, gone, gone_scale, -1);
     if (status == HITHER_OK)
         ht_ring_write(w->ring, number, &r);
     else
@@ -96,7 +101,7 @@ static hither_status push_claimed(ht_window *w, batch *b, size_t i, uint64_t num
 static hither_status match(const batch *b, size_t first, uint32_t count, hither_error *err) {
     const hither_matrix *vectors = b->rows->vectors;
     for (size_t i = first; i < first + count; i++) {
-        const void *row = vectors ? (const char *)vectors->data + i * vectors->stride : (const char *)b->vector;
+        const void *row = vectors ? (const char *)vectors->data + i * vectors->stride : (const char *)b->room->vector;
         HT_TRY(ht_matcher_add(b->matcher, row, 0, false, err));
     }
     return first + count == (vectors ? vectors->rows : b->rows->texts->count) ? ht_matcher_finish(b->matcher, err)
@@ -123,7 +128,7 @@ static hither_status push_rows(ht_window *w, batch *b, size_t count, hither_erro
                 double scale;
                 const float *gone = w->spec.no_centroid ? NULL : ht_ring_leaving(w->ring, first + i, &scale);
                 if (gone)
-                    ht_window_add(w, b->sums, gone, scale, -1);
+                    ht_window_add(w, b->room->sums, gone, scale, -1);
                 ht_ring_give_up(w->ring, first + i);
             }
             status = one;
@@ -137,21 +142,59 @@ static hither_status push_rows(ht_window *w, batch *b, size_t count, hither_erro
     return status;
 }
 
+/* ---- room to work in */
+
+static void free_room(ht_push_room *room) {
+    if (!room)
+        return;
+    ht_buf_clear(&room->clean);
+    ht_buf_clear(&room->masked);
+    ht_release(room->before);
+    ht_release(room);
+}
+
+static hither_status take_room(ht_window *w, ht_push_room **out, hither_error *err) {
+    const size_t padded = ht_window_padded(w);
+    for (size_t i = 0; i < HT_PUSH_ROOMS; i++)
+        if (atomic_load_explicit(&w->rooms[i], memory_order_relaxed) &&
+            (*out = atomic_exchange_explicit(&w->rooms[i], NULL, memory_order_acquire)))
+            return HITHER_OK;
+    ht_push_room *room = ht_calloc(1, sizeof *room);
+    double *memory = ht_calloc(padded, 2 * sizeof(double) + 2 * sizeof(float));
+    if (!room || !memory) {
+        ht_release(room);
+        ht_release(memory);
+        return ht_fail_nomem(err, padded * 24, "a push");
+    }
+    room->before = memory;
+    room->sums = memory + padded;
+    room->mean = (float *)(memory + 2 * padded);
+    room->vector = room->mean + padded;
+    ht_window_init_bufs(w, &room->clean, &room->masked);
+    *out = room;
+    return HITHER_OK;
+}
+
+static void give_room(ht_window *w, ht_push_room *room) {
+    for (size_t i = 0; i < HT_PUSH_ROOMS; i++) {
+        ht_push_room *none = NULL;
+        if (atomic_compare_exchange_strong_explicit(&w->rooms[i], &none, room, memory_order_release,
+                                                    memory_order_relaxed))
+            return;
+    }
+    free_room(room);
+}
+
+void ht_window_open_clear(ht_window *w) {
+    for (size_t i = 0; i < HT_PUSH_ROOMS; i++)
+        free_room(atomic_exchange(&w->rooms[i], NULL));
+}
+
 hither_status ht_window_push_open(ht_window *w, const ht_window_rows *rows, hither_score *scores, ht_matcher *matcher,
                                   hither_error *err) {
-    size_t padded = ht_window_padded(w), count = rows->vectors ? rows->vectors->rows : rows->texts->count;
     batch b = {.rows = rows, .scores = scores, .matcher = matcher};
-    double *memory = ht_calloc(padded, 2 * sizeof(double) + 2 * sizeof(float));
-    if (!memory)
-        return ht_fail_nomem(err, padded * 24, "a push");
-    b.before = memory;
-    b.sums = memory + padded;
-    b.mean = (float *)(memory + 2 * padded);
-    b.vector = b.mean + padded;
-    ht_window_init_bufs(w, &b.clean, &b.masked);
-    hither_status status = push_rows(w, &b, count, err);
-    ht_buf_clear(&b.clean);
-    ht_buf_clear(&b.masked);
-    ht_release(memory);
+    HT_TRY(take_room(w, &b.room, err));
+    hither_status status = push_rows(w, &b, rows->vectors ? rows->vectors->rows : rows->texts->count, err);
+    give_room(w, b.room);
     return status;
 }

@@ -39,7 +39,7 @@ static hither_window *new_window(uint32_t capacity, uint64_t age_ms, bool no_cen
     hither_window *w;
     hither_error err = {0};
     ASSERT_OK(hither_window_new(HITHER_OPTIONS(hither_window_options, .capacity = capacity, .dim = DIM,
-                                               .age_ms = age_ms, .no_centroid = no_centroid),
+                                               .wait_ms = 60000, .age_ms = age_ms, .no_centroid = no_centroid),
                                 &w, &err));
     return w;
 }
