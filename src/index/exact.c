@@ -198,10 +198,10 @@ typedef struct selection {
     bool any_coded, any_plain;
 } selection;
 
-static selection select_rows(const ht_worker *w, const ht_part *part, size_t begin, size_t end) {
+static selection select_rows(ht_worker *w, const ht_part *part, size_t begin, size_t end) {
     const ht_search *s = w->s;
     selection chosen = {.any_coded = false};
-    bool codes = w->coded > 0 && part->codes && part->norms;
+    bool codes = part->codes && part->norms && ht_exact_by_codes(w);
     for (size_t first = begin, g = 0; first < end; first += HT_GROUP_ROWS, g++) {
         size_t count = ht_min_size(HT_GROUP_ROWS, end - first);
         uint64_t word = ht_mask_rows(s->live, s->allow, part, first, count);
@@ -261,6 +261,33 @@ static hither_status scan_groups(ht_worker *w, span some, const ht_part *part, s
     return HITHER_OK;
 }
 
+/* For a large k: reads the first groups in full that could be read by codes, and has them say whether the others are.
+ */
+static hither_status foresee(ht_worker *w, size_t p, size_t begin, size_t end, selection *chosen) {
+    const ht_part *part = &w->s->vectors->parts[p];
+    selection sample = {.any_coded = true};
+    for (size_t g = 0, left = ht_exact_sample_groups(w->s); g < HT_UNIT_GROUPS && left > 0; g++) {
+        if (chosen->coded[g] == 0)
+            continue;
+        sample.coded[g] = sample.plain[g] = chosen->coded[g];
+        chosen->coded[g] = 0;
+        left--;
+    }
+    HT_TRY(touch_unit(w, p, begin, end, &sample));
+    HT_TRY(scan_groups(w, (span){0, w->queries}, part, begin, end, sample.plain));
+    ht_exact_foresee(w, part, begin, sample.coded);
+    chosen->any_coded = false;
+    for (size_t g = 0; g < HT_UNIT_GROUPS; g++) {
+        if (w->in_full != 0) {
+            chosen->plain[g] |= chosen->coded[g];
+            chosen->coded[g] = 0;
+        }
+        chosen->any_coded |= chosen->coded[g] != 0;
+        chosen->any_plain |= chosen->plain[g] != 0;
+    }
+    return HITHER_OK;
+}
+
 static hither_status scan_unit(ht_worker *w, size_t unit) {
     const ht_search *s = w->s;
     const ht_vectors *v = s->vectors;
@@ -271,9 +298,13 @@ static hither_status scan_unit(ht_worker *w, size_t unit) {
     size_t begin = (unit - s->first_unit[p]) * HT_UNIT_ROWS;
     size_t end = ht_min_size(begin + HT_UNIT_ROWS, part->count);
     selection chosen = select_rows(w, part, begin, end);
+    if (chosen.any_coded && s->puts_off && !w->judged)
+        HT_TRY(foresee(w, p, begin, end, &chosen));
     HT_TRY(touch_unit(w, p, begin, end, &chosen));
     if (chosen.any_coded) {
+        uint64_t before = w->stats.rows_full;
         HT_TRY(ht_exact_scan_codes(w, part, begin, chosen.coded));
+        ht_exact_judge(w, chosen.coded, w->stats.rows_full - before);
         for (size_t j = 0; j < w->queries; j++) /* the others read these rows in full, one by one */
             if (!w->state[j].coded)
                 HT_TRY(scan_groups(w, (span){j, j + 1}, part, begin, end, chosen.coded));
@@ -306,6 +337,8 @@ static void begin_block(ht_worker *w, size_t block, ht_hit *room) {
     size_t first = block * s->block_queries;
     w->queries = ht_min_size(s->block_queries, s->query_count - first);
     w->coded = w->put_off_count = 0;
+    w->in_full = w->in_full_next = 0;
+    w->judged = w->chosen = false;
     ht_layout layout = ht_layout_of(s->vectors, NULL);
     w->byte_error = 0;
     w->band = bound_of(w, &layout, 1, true);
@@ -534,6 +567,18 @@ static ht_search search_of(const ht_vectors *vectors, const void *queries, size_
     return s;
 }
 
+/* For many queries and a large k: whether codes help, by what the first unit says of some of them. In full, more
+ * queries share a block than by codes. */
+static hither_status try_codes(ht_search *s, ht_exact_scratch *scratch, hither_error *err) {
+    ht_search trial = *s;
+    trial.query_count = HT_PUT_OFF_QUERIES;
+    trial.units = 1;
+    plan(&trial, 1);
+    HT_TRY(run(&trial, scratch, NULL, err));
+    s->coded = trial.workers->in_full == 0;
+    return HITHER_OK;
+}
+
 hither_status ht_exact_search_in(ht_exact_scratch *scratch, const ht_vectors *vectors, const void *queries,
                                  size_t query_stride, size_t query_count, const ht_mask *live, const ht_mask *allow,
                                  size_t k, unsigned threads, ht_hit *hits, size_t *counts, ht_exact_stats *stats,
@@ -543,6 +588,8 @@ hither_status ht_exact_search_in(ht_exact_scratch *scratch, const ht_vectors *ve
         return HITHER_OK;
     ht_search s = search_of(vectors, queries, query_stride, query_count, live, allow);
     s.k = ht_min_size(k, s.rows);
+    if (s.coded && s.k >= HT_PUT_OFF_K && query_count > HT_PUT_OFF_QUERIES)
+        HT_TRY(try_codes(&s, scratch, err));
     plan(&s, threads);
     HT_TRY(run(&s, scratch, stats, err));
     for (size_t j = 0; j < query_count; j++) {

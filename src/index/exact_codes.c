@@ -21,7 +21,6 @@ enum {
     MOST_SKIPPED = 15, /* units, after coarse halves failed */
     SAMPLE_ROWS = 4096,
     CROWDED_ROWS = 20, /* of a group to be read: then reading all of it in a row is as fast */
-    MANY_QUERIES = 4,  /* from here on reading a code once for all of them is worth more than reading half of it */
     REFINED_GROUP = HT_GROUP_ROWS / HT_CODE_REFINED
 };
 
@@ -389,7 +388,7 @@ static hither_status choose(ht_worker *w) {
         ht_query_state *state = &w->state[j];
         state->limit = NAN;
         ht_exact_refresh_rule(w, &state->code_bound, j);
-        bool first = isinf(state->limit);
+        bool first = !w->chosen; /* any threshold comes from few rows */
         ht_rule likely = {1, 0, 0, -INFINITY};
         if (first) {
             likely = likely_rule(w, uppers);
@@ -397,6 +396,7 @@ static hither_status choose(ht_worker *w) {
         }
         HT_TRY(read_put_off(w, j, uppers, first ? &likely : NULL, true));
     }
+    w->chosen |= w->put_off_count > 0;
     w->put_off_count = 0;
     return HITHER_OK;
 }
@@ -426,7 +426,7 @@ hither_status ht_exact_scan_codes(ht_worker *w, const ht_part *part, size_t begi
     unit u = unit_of(part, begin, w->codes->words);
     if (w->put_off_room > 0)
         return put_off(w, &u, words);
-    if (w->coded >= MANY_QUERIES && all_bounded(w)) {
+    if (w->coded >= HT_MANY_QUERIES && all_bounded(w)) {
         for (size_t g = 0; g < HT_UNIT_GROUPS; g++)
             if (words[g] != 0)
                 HT_TRY(scan_group(w, &u, g, words[g]));

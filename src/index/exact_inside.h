@@ -1,11 +1,13 @@
 /*
  * exact_inside.h: what the files of exact search share: one search, its workers, and a worker's state for each query of
- * its block. exact.c shares out the work and estimates in f32, exact_codes.c estimates from codes, exact_score.c makes
- * answers of estimates, exact_memory.c lays a search out in memory. Nobody else includes it.
+ * its block. exact.c shares out the work and estimates in f32, exact_codes.c estimates from codes, exact_choice.c says
+ * which of these a unit is read by, exact_score.c makes answers of estimates, exact_memory.c lays a search out in
+ * memory. Nobody else includes it.
  */
 #ifndef HT_INDEX_EXACT_INSIDE_H
 #define HT_INDEX_EXACT_INSIDE_H
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -20,9 +22,10 @@ enum {
     HT_UNIT_GROUPS = HT_UNIT_ROWS / HT_GROUP_ROWS,
     HT_WARM_HITS = 256, /* the largest k for which a first threshold comes from the most promising rows of a unit */
     HT_BLOCK_QUERIES = 64,
-    HT_PUT_OFF_K = 64,     /* from this k on, rows in codes are chosen from many units at once */
-    HT_PUT_OFF_UNITS = 64, /* no more than these */
-    HT_PUT_OFF_QUERIES = 8 /* at a time */
+    HT_PUT_OFF_K = 64,      /* from this k on, rows in codes are chosen from many units at once */
+    HT_PUT_OFF_UNITS = 64,  /* no more than these */
+    HT_PUT_OFF_QUERIES = 8, /* at a time */
+    HT_MANY_QUERIES = 4     /* from here on reading a code once for all of them is worth more than reading half of it */
 };
 
 /* One search: read-only while workers run, but for the atomics. */
@@ -112,7 +115,11 @@ typedef struct ht_worker {
     ht_put_off *put_off;   /* put_off_room units; NULL: every unit is searched when its turn comes */
     float *put_off_uppers; /* of every row of them, for each query that is ready for codes */
     size_t put_off_room, put_off_count;
-    float *tile; /* rows as f32, for types that are not; so for the queries of a block of f64 */
+    bool chosen;           /* from units put off, in this block */
+    unsigned in_full;      /* units to be read in full before codes are tried again; or HT_ALL_IN_FULL */
+    unsigned in_full_next; /* how many that will be when they keep too much again */
+    bool judged;           /* whether codes help has been looked at in this block */
+    float *tile;           /* rows as f32, for types that are not; so for the queries of a block of f64 */
     size_t tile_rows;
     float *rounded;
     ht_byte_query *bytes; /* the queries of a block, for rows of i8; NULL: not so searched */
@@ -131,6 +138,9 @@ typedef struct ht_worker {
     int32_t sums[HT_UNIT_ROWS];
     ht_hit warm[HT_WARM_HITS];
 } ht_worker;
+
+/* Of a block: none of its rows are read by codes. */
+#define HT_ALL_IN_FULL UINT_MAX
 
 static inline const void *ht_row_at(const ht_part *part, size_t i) {
     return (const char *)part->rows + i * part->stride;
@@ -154,6 +164,15 @@ hither_status ht_exact_read(ht_worker *w, size_t j, const ht_part *part, size_t 
 hither_status ht_exact_read_group(ht_worker *w, size_t j, const ht_part *part, size_t first, uint64_t word);
 /* Scores by D what can still be among the answers of query j. */
 hither_status ht_exact_score_finalists(ht_worker *w, size_t j);
+
+/* Whether the next unit is to be read by codes: asked once a unit. */
+bool ht_exact_by_codes(ht_worker *w);
+/* What came of one that was: so many rows were read in full for all queries that are ready for codes. */
+void ht_exact_judge(ht_worker *w, const uint64_t *words, uint64_t reads);
+/* For a large k: how many groups are read in full first, and, once those in `words` of the unit that begins at row
+ * `begin` were, what becomes of the block. */
+size_t ht_exact_sample_groups(const ht_search *s);
+void ht_exact_foresee(ht_worker *w, const ht_part *part, size_t begin, const uint64_t *words);
 
 /* Makes query j of the worker's block ready for codes, if that is possible. */
 void ht_exact_prepare_codes(ht_worker *w, size_t j);

@@ -565,10 +565,11 @@ static void many_units_put_off(void **state) {
     (void)state;
     enum { PARTS = 150, ROWS = PARTS * HT_CODE_ROWS, K = 100, QUERIES = 10 };
     static const shape kinds[] = {RANDOM, CLUSTERED, ALL_EQUAL, ORTHOGONAL, MIXED};
+    size_t by_codes = 0, in_full = 0;
     for (size_t i = 0; i < 10; i++) {
         hither_error err;
         example e;
-        make(&e, kinds[i % 5], (hither_metric)(1 + i % 3), 40, ROWS, QUERIES, K, true);
+        make(&e, kinds[i % 5], (hither_metric)(1 + i % 3), i < 5 ? 40 : 400, ROWS, QUERIES, K, true);
         add_codes(&e, 0, ROWS);
         ht_part parts[PARTS];
         for (size_t p = 0; p < PARTS; p++)
@@ -585,12 +586,37 @@ static void many_units_put_off(void **state) {
         size_t counts[QUERIES], queries = i % 2 ? QUERIES : 1;
         ASSERT_OK(ht_brute_search(&v, e.query, e.query_stride, queries, NULL, NULL, K, want, counts, &err));
         for (unsigned threads = 1; threads <= 4; threads *= 2) {
-            ASSERT_OK(ht_exact_search(&v, e.query, e.query_stride, queries, NULL, NULL, K, threads, hits, counts, NULL,
-                                      &err));
+            ht_exact_stats stats = {0};
+            ASSERT_OK(ht_exact_search(&v, e.query, e.query_stride, queries, NULL, NULL, K, threads, hits, counts,
+                                      &stats, &err));
             assert_memory_equal(hits, want, queries * K * sizeof *hits);
+            by_codes += stats.rows_full < queries * ROWS / 2;
+            in_full += stats.rows_fine < queries * ROWS / 2;
         }
         clear(&e);
     }
+    assert_true(by_codes > 0 && in_full > 0); /* both ways were taken */
+}
+
+/* Where codes keep too much of a unit, rows are read in full behind it, and then codes are tried again. */
+static void codes_given_up(void **state) {
+    (void)state;
+    enum { UNITS = 5, DIM = 300, UNIT_ROWS = 4096, ROWS = UNITS * UNIT_ROWS, QUERIES = 6, K = 20 };
+    hither_error err;
+    example e;
+    make(&e, RANDOM, HITHER_DOT, DIM, ROWS, QUERIES, K, true);
+    add_codes(&e, 0, ROWS);
+    assert_true(agrees(&e, 1, true) && agrees(&e, 4, true));
+    e.part[0].norms = e.norms[0];
+    ht_vectors v = {.dtype = HITHER_F32, .metric = e.metric, .dim = DIM, .parts = e.part, .part_count = 1};
+    static ht_hit hits[QUERIES * K];
+    size_t counts[QUERIES];
+    ht_exact_stats stats = {0};
+    ASSERT_OK(ht_exact_search(&v, e.query, e.query_stride, QUERIES, NULL, NULL, K, 1, hits, counts, &stats, &err));
+    assert_int_equal(stats.rows_scanned, QUERIES * ROWS);
+    assert_in_range(stats.rows_fine, QUERIES * UNIT_ROWS, QUERIES * 4 * UNIT_ROWS);
+    assert_in_range(stats.rows_full, QUERIES * UNIT_ROWS, QUERIES * ROWS);
+    clear(&e);
 }
 
 static void odd_arguments(void **state) {
@@ -656,6 +682,7 @@ int main(void) {
         cmocka_unit_test(touches_rows_behind_codes),
         cmocka_unit_test(recall_below_one),
         cmocka_unit_test(many_units_put_off),
+        cmocka_unit_test(codes_given_up),
         cmocka_unit_test(odd_arguments),
         cmocka_unit_test(not_finite),
     };
