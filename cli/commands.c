@@ -332,6 +332,12 @@ const ht_command ht_commands[] = {
      "there "
      "yet. A backup that was stopped half-way leaves a folder named DEST.partial-..., which may be removed.",
      "hither backup notes.hither notes-monday.hither", no_options, ht_run_backup},
+    {"pack", "DB FILE", 2, 2, "make one read-only file of a database",
+     "Makes FILE of the live rows of DB, as one commit left them, and checks every byte before the file gets its name. "
+     "Every command that reads opens FILE as it would DB, any number of processes at once; commands that write are "
+     "refused. Another process may write to DB meanwhile. FILE must not be there yet. A pack that was stopped half-way "
+     "leaves a folder named FILE.partial-..., which may be removed. `hither restore FILE DEST` makes a folder of it.",
+     "hither pack notes.hither notes.pack", no_options, ht_run_pack},
     {"restore", "BACKUP DEST", 2, 2, "make a database of a backup",
      "Makes the database folder DEST, a checked copy of BACKUP, which is only read. DEST must not be there yet.",
      "hither restore notes-monday.hither notes.hither", no_options, ht_run_restore},

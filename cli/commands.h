@@ -8,6 +8,7 @@
 #include "args.h"
 
 int ht_run_backup(const ht_args *args);
+int ht_run_pack(const ht_args *args);
 int ht_run_compact(const ht_args *args);
 int ht_run_count(const ht_args *args);
 int ht_run_create(const ht_args *args);

@@ -510,9 +510,9 @@ typedef struct hither_db_options {
 } hither_db_options;
 
 /* Opens the database folder at `path` (by convention NAME.hither), or makes it; ":memory:" is a private one in RAM
- * with the same surface. One process at a time may hold a database open for writing.
- * Errors: BUSY (names the holder's pid), NOT_FOUND, NOT_DATABASE, FORMAT, CORRUPT, PERMISSION, READONLY, IO, FULL,
- * NOMEM. Any thread. Since 0.1. */
+ * with the same surface; a file that hither_db_pack made is opened read-only. One process at a time may hold a
+ * database open for writing. Errors: BUSY (names the holder's pid), NOT_FOUND, NOT_DATABASE, FORMAT, CORRUPT,
+ * PERMISSION, READONLY, IO, FULL, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_open(const char *path, const hither_db_options *options,
                                                           hither_db **out, hither_error *err);
 /* Drops this reference. Everything acknowledged is durable already, or (MEMORY, RELAXED) is now synced. Since 0.1. */
@@ -577,6 +577,15 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_db_purge(hither_db *db, const 
  * restored one. A database in memory is copied to disk. Errors: EXISTS, INVALID (inside the database's own folder),
  * CORRUPT (names the place), IO, FULL, PERMISSION, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_backup(hither_db *db, const char *path, hither_error *err);
+
+/* Makes one file at `path` (by convention NAME.pack) of the database's live rows, as one commit left them, in their
+ * order of writing: a database that opens by itself and is only read, by any number of processes and threads, straight
+ * from the file. Whatever opens a database opens it: hither_db_open then opens it read-only, whatever its flags, writes
+ * are READONLY, hither_db_backup makes a folder of it. Writers go on meanwhile and do not wait. Every byte has been
+ * checked and is durable before the file gets its name; until then it lies in a folder PATH.partial-... beside it,
+ * which takes about twice its size, and which may be removed where a process died half-way. A database in memory is
+ * packed to disk. Errors: as hither_db_backup. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_pack(hither_db *db, const char *path, hither_error *err);
 
 /* Makes a new database folder at `to` of what is sound in the one at `path`, which is only read: every row whose
  * vector, id, metadata and document fit their checksums, in order of writing. OK when the folder was made, whatever was

@@ -413,6 +413,10 @@ def db_backup(db: Handle, path: bytes) -> None:
     _on(db, lib.hither_db_backup, _c_string(path, "path"))
 
 
+def db_pack(db: Handle, path: bytes) -> None:
+    _on(db, lib.hither_db_pack, _c_string(path, "path"))
+
+
 def db_repair(path: bytes, to: bytes) -> list[tuple[str, str]]:
     """The findings."""
     out = ffi.new("hither_result **")

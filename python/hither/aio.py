@@ -333,6 +333,7 @@ class Database(_Closing):
         await _long(lambda step: inner.purge(step, timeout), progress)
 
     backup = _mirror(_db.Database.backup)
+    pack = _mirror(_db.Database.pack)
     drop = _mirror(_db.Database.drop)
     flush = _mirror(_db.Database.flush)
     info = _mirror(_db.Database.info)

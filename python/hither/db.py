@@ -283,6 +283,31 @@ class Database(Mapping[str, Collection]):
         """
         _core.db_backup(self._handle, os.fsencode(path))
 
+    def pack(self, path: str | os.PathLike[str]) -> None:
+        """Make one file at `path` of the live rows, as one commit left them; writers need not stop.
+
+        `connect` opens the file read-only, in any number of processes at once, straight from where it lies. Its
+        `backup` makes a folder of it again.
+
+        Raises
+        ------
+        ExistsError
+            Something is there already.
+        CorruptError
+            The database is damaged; nothing was made, and `repair` saves the rest.
+
+        Examples
+        --------
+        >>> import tempfile, os, hither
+        >>> with tempfile.TemporaryDirectory() as folder, hither.connect(":memory:") as db:
+        ...     _ = db.collection("notes", dim=2).add(["a", "b"], [[1, 0], [0, 1]])
+        ...     db.pack(os.path.join(folder, "notes.pack"))
+        ...     with hither.connect(os.path.join(folder, "notes.pack")) as packed:
+        ...         [hit.id for hit in packed["notes"].search([0, 1], k=1)]
+        ['b']
+        """
+        _core.db_pack(self._handle, os.fsencode(path))
+
     def info(self) -> dict[str, object]:
         """Path, format, version, SQLite's version, readonly, SIMD level, bytes and collections."""
         return dict(Hits(_core.db_info(self._handle))[0].metadata)

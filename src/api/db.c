@@ -119,6 +119,13 @@ hither_status hither_db_backup(hither_db *db, const char *path, hither_error *er
     return ht_db_backup(ht_db_in(db), path, err);
 }
 
+hither_status hither_db_pack(hither_db *db, const char *path, hither_error *err) {
+    HT_TRY(check_call(db, db, err));
+    if (!path || !*path || strcmp(path, ":memory:") == 0)
+        return ht_fail(err, HITHER_INVALID, "the path of the pack is missing");
+    return ht_db_pack(ht_db_in(db), path, err);
+}
+
 hither_status hither_db_repair(const char *path, const char *to, hither_result **report, hither_error *err) {
     if (!path || !*path)
         return ht_fail(err, HITHER_INVALID, "the path of the damaged database is missing");

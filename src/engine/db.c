@@ -12,6 +12,8 @@
 #include "engine/later.h"
 #include "engine/state.h"
 #include "kernels/kernels.h"
+#include "store/draft.h"
+#include "store/pack.h"
 
 #define MEMORY_PATH   ":memory:"
 #define MEMORY_FOLDER "/:memory:" /* where it lies among the files in RAM */
@@ -62,9 +64,49 @@ hither_status ht_db_open_io(const ht_io *io, const char *path, uint32_t flags, u
     return ht_db_open(&(ht_db_settings){.io = io, .flags = flags, .busy_timeout_ms = busy_timeout_ms}, path, out, err);
 }
 
+hither_status ht_db_look(const ht_io *io, const char *path, ht_io **pack, hither_error *err) {
+    ht_io_kind kind = HT_IO_ABSENT;
+    uint64_t bytes = 0;
+    *pack = NULL;
+    /* What cannot be looked at is for the store to judge. */
+    if (io->stat(io->ctx, path, &kind, &bytes, NULL) != HITHER_OK || kind != HT_IO_FILE)
+        return HITHER_OK;
+    hither_status status = ht_pack_open(io, path, pack, err);
+    return status == HITHER_NOT_DATABASE
+               ? ht_fail(err, status,
+                         "%s is a file, but not one of hither pack; a database is a folder, or such a file", path)
+               : status;
+}
+
+/* A folder, or a pack: that is read-only whatever was asked for. */
+static hither_status open_place(const ht_io *io, const char *path, const ht_db_settings *given, ht_db **out,
+                                hither_error *err) {
+    ht_io *pack;
+    char *full;
+    HT_TRY(ht_full_path(io, path, &full, err));
+    hither_status status = ht_db_look(io, full, &pack, err);
+    if (status == HITHER_OK && pack) {
+        ht_db_settings settings = *given;
+        settings.flags |= HITHER_OPEN_READONLY;
+        status = open_over(pack, full, &settings, out, err);
+    } else if (status == HITHER_OK) {
+        status = open_over(io, path, given, out, err);
+    }
+    ht_release(full);
+    if (!pack)
+        return status;
+    if (status != HITHER_OK) {
+        ht_pack_close(pack);
+        return status;
+    }
+    (*out)->pack = pack;
+    (*out)->around = io;
+    return HITHER_OK;
+}
+
 hither_status ht_db_open(const ht_db_settings *settings, const char *path, ht_db **out, hither_error *err) {
     if (settings->io || strcmp(path, MEMORY_PATH) != 0)
-        return open_over(settings->io ? settings->io : ht_io_posix(), path, settings, out, err);
+        return open_place(settings->io ? settings->io : ht_io_posix(), path, settings, out, err);
     ht_io *memory;
     HT_TRY(ht_io_ram_new(&memory, err));
     hither_status status = open_over(memory, MEMORY_FOLDER, settings, out, err);
@@ -106,6 +148,7 @@ void ht_db_close(ht_db *db) {
     if (ours) {
         ht_store_close(db->store);
         ht_io_ram_free(db->memory);
+        ht_pack_close(db->pack);
         ht_queue_destroy(&db->queue);
         (void)pthread_mutex_destroy(&db->table);
         (void)pthread_mutex_destroy(&db->writer);
@@ -286,11 +329,24 @@ static hither_status add_finding(void *arg, const char *place, const char *probl
     return HITHER_OK;
 }
 
+/* The blocks of the file, which cover what the checks inside do not. */
+static hither_status verify_pack(ht_io *pack, hither_result *report, const char *path, hither_error *err) {
+    hither_error why = {0};
+    hither_status status = ht_pack_verify(pack, &why);
+    if (status == HITHER_CORRUPT)
+        return add_finding(report, path, why.message);
+    if (status != HITHER_OK && err)
+        *err = why;
+    return status;
+}
+
 hither_status ht_db_verify(ht_db *db, hither_result **out, hither_error *err) {
     HT_TRY(ht_fork_check(db->generation, err));
     hither_result *report;
     HT_TRY(ht_result_new(HITHER_INCLUDE_DOCUMENTS, 0, false, &report, err));
-    hither_status status = ht_store_verify(db->store, add_finding, report, err);
+    hither_status status = db->pack ? verify_pack(db->pack, report, ht_store_path(db->store), err) : HITHER_OK;
+    if (status == HITHER_OK)
+        status = ht_store_verify(db->store, add_finding, report, err);
     if (status == HITHER_OK)
         status = ht_result_check(report, err);
     if (status != HITHER_OK) {

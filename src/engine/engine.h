@@ -61,6 +61,7 @@ HT_NODISCARD hither_status ht_db_compact(ht_db *db, struct ht_progress *progress
 HT_NODISCARD hither_status ht_collection_compact(ht_collection *c, struct ht_progress *progress, hither_error *err);
 HT_NODISCARD hither_status ht_db_purge(ht_db *db, struct ht_progress *progress, hither_error *err);
 HT_NODISCARD hither_status ht_db_backup(ht_db *db, const char *path, hither_error *err);
+HT_NODISCARD hither_status ht_db_pack(ht_db *db, const char *path, hither_error *err);
 HT_NODISCARD hither_status ht_db_repair(const char *path, const char *to, hither_result **report, hither_error *err);
 /* The same over any implementation of files. */
 HT_NODISCARD hither_status ht_db_repair_io(const ht_io *io, const char *path, const char *to, hither_result **report,

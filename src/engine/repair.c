@@ -1,18 +1,28 @@
 /*
- * repair.c: a backup of a database, and a new database of the rows that a damaged one still vouches for. Any thread.
+ * repair.c: a backup of a database, a pack of it, and a new database of the rows that a damaged one still vouches for.
+ * Any thread.
  */
 #include <string.h>
 
+#include "engine/expiry.h"
 #include "engine/state.h"
 #include "store/backup.h"
 #include "store/draft.h"
+#include "store/pack.h"
 
 enum { BATCH_ROWS = 1000, BATCH_BYTES = 16 << 20 };
 
+/* Where copies go: what is in memory only is copied to the disk, and a pack to where it lies itself. */
+static const ht_io *outside(const ht_db *db) { return db->memory ? ht_io_posix() : db->pack ? db->around : NULL; }
+
 hither_status ht_db_backup(ht_db *db, const char *path, hither_error *err) {
     HT_TRY(ht_fork_check(db->generation, err));
-    /* What is in memory only is copied to the disk. */
-    return ht_store_backup(db->store, db->memory ? ht_io_posix() : NULL, path, err);
+    return ht_store_backup(db->store, outside(db), path, err);
+}
+
+hither_status ht_db_pack(ht_db *db, const char *path, hither_error *err) {
+    HT_TRY(ht_fork_check(db->generation, err));
+    return ht_store_pack(db->store, outside(db), path, err);
 }
 
 /* ---- repair */
@@ -46,7 +56,7 @@ static hither_status write_rows(repair *r) {
     return status;
 }
 
-static hither_status take_collection(void *arg, const ht_collection_row *row) {
+static hither_status take_collection(void *arg, const ht_collection_row *row, int64_t ttl) {
     repair *r = arg;
     HT_TRY(write_rows(r));
     ht_collection_close(r->c);
@@ -60,7 +70,8 @@ static hither_status take_collection(void *arg, const ht_collection_row *row) {
                                .metric = row->metric,
                                .embedder = row->embedder};
     r->dim = row->dim;
-    return ht_collection_open(r->db, row->name, &spec, &r->c, r->err);
+    HT_TRY(ht_collection_open(r->db, row->name, &spec, &r->c, r->err));
+    return ttl == HT_TTL_OFF ? HITHER_OK : ht_collection_set_ttl(r->c, ttl, r->err);
 }
 
 static hither_status take_row(void *arg, const ht_row *row, const void *vector) {
@@ -119,12 +130,18 @@ static hither_status open_damaged(const ht_io *io, const char *path, ht_store **
 hither_status ht_db_repair_io(const ht_io *io, const char *path, const char *to, hither_result **report,
                               hither_error *err) {
     ht_store *from;
+    ht_io *pack;
     ht_draft draft = {0};
     hither_result *found = NULL;
-    HT_TRY(open_damaged(io, path, &from, err));
+    HT_TRY(ht_db_look(io, path, &pack, err));
+    hither_status opened = open_damaged(pack ? pack : io, path, &from, err);
+    if (opened != HITHER_OK) {
+        ht_pack_close(pack);
+        return opened;
+    }
     hither_status status = ht_result_new(HITHER_INCLUDE_DOCUMENTS, 0, false, &found, err);
     if (status == HITHER_OK)
-        status = ht_draft_begin(&draft, io, to, err);
+        status = ht_draft_begin(&draft, io, to, "folder", err);
     if (status == HITHER_OK)
         status = fill(io, from, draft.partial, found, err);
     if (status == HITHER_OK)
@@ -134,6 +151,7 @@ hither_status ht_db_repair_io(const ht_io *io, const char *path, const char *to,
     if (status != HITHER_OK)
         ht_draft_discard(&draft);
     ht_store_close(from);
+    ht_pack_close(pack);
     if (status == HITHER_OK && report)
         *report = found;
     else

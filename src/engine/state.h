@@ -29,7 +29,9 @@ struct ht_db {
     _Atomic uint32_t references; /* of the handle, and of every open collection and cursor */
     uint64_t generation;
     ht_store *store;
-    ht_io *memory; /* the files of ":memory:", else NULL */
+    ht_io *memory;       /* the files of ":memory:", else NULL */
+    ht_io *pack;         /* the files in a pack, else NULL */
+    const ht_io *around; /* where the pack itself lies */
     bool readonly, unsynced;
     ht_db_settings settings; /* complete */
     ht_scratch_pool scratches;
@@ -62,6 +64,9 @@ struct ht_collection {
 };
 
 ht_db *ht_db_acquire(ht_db *db);
+
+/* Opens what is at `path` if it is a file: *pack is then its files, else NULL. NOT_DATABASE, FORMAT, CORRUPT. */
+HT_NODISCARD hither_status ht_db_look(const ht_io *io, const char *path, ht_io **pack, hither_error *err);
 
 /* Writes the codes of every collection to disk where there are `least` bytes of vectors more of them than are there.
  * Nobody else uses the database meanwhile. */

@@ -273,20 +273,13 @@ static hither_status make(backup *b, const ht_draft *draft) {
     return status == HITHER_OK ? arrange(draft, b->err) : status;
 }
 
-/* A copy inside would be swept, or copied, with what it is a copy of. */
-static bool lies_inside(const ht_store *store, const ht_draft *draft) {
-    size_t bytes = strlen(store->path);
-    return draft->io == store->io && strncmp(draft->path, store->path, bytes) == 0 && draft->path[bytes] == '/';
-}
-
 hither_status ht_store_backup(ht_store *store, const ht_io *io, const char *path, hither_error *err) {
     backup b = {.from = store, .err = err};
     ht_draft draft;
-    HT_TRY(ht_draft_begin(&draft, io ? io : store->io, path, err));
-    hither_status status =
-        lies_inside(store, &draft)
-            ? ht_fail(err, HITHER_INVALID, "%s lies inside the database; name a folder outside of it", draft.path)
-            : make(&b, &draft);
+    HT_TRY(ht_draft_begin(&draft, io ? io : store->io, path, "folder", err));
+    hither_status status = ht_draft_outside(&draft, store->io, store->path, err);
+    if (status == HITHER_OK)
+        status = make(&b, &draft);
     if (status == HITHER_OK)
         status = ht_draft_finish(&draft, err);
     if (status != HITHER_OK)

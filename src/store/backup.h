@@ -14,7 +14,8 @@ HT_NODISCARD hither_status ht_store_backup(ht_store *store, const ht_io *io, con
 /* Who takes the rows of a damaged store in. A status other than OK ends the walk; its message is the callback's to
  * leave. */
 typedef struct ht_salvage {
-    hither_status (*collection)(void *arg, const ht_collection_row *row); /* its rows follow */
+    /* Its rows follow; ttl as of ht_reader_ttl. */
+    hither_status (*collection)(void *arg, const ht_collection_row *row, int64_t ttl);
     hither_status (*row)(void *arg, const ht_row *row, const void *vector);
     hither_status (*finding)(void *arg, const char *place, const char *problem);
     void *arg;

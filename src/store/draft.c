@@ -67,7 +67,7 @@ static hither_status refuse_existing(const ht_draft *draft, hither_error *err) {
     HT_TRY(draft->io->stat(draft->io->ctx, draft->path, &kind, &bytes, err));
     if (kind == HT_IO_ABSENT)
         return HITHER_OK;
-    return ht_fail(err, HITHER_EXISTS, "%s is there already; name a folder that is not", draft->path);
+    return ht_fail(err, HITHER_EXISTS, "%s is there already; name a %s that is not", draft->path, draft->what);
 }
 
 static void forget(ht_draft *draft) {
@@ -76,9 +76,9 @@ static void forget(ht_draft *draft) {
     *draft = (ht_draft){0};
 }
 
-hither_status ht_draft_begin(ht_draft *draft, const ht_io *io, const char *path, hither_error *err) {
+hither_status ht_draft_begin(ht_draft *draft, const ht_io *io, const char *path, const char *what, hither_error *err) {
     uint32_t chance;
-    *draft = (ht_draft){.io = io};
+    *draft = (ht_draft){.io = io, .what = what};
     HT_TRY(ht_full_path(io, path, &draft->path, err));
     hither_status status = refuse_existing(draft, err);
     if (status == HITHER_OK) {
@@ -115,6 +115,35 @@ hither_status ht_draft_finish(ht_draft *draft, hither_error *err) {
     }
     forget(draft);
     return HITHER_OK;
+}
+
+hither_status ht_draft_finish_as(ht_draft *draft, const char *file, hither_error *err) {
+    const ht_io *io = draft->io;
+    char *from = ht_path_join(draft->partial, file);
+    if (!from)
+        return ht_fail_nomem(err, strlen(draft->partial), "a path");
+    hither_status status = refuse_existing(draft, err);
+    bool named = false;
+    if (status == HITHER_OK) {
+        status = io->rename(io->ctx, from, draft->path, err);
+        named = status == HITHER_OK;
+    }
+    if (named)
+        status = ht_sync_parent(io, draft->path, err);
+    /* As in ht_draft_finish: whoever is told no must not find it. */
+    if (named && status != HITHER_OK && io->remove(io->ctx, draft->path, NULL) != HITHER_OK) {
+        /* nothing more to be done */
+    }
+    ht_release(from);
+    return status;
+}
+
+hither_status ht_draft_outside(const ht_draft *draft, const ht_io *io, const char *path, hither_error *err) {
+    size_t bytes = strlen(path);
+    if (draft->io != io || strncmp(draft->path, path, bytes) != 0 || draft->path[bytes] != '/')
+        return HITHER_OK;
+    return ht_fail(err, HITHER_INVALID, "%s lies inside the database; name a %s outside of it", draft->path,
+                   draft->what);
 }
 
 static void remove_tree(const ht_io *io, const char *path);

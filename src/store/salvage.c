@@ -270,6 +270,16 @@ static hither_status take_rows(salvage *s, const ht_segment_entry *entries, size
     return status;
 }
 
+static hither_status lifetime(salvage *s, const ht_collection_row *row, const char *place, int64_t *out) {
+    hither_error why = {0};
+    s->conn->reader.row = *row;
+    hither_status status = ht_reader_ttl(&s->conn->reader, out, &why);
+    if (status == HITHER_OK)
+        return HITHER_OK;
+    return ends_all(status) ? ht_fail(s->err, status, "%s", why.message)
+                            : tell(s, place, "how long its rows live is lost: %s", why.message);
+}
+
 static hither_status take_collection(void *arg, const ht_collection_row *row) {
     salvage *s = arg;
     ht_segment_entry *entries = NULL;
@@ -279,7 +289,10 @@ static hither_status take_collection(void *arg, const ht_collection_row *row) {
     s->row = row;
     s->why = LOSS_NONE;
     snprintf(place, sizeof place, "collection '%s'", row->name);
-    hither_status status = s->to->collection(s->to->arg, row);
+    int64_t ttl = HT_TTL_OFF;
+    hither_status status = lifetime(s, row, place, &ttl);
+    if (status == HITHER_OK)
+        status = s->to->collection(s->to->arg, row, ttl);
     if (status == HITHER_OK) {
         status = prepare(s, &entries, &count, &why);
         if (status == HITHER_OK)
