@@ -165,9 +165,11 @@ def hither_scores(messages: list[str], window: int = 1000) -> dict[str, NDArray[
     import hither
 
     scores = hither.Window(capacity=window).push(messages)
+    fading = hither.Window(capacity=window, half_life=200).push(messages)
     return {
         "novelty": scores.novelty[WARM_UP:],
         "rarity": scores.rarity[WARM_UP:],
         "distance": scores.distance[WARM_UP:],
         "centroid": -scores.centroid[WARM_UP:],
+        "fading": -fading.centroid[WARM_UP:],
     }
