@@ -818,6 +818,78 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_cursor_next(hither_cursor *cur
                                                               hither_error *err);
 HITHER_API void hither_cursor_close(hither_cursor *cursor);
 
+/* ---------------------------------------------------------------- jobs: long work on a thread of the library's */
+
+/* A piece of work that goes on by itself: it can be watched, stopped, waited for, and polled for. It stands on handles
+ * of its own: the database, collection or index it was begun on may be closed meanwhile. A job belongs to the process
+ * that began it: in a forked child every call on it but hither_job_free returns HITHER_FORKED. */
+typedef struct hither_job hither_job;
+
+typedef struct hither_job_options {
+    size_t size;
+    /* Called once, on the job's thread, when all is over and hither_job_result would not wait. It may free the job.
+     * Default NULL: nobody. */
+    void (*ended)(void *ctx, hither_job *job);
+    void *ctx;
+    uint32_t wait_ms; /* of a purge: as in hither_work_options */
+} hither_job_options;
+
+/* Each begins what the call of the same name does and returns at once; *out is the caller's. Strings are copied;
+ * matrices, columns and what options point to stay the caller's and must not change until the job has ended. Errors of
+ * the work itself come with hither_job_result. Errors here: INVALID, NOMEM, IO (no thread could be made). Any thread.
+ * Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_compact(hither_db *db, const hither_job_options *options,
+                                                              hither_job **out, hither_error *err);
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_purge(hither_db *db, const hither_job_options *options,
+                                                            hither_job **out, hither_error *err);
+/* Its result is the report, also with HITHER_CORRUPT. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_verify(hither_db *db, const hither_job_options *options,
+                                                             hither_job **out, hither_error *err);
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_backup(hither_db *db, const char *path,
+                                                             const hither_job_options *options, hither_job **out,
+                                                             hither_error *err);
+/* Its result is the report. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_repair(const char *path, const char *to,
+                                                             const hither_job_options *options, hither_job **out,
+                                                             hither_error *err);
+/* Its result is that of the search. A search that has begun is not stopped by hither_job_cancel. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_search(hither_collection *c, const hither_query *query,
+                                                             uint32_t k, const hither_search_options *search_options,
+                                                             const hither_job_options *options, hither_job **out,
+                                                             hither_error *err);
+/* hither_index_add; its result has the labels as ids. Rows that are being added are not stopped either. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_add(hither_index *index, const hither_matrix *rows,
+                                                          const int64_t *labels, const hither_job_options *options,
+                                                          hither_job **out, hither_error *err);
+
+/* How far a job is. total may rise while it runs, and is 0 where nothing is known of it. */
+typedef struct hither_progress {
+    size_t size;
+    uint64_t done, total;
+    const char *phase; /* what it is at, in a word or two; lives for good */
+    uint32_t ended;    /* 1: it is over, well or not */
+} hither_progress;
+
+/* out->size must be sizeof(hither_progress). Errors: INVALID, FORKED. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_progress(hither_job *job, hither_progress *out,
+                                                               hither_error *err);
+/* Asks the job to stop, and does not wait: it ends with INTERRUPTED soon, if it has not ended well before. The database
+ * is sound, of a backup or a repair nothing is left, and what compaction has given back stays so. Errors: INVALID,
+ * FORKED. Any thread. Since 0.1. */
+HITHER_API hither_status hither_job_cancel(hither_job *job, hither_error *err);
+/* OK once the job has ended, well or not; TIMEOUT if that takes longer than timeout_ms (below 0: however long). Errors:
+ * also INVALID, FORKED. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_wait(hither_job *job, int64_t timeout_ms, hither_error *err);
+/* A file descriptor that is readable from the end of the job on, for poll and the like. It is the job's: do not read
+ * it or close it. Errors: INVALID, FORKED, IO. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_fd(hither_job *job, int *fd, hither_error *err);
+/* Waits for the end; the status and the error are those of the work. *out (may be NULL) is its result, NULL if it has
+ * none, and the caller's from then on: it is given once, INVALID after. Errors: also FORKED. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_result(hither_job *job, hither_result **out, hither_error *err);
+/* Cancels the job if it runs, waits for its end, and lets go of it; from `ended` it does not wait. A result that was
+ * taken stays. No other call on the job may be under way or follow. */
+HITHER_API void hither_job_free(hither_job *job);
+
 /* ---------------------------------------------------------------- window: the newest records of a stream */
 
 typedef struct hither_window hither_window;

@@ -30,6 +30,9 @@ HT_NODISCARD hither_status ht_options_read(void *out, size_t bytes, const void *
 /* INVALID unless it may name a collection. */
 HT_NODISCARD hither_status ht_name_check(const char *name, hither_error *err);
 
+/* INVALID unless a new database folder may have this path. */
+HT_NODISCARD hither_status ht_new_path_check(const char *path, hither_error *err);
+
 /* A matrix of f32 to read from: the caller's own memory, or a packed copy converted from f64. */
 typedef struct ht_floats {
     hither_matrix view; /* dtype f32, stride never 0 */

@@ -102,10 +102,10 @@ hither_status hither_db_rename(hither_db *db, const char *from, const char *to, 
 
 hither_status hither_db_verify(hither_db *db, hither_result **report, hither_error *err) {
     HT_TRY(check_call(db, db, err));
-    return ht_db_verify(ht_db_in(db), report, err);
+    return ht_db_verify(ht_db_in(db), NULL, report, err);
 }
 
-static hither_status check_new_path(const char *path, hither_error *err) {
+hither_status ht_new_path_check(const char *path, hither_error *err) {
     if (!path || !*path)
         return ht_fail(err, HITHER_INVALID, "the path of the new database is missing");
     if (strcmp(path, ":memory:") == 0)
@@ -115,8 +115,8 @@ static hither_status check_new_path(const char *path, hither_error *err) {
 
 hither_status hither_db_backup(hither_db *db, const char *path, hither_error *err) {
     HT_TRY(check_call(db, db, err));
-    HT_TRY(check_new_path(path, err));
-    return ht_db_backup(ht_db_in(db), path, err);
+    HT_TRY(ht_new_path_check(path, err));
+    return ht_db_backup(ht_db_in(db), path, NULL, err);
 }
 
 hither_status hither_db_pack(hither_db *db, const char *path, hither_error *err) {
@@ -129,6 +129,6 @@ hither_status hither_db_pack(hither_db *db, const char *path, hither_error *err)
 hither_status hither_db_repair(const char *path, const char *to, hither_result **report, hither_error *err) {
     if (!path || !*path)
         return ht_fail(err, HITHER_INVALID, "the path of the damaged database is missing");
-    HT_TRY(check_new_path(to, err));
-    return ht_db_repair(path, to, report, err);
+    HT_TRY(ht_new_path_check(to, err));
+    return ht_db_repair(path, to, NULL, report, err);
 }

@@ -38,13 +38,6 @@ typedef struct job {
     hither_error *err;
 } job;
 
-hither_status ht_progress_step(ht_progress *p, uint64_t done, hither_error *err) {
-    p->done += done;
-    if (p->call && p->call(p->ctx, p->done, p->total > p->done ? p->total : p->done))
-        return ht_fail(err, HITHER_INTERRUPTED, "stopped on request; what was given back by then stays so");
-    return HITHER_OK;
-}
-
 /* ---- bits */
 
 static bool is_set(const uint64_t *bits, uint64_t i) { return bits[i / 64] >> (i % 64) & 1; }

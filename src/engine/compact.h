@@ -7,18 +7,8 @@
 #ifndef HT_ENGINE_COMPACT_H
 #define HT_ENGINE_COMPACT_H
 
+#include "base/progress.h"
 #include "engine/state.h"
-
-/* How a long piece of work tells how far it is, and is stopped. */
-typedef struct ht_progress {
-    int (*call)(void *ctx, uint64_t done, uint64_t total); /* NULL: none; not 0 stops */
-    void *ctx;
-    uint64_t done, total;
-    uint32_t wait_ms, waited_ms; /* for readers that are in the way of a purge */
-} ht_progress;
-
-/* INTERRUPTED if the callback wants it. No lock is held. */
-HT_NODISCARD hither_status ht_progress_step(ht_progress *progress, uint64_t done, hither_error *err);
 
 /* What is to be dropped: rows worth the work, or every dead row and every byte that is no row's (purge). */
 typedef enum ht_thoroughness { HT_COMPACT_WORTHWHILE, HT_COMPACT_ALL } ht_thoroughness;

@@ -340,13 +340,13 @@ static hither_status verify_pack(ht_io *pack, hither_result *report, const char 
     return status;
 }
 
-hither_status ht_db_verify(ht_db *db, hither_result **out, hither_error *err) {
+hither_status ht_db_verify(ht_db *db, struct ht_progress *progress, hither_result **out, hither_error *err) {
     HT_TRY(ht_fork_check(db->generation, err));
     hither_result *report;
     HT_TRY(ht_result_new(HITHER_INCLUDE_DOCUMENTS, 0, false, &report, err));
     hither_status status = db->pack ? verify_pack(db->pack, report, ht_store_path(db->store), err) : HITHER_OK;
     if (status == HITHER_OK)
-        status = ht_store_verify(db->store, add_finding, report, err);
+        status = ht_store_verify(db->store, add_finding, report, progress, err);
     if (status == HITHER_OK)
         status = ht_result_check(report, err);
     if (status != HITHER_OK) {

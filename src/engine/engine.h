@@ -56,16 +56,18 @@ HT_NODISCARD hither_status ht_db_list(ht_db *db, hither_result **out, hither_err
 HT_NODISCARD hither_status ht_db_info(ht_db *db, hither_result **out, hither_error *err);
 HT_NODISCARD hither_status ht_db_drop(ht_db *db, const char *name, hither_error *err);
 HT_NODISCARD hither_status ht_db_rename(ht_db *db, const char *from, const char *to, hither_error *err);
-HT_NODISCARD hither_status ht_db_verify(ht_db *db, hither_result **report, hither_error *err);
+HT_NODISCARD hither_status ht_db_verify(ht_db *db, struct ht_progress *progress, hither_result **report,
+                                        hither_error *err);
 HT_NODISCARD hither_status ht_db_compact(ht_db *db, struct ht_progress *progress, hither_error *err);
 HT_NODISCARD hither_status ht_collection_compact(ht_collection *c, struct ht_progress *progress, hither_error *err);
 HT_NODISCARD hither_status ht_db_purge(ht_db *db, struct ht_progress *progress, hither_error *err);
-HT_NODISCARD hither_status ht_db_backup(ht_db *db, const char *path, hither_error *err);
+HT_NODISCARD hither_status ht_db_backup(ht_db *db, const char *path, struct ht_progress *progress, hither_error *err);
 HT_NODISCARD hither_status ht_db_pack(ht_db *db, const char *path, hither_error *err);
-HT_NODISCARD hither_status ht_db_repair(const char *path, const char *to, hither_result **report, hither_error *err);
+HT_NODISCARD hither_status ht_db_repair(const char *path, const char *to, struct ht_progress *progress,
+                                        hither_result **report, hither_error *err);
 /* The same over any implementation of files. */
-HT_NODISCARD hither_status ht_db_repair_io(const ht_io *io, const char *path, const char *to, hither_result **report,
-                                           hither_error *err);
+HT_NODISCARD hither_status ht_db_repair_io(const ht_io *io, const char *path, const char *to,
+                                           struct ht_progress *progress, hither_result **report, hither_error *err);
 
 HT_NODISCARD hither_status ht_collection_open(ht_db *db, const char *name, const ht_collection_spec *spec,
                                               ht_collection **out, hither_error *err);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/progress.h"
 #include "engine/expiry.h"
 #include "engine/state.h"
 #include "store/backup.h"
@@ -15,9 +16,9 @@ enum { BATCH_ROWS = 1000, BATCH_BYTES = 16 << 20 };
 /* Where copies go: what is in memory only is copied to the disk, and a pack to where it lies itself. */
 static const ht_io *outside(const ht_db *db) { return db->memory ? ht_io_posix() : db->pack ? db->around : NULL; }
 
-hither_status ht_db_backup(ht_db *db, const char *path, hither_error *err) {
+hither_status ht_db_backup(ht_db *db, const char *path, ht_progress *progress, hither_error *err) {
     HT_TRY(ht_fork_check(db->generation, err));
-    return ht_store_backup(db->store, outside(db), path, err);
+    return ht_store_backup(db->store, outside(db), path, progress, err);
 }
 
 hither_status ht_db_pack(ht_db *db, const char *path, hither_error *err) {
@@ -34,6 +35,7 @@ typedef struct repair {
     uint32_t dim;
     size_t bytes;
     hither_result *report;
+    ht_progress *progress; /* counts rows */
     hither_error *err;
 } repair;
 
@@ -53,12 +55,13 @@ static hither_status write_rows(repair *r) {
     hither_result_free(r->rows);
     r->rows = NULL;
     r->bytes = 0;
-    return status;
+    return status == HITHER_OK ? ht_progress_step(r->progress, count, r->err) : status;
 }
 
 static hither_status take_collection(void *arg, const ht_collection_row *row, int64_t ttl) {
     repair *r = arg;
     HT_TRY(write_rows(r));
+    HT_TRY(ht_progress_phase(r->progress, "rows", row->live_count, r->err));
     ht_collection_close(r->c);
     r->c = NULL;
     if (row->dtype != HITHER_F32)
@@ -98,9 +101,9 @@ static hither_status take_finding(void *arg, const char *place, const char *prob
 }
 
 /* Fills the draft: the new database is open from here to the end of it, and only then can be given its name. */
-static hither_status fill(const ht_io *io, ht_store *from, const char *partial, hither_result *report,
-                          hither_error *err) {
-    repair r = {.report = report, .err = err};
+static hither_status fill(const ht_io *io, ht_store *from, const char *partial, ht_progress *progress,
+                          hither_result *report, hither_error *err) {
+    repair r = {.report = report, .progress = progress, .err = err};
     const ht_salvage to = {take_collection, take_row, take_finding, &r};
     HT_TRY(ht_db_open_io(io, partial, 0, 0, &r.db, err));
     hither_status status = ht_store_salvage(from, &to, err);
@@ -127,8 +130,8 @@ static hither_status open_damaged(const ht_io *io, const char *path, ht_store **
     return status;
 }
 
-hither_status ht_db_repair_io(const ht_io *io, const char *path, const char *to, hither_result **report,
-                              hither_error *err) {
+hither_status ht_db_repair_io(const ht_io *io, const char *path, const char *to, ht_progress *progress,
+                              hither_result **report, hither_error *err) {
     ht_store *from;
     ht_io *pack;
     ht_draft draft = {0};
@@ -143,7 +146,7 @@ hither_status ht_db_repair_io(const ht_io *io, const char *path, const char *to,
     if (status == HITHER_OK)
         status = ht_draft_begin(&draft, io, to, "folder", err);
     if (status == HITHER_OK)
-        status = fill(io, from, draft.partial, found, err);
+        status = fill(io, from, draft.partial, progress, found, err);
     if (status == HITHER_OK)
         status = ht_result_check(found, err);
     if (status == HITHER_OK)
@@ -159,6 +162,7 @@ hither_status ht_db_repair_io(const ht_io *io, const char *path, const char *to,
     return status;
 }
 
-hither_status ht_db_repair(const char *path, const char *to, hither_result **report, hither_error *err) {
-    return ht_db_repair_io(ht_io_posix(), path, to, report, err);
+hither_status ht_db_repair(const char *path, const char *to, ht_progress *progress, hither_result **report,
+                           hither_error *err) {
+    return ht_db_repair_io(ht_io_posix(), path, to, progress, report, err);
 }

@@ -29,6 +29,7 @@ typedef struct backup {
     size_t count, room;
     ht_store *to; /* the draft, as a store that was never opened */
     unsigned char *chunk;
+    ht_progress *progress; /* counts bytes, and then rows */
     hither_error *err;
 } backup;
 
@@ -148,6 +149,7 @@ static hither_status copy_range(backup *b, ht_file *from, ht_file *to, uint64_t 
         size_t step = bytes < CHUNK ? (size_t)bytes : CHUNK;
         HT_TRY(b->from->io->read_at(from, b->chunk, step, offset, b->err));
         HT_TRY(write_piece(b, to, b->chunk, step, offset));
+        HT_TRY(ht_progress_step(b->progress, step, b->err));
         offset += step;
         bytes -= step;
     }
@@ -183,7 +185,11 @@ static hither_status copy_segments(backup *b) {
     b->chunk = ht_alloc(CHUNK);
     if (!b->chunk)
         return ht_fail_nomem(b->err, CHUNK, "copying segments");
-    hither_status status = HITHER_OK;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < b->count; i++)
+        bytes += HT_SEGMENT_HEADER_BYTES +
+                 b->parts[i].committed * (sizeof(ht_row_sums) + b->parts[i].segment->header.stride);
+    hither_status status = ht_progress_phase(b->progress, "copying", bytes, b->err);
     for (size_t i = 0; i < b->count && status == HITHER_OK; i++)
         status = copy_segment(b, &b->parts[i]);
     ht_release(b->chunk);
@@ -222,7 +228,7 @@ static hither_status check(backup *b) {
     HT_TRY(ht_pool_take(b->to, &conn, b->err));
     hither_status status = ht_catalog_check(conn, b->err);
     ht_pool_give(conn);
-    return status == HITHER_OK ? ht_store_verify(b->to, refuse, b, b->err) : status;
+    return status == HITHER_OK ? ht_store_verify(b->to, refuse, b, b->progress, b->err) : status;
 }
 
 static hither_status move_up(const ht_draft *draft, const char *from, const char *name, hither_error *err) {
@@ -262,6 +268,8 @@ static hither_status make(backup *b, const ht_draft *draft) {
     if (status == HITHER_OK)
         status = pin(b);
     if (status == HITHER_OK)
+        status = ht_progress_phase(b->progress, "catalog", 0, b->err);
+    if (status == HITHER_OK)
         status = copy_catalog(b);
     if (status == HITHER_OK)
         status = copy_segments(b);
@@ -273,8 +281,9 @@ static hither_status make(backup *b, const ht_draft *draft) {
     return status == HITHER_OK ? arrange(draft, b->err) : status;
 }
 
-hither_status ht_store_backup(ht_store *store, const ht_io *io, const char *path, hither_error *err) {
-    backup b = {.from = store, .err = err};
+hither_status ht_store_backup(ht_store *store, const ht_io *io, const char *path, ht_progress *progress,
+                              hither_error *err) {
+    backup b = {.from = store, .progress = progress, .err = err};
     ht_draft draft;
     HT_TRY(ht_draft_begin(&draft, io ? io : store->io, path, "folder", err));
     hither_status status = ht_draft_outside(&draft, store->io, store->path, err);

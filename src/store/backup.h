@@ -8,8 +8,10 @@
 
 /* Makes a new folder at `path`, on `io` (NULL: where the store itself lies), that holds the store as one commit left
  * it. Every byte of the copy is checked before the folder gets its name; on failure there is none. Writers go on
- * meanwhile. Any thread. EXISTS; INVALID (inside the store's own folder); CORRUPT, naming the place; FULL, IO, ... */
-HT_NODISCARD hither_status ht_store_backup(ht_store *store, const ht_io *io, const char *path, hither_error *err);
+ * meanwhile. progress may be NULL. Any thread. EXISTS; INVALID (inside the store's own folder); CORRUPT, naming the
+ * place; FULL, IO, ... */
+HT_NODISCARD hither_status ht_store_backup(ht_store *store, const ht_io *io, const char *path, ht_progress *progress,
+                                           hither_error *err);
 
 /* Who takes the rows of a damaged store in. A status other than OK ends the walk; its message is the callback's to
  * leave. */

@@ -13,6 +13,7 @@
 #define HT_STORE_STORE_H
 
 #include "base/io.h"
+#include "base/progress.h"
 #include "base/strings.h"
 
 typedef struct ht_store ht_store;
@@ -216,9 +217,9 @@ HT_NODISCARD hither_status ht_reader_collection(ht_reader *reader, ht_collection
 /* ---- verify */
 
 /* Checks every committed byte; calls finding(arg, place, problem) for each thing wrong. OK even with findings; other
- * statuses mean that the check itself could not go on. */
+ * statuses mean that the check itself could not go on. progress may be NULL; it counts rows. */
 HT_NODISCARD hither_status ht_store_verify(ht_store *store,
                                            hither_status (*finding)(void *arg, const char *place, const char *problem),
-                                           void *arg, hither_error *err);
+                                           void *arg, ht_progress *progress, hither_error *err);
 
 #endif

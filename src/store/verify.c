@@ -12,13 +12,21 @@
 #include "store/inside.h"
 #include "store/wal.h"
 
-enum { FINDINGS_A_SEGMENT = 100, INTEGRITY_ROWS = 100, SHM_BYTES = 32768, WAL_ATTEMPTS = 5, PIN_ATTEMPTS = 5 };
+enum {
+    FINDINGS_A_SEGMENT = 100,
+    INTEGRITY_ROWS = 100,
+    ROWS_A_STEP = 1024,
+    SHM_BYTES = 32768,
+    WAL_ATTEMPTS = 5,
+    PIN_ATTEMPTS = 5
+};
 
 typedef struct verify {
     ht_store *store;
     ht_conn *conn;
     hither_status (*finding)(void *arg, const char *place, const char *problem);
     void *arg;
+    ht_progress *progress; /* NULL: nobody asks */
     hither_error *err;
     hither_status stopped; /* what ended the check inside a walk, its message in err */
     int64_t *sids;         /* of all segments of the catalog */
@@ -227,7 +235,11 @@ static hither_status remember(verify *v, int64_t sid) {
 static hither_status check_vectors(verify *v, const ht_segment *segment, uint64_t committed) {
     const ht_segment_header *h = &segment->header;
     uint64_t bad = 0;
+    HT_TRY(ht_progress_phase(v->progress, "vectors", committed, v->err));
     for (uint64_t position = 0; position < committed; position++) {
+        if (position % ROWS_A_STEP == 0)
+            HT_TRY(ht_progress_step(v->progress,
+                                    committed - position < ROWS_A_STEP ? committed - position : ROWS_A_STEP, v->err));
         if (ht_segment_row_ok(segment, position) || bad++ >= FINDINGS_A_SEGMENT)
             continue;
         char place[128];
@@ -522,10 +534,12 @@ static hither_status pin(verify *v) {
 
 hither_status ht_store_verify(ht_store *store,
                               hither_status (*finding)(void *arg, const char *place, const char *problem), void *arg,
-                              hither_error *err) {
-    verify v = {.store = store, .finding = finding, .arg = arg, .err = err};
+                              ht_progress *progress, hither_error *err) {
+    verify v = {.store = store, .finding = finding, .arg = arg, .progress = progress, .err = err};
     HT_TRY(ht_pool_take(store, &v.conn, err));
     hither_status status = pin(&v);
+    if (status == HITHER_OK)
+        status = ht_progress_phase(progress, "catalog", 0, err);
     if (status == HITHER_OK)
         status = check_pages(&v);
     if (status == HITHER_OK)

@@ -105,7 +105,7 @@ static bool check_disk(const ht_io *io, const char *path, model *m, const model 
         goto done;
     if (which == 1)
         *m = *maybe;
-    status = ht_db_verify(db, NULL, &err);
+    status = ht_db_verify(db, NULL, NULL, &err);
     snprintf(why, room, "verify: %s: %s", hither_status_name(status), err.message);
     if (status != HITHER_OK)
         goto done;

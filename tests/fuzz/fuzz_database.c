@@ -175,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     write_files(io, data, size);
     if (ht_db_open_io(io, "d", HITHER_OPEN_EXISTING, 0, &db, &err) == HITHER_OK) {
         hither_result *report = NULL;
-        bool sound = ht_db_verify(db, &report, &err) == HITHER_OK;
+        bool sound = ht_db_verify(db, NULL, &report, &err) == HITHER_OK;
         hither_result_free(report);
         ht_collection *c = NULL;
         ht_collection_spec spec = {.flags = HITHER_COLLECTION_EXISTING};

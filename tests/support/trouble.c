@@ -108,7 +108,7 @@ void trouble_settle(trouble *t) {
     hither_error err = {0};
     reopen(t, NULL);
     look(t, NULL);
-    hither_status status = ht_db_verify(t->db, NULL, &err);
+    hither_status status = ht_db_verify(t->db, NULL, NULL, &err);
     if (status != HITHER_OK)
         report(t, NULL, "verify", status, err.message);
     ht_db_close(t->db);

@@ -74,8 +74,8 @@ static void copy_in(bool on_disk) {
     ASSERT_OK(world_kill(store, &a, 7, &err));
     ASSERT_OK(world_put(store, &b, 0, ROWS, &err));
 
-    ASSERT_OK(ht_store_backup(store, NULL, copy.path, &err));
-    ASSERT_FAILS(ht_store_backup(store, NULL, copy.path, &err), HITHER_EXISTS);
+    ASSERT_OK(ht_store_backup(store, NULL, copy.path, NULL, &err));
+    ASSERT_FAILS(ht_store_backup(store, NULL, copy.path, NULL, &err), HITHER_EXISTS);
     assert_int_equal(find_partials(&world).count, 0);
     ASSERT_OK(world_put(store, &a, ROWS * 1000, 3, &err)); /* the source goes on */
     expect_sound(store);
@@ -124,10 +124,10 @@ static void test_copy_of_copy(void **state) {
     ht_store *store = world_open(&world, 0);
     ht_collection_row a = world_create(store, "a", DIM);
     ASSERT_OK(world_put(store, &a, 0, ROWS, &err));
-    ASSERT_OK(ht_store_backup(store, NULL, copy.path, &err));
+    ASSERT_OK(ht_store_backup(store, NULL, copy.path, NULL, &err));
     ht_store_close(store);
     store = world_open(&copy, HT_STORE_READONLY);
-    ASSERT_OK(ht_store_backup(store, NULL, again.path, &err));
+    ASSERT_OK(ht_store_backup(store, NULL, again.path, NULL, &err));
     ht_store_close(store);
     store = world_open(&again, 0);
     world_expect(store, a.cid, 0, ROWS);
@@ -166,11 +166,11 @@ static void test_refused_places(void **state) {
     world_make(&world, true);
     ht_store *store = world_open(&world, 0);
     store_world inside = beside(&world, "t.hither/copy"), nowhere = beside(&world, "no/copy"), sibling;
-    ASSERT_FAILS(ht_store_backup(store, NULL, world.path, &err), HITHER_EXISTS);
-    ASSERT_FAILS(ht_store_backup(store, NULL, inside.path, &err), HITHER_INVALID);
-    ASSERT_FAILS(ht_store_backup(store, NULL, nowhere.path, &err), HITHER_NOT_FOUND);
+    ASSERT_FAILS(ht_store_backup(store, NULL, world.path, NULL, &err), HITHER_EXISTS);
+    ASSERT_FAILS(ht_store_backup(store, NULL, inside.path, NULL, &err), HITHER_INVALID);
+    ASSERT_FAILS(ht_store_backup(store, NULL, nowhere.path, NULL, &err), HITHER_NOT_FOUND);
     sibling = beside(&world, "t.hither2"); /* begins as the source's path does, and is another */
-    ASSERT_OK(ht_store_backup(store, NULL, sibling.path, &err));
+    ASSERT_OK(ht_store_backup(store, NULL, sibling.path, NULL, &err));
     ht_store_close(store);
     world_free(&world);
 }
@@ -182,7 +182,7 @@ static void expect_refused(const store_world *world, const char *file, uint64_t 
     store_world copy = beside(world, "copy");
     world_flip(world, file, offset, 4);
     ht_store *store = world_open(world, HT_STORE_READONLY);
-    ASSERT_FAILS(ht_store_backup(store, NULL, copy.path, &err), HITHER_CORRUPT);
+    ASSERT_FAILS(ht_store_backup(store, NULL, copy.path, NULL, &err), HITHER_CORRUPT);
     ht_store_close(store);
     assert_false(is_there(&copy));
     assert_int_equal(find_partials(world).count, 0);
@@ -206,7 +206,7 @@ static void test_damage(void **state) {
     expect_refused(&world, "catalog", bytes - 2000);                                /* a page of rows */
     store_world copy = beside(&world, "copy");
     store = world_open(&world, HT_STORE_READONLY);
-    ASSERT_OK(ht_store_backup(store, NULL, copy.path, &err));
+    ASSERT_OK(ht_store_backup(store, NULL, copy.path, NULL, &err));
     ht_store_close(store);
     world_free(&world);
 }
@@ -227,7 +227,7 @@ static void one_fault(uint64_t nth, bool for_good, bool *hit) {
     ASSERT_OK(world_put(store, &b, 0, 5, &err));
 
     io_fault_arm(fault, nth, nth % 3 == 0 ? FAULT_SHORT_WRITE : nth % 3 == 1 ? FAULT_IO : FAULT_FULL, for_good);
-    hither_status status = ht_store_backup(store, NULL, copy.path, &err);
+    hither_status status = ht_store_backup(store, NULL, copy.path, NULL, &err);
     *hit = io_fault_hit(fault);
     io_fault_arm(fault, 0, FAULT_IO, false);
     partials left = find_partials(&world);
@@ -320,7 +320,7 @@ static void test_commits_in_the_middle(void **state) {
     meanwhile.doomed = b;
     ht_io io = *ht_io_posix();
     io.open = open_and_commit;
-    ASSERT_OK(ht_store_backup(store, &io, copy.path, &err));
+    ASSERT_OK(ht_store_backup(store, &io, copy.path, NULL, &err));
     assert_true(meanwhile.commits >= 3);
     world_expect(store, a.cid, 2, ROWS);
     expect_sound(store);

@@ -83,7 +83,7 @@ static float value_after(const world *w, size_t steps, uint64_t seed) {
     ht_io *disk = io_fault_crash(w->fault, steps, seed);
     world_open(&after, disk, 0);
     float value = value_of(&after);
-    assert_int_equal(ht_db_verify(after.db, NULL, &err), HITHER_OK);
+    assert_int_equal(ht_db_verify(after.db, NULL, NULL, &err), HITHER_OK);
     world_close(&after);
     ht_io_ram_free(disk);
     return value;

@@ -136,7 +136,7 @@ static float value_of(ht_collection *c, int64_t id, char text[128]) {
     return value;
 }
 
-static void assert_verified(ht_db *db) { assert_int_equal(ht_db_verify(db, NULL, &err), HITHER_OK); }
+static void assert_verified(ht_db *db) { assert_int_equal(ht_db_verify(db, NULL, NULL, &err), HITHER_OK); }
 
 /* ---- tests */
 

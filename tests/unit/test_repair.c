@@ -86,7 +86,7 @@ static hither_result *repair(const store_world *world, size_t rows, const bool *
     size_t catalog_bytes, segment_bytes, after_bytes, missing = 0;
     unsigned char *catalog = world_read(world, "catalog", &catalog_bytes);
     unsigned char *segment = world_read(world, SEGMENT, &segment_bytes);
-    ASSERT_OK(ht_db_repair_io(world->io, world->path, new.path, &report, &err));
+    ASSERT_OK(ht_db_repair_io(world->io, world->path, new.path, NULL, &report, &err));
 
     unsigned char *after = world_read(world, "catalog", &after_bytes);
     assert_int_equal(after_bytes, catalog_bytes);
@@ -144,7 +144,7 @@ static void test_nothing_wrong(void **state) {
     hither_result_free(report);
     hither_error err;
     store_world new = repaired_of(&world);
-    ASSERT_FAILS(ht_db_repair_io(world.io, world.path, new.path, NULL, &err), HITHER_EXISTS);
+    ASSERT_FAILS(ht_db_repair_io(world.io, world.path, new.path, NULL, NULL, &err), HITHER_EXISTS);
     world_free(&world);
 }
 
@@ -227,7 +227,7 @@ static void test_no_segment(void **state) {
     char path[128];
     snprintf(path, sizeof path, "%s/%s", world.path, SEGMENT);
     ASSERT_OK(world.io->remove(world.io->ctx, path, &err));
-    ASSERT_OK(ht_db_repair_io(world.io, world.path, new.path, &report, &err));
+    ASSERT_OK(ht_db_repair_io(world.io, world.path, new.path, NULL, &report, &err));
     assert_int_equal(hither_result_count(report, 0), 1);
     expect_finding(report, 0, "collection 'c', slots 0 to 49", "cannot be read from seg/1-1.vec");
     hither_result_free(report);
@@ -250,7 +250,7 @@ static void test_catalog_pages(void **state) {
         world_copy(&world, &damaged);
         world_flip(&world, "catalog", page * 4096 + 2000, 16);
         store_world new = repaired_of(&damaged);
-        hither_status status = ht_db_repair_io(damaged.io, damaged.path, new.path, &report, &err);
+        hither_status status = ht_db_repair_io(damaged.io, damaged.path, new.path, NULL, &report, &err);
         if (status != HITHER_OK) {
             assert_int_equal(status, HITHER_CORRUPT);
             assert_true(strstr(err.message, "which rows") || strstr(err.message, "list of collections"));
@@ -297,7 +297,7 @@ static void test_dead_rows_stay_dead(void **state) {
     world_flip(&world, SEGMENT, FIRST_ROW + 10 * STRIDE, 1);
     world_flip(&world, SEGMENT, FIRST_ROW + 2 * STRIDE, 1); /* dead: nobody misses it */
     store_world new = repaired_of(&world);
-    ASSERT_OK(ht_db_repair_io(world.io, world.path, new.path, &report, &err));
+    ASSERT_OK(ht_db_repair_io(world.io, world.path, new.path, NULL, &report, &err));
     assert_int_equal(hither_result_count(report, 0), 1);
     expect_finding(report, 0, "id \"id-4\" (slot 10)", "vector");
     hither_result_free(report);
@@ -330,7 +330,7 @@ static void test_faults(void **state) {
         ASSERT_OK(world_put(store, &row, 0, 5, &err));
         ht_store_close(store);
         io_fault_arm(fault, n, n % 2 ? FAULT_IO : FAULT_FULL, false);
-        hither_status status = ht_db_repair_io(world.io, world.path, new.path, &report, &err);
+        hither_status status = ht_db_repair_io(world.io, world.path, new.path, NULL, &report, &err);
         hit = io_fault_hit(fault);
         io_fault_arm(fault, 0, FAULT_IO, false);
         assert_int_equal(world_has(&new, "catalog"), status == HITHER_OK);

@@ -382,7 +382,7 @@ static hither_status any_finding(void *arg, const char *place, const char *probl
 static void *verify_on(void *arg) {
     crowd *c = arg;
     do {
-        if (ht_store_verify(c->store, any_finding, &c->bad, NULL) != HITHER_OK)
+        if (ht_store_verify(c->store, any_finding, &c->bad, NULL, NULL) != HITHER_OK)
             atomic_fetch_add(&c->bad, 1);
     } while (!atomic_load(&c->done));
     return NULL;
