@@ -8,14 +8,12 @@
 #include "api/job.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/pipe.h"
 #include "base/result.h"
 #include "engine/fork.h"
 
@@ -55,9 +53,8 @@ static int note_progress(void *ctx, uint64_t done, uint64_t total) {
 }
 
 static void dispose(hither_job *job) {
-    for (int i = 0; i < 2; i++)
-        if (job->pipe[i] >= 0)
-            (void)close(job->pipe[i]);
+    if (job->pipe[0] >= 0)
+        ht_pipe_close(job->pipe);
     ht_work_clear(&job->work);
     ht_release(job);
 }
@@ -67,13 +64,6 @@ static void destroy(hither_job *job) {
     pthread_cond_destroy(&job->changed);
     pthread_mutex_destroy(&job->lock);
     dispose(job);
-}
-
-/* The lock is held. */
-static void signal_pipe(const hither_job *job) {
-    if (job->pipe[1] >= 0)
-        while (write(job->pipe[1], "!", 1) < 0 && errno == EINTR)
-            ;
 }
 
 static void *work_on(void *arg) {
@@ -91,7 +81,8 @@ static void *work_on(void *arg) {
     job->error = err;
     job->result = result;
     job->done = true;
-    signal_pipe(job);
+    if (job->pipe[0] >= 0)
+        ht_pipe_signal(job->pipe);
     pthread_cond_broadcast(&job->changed);
     pthread_mutex_unlock(&job->lock);
     if (job->ended)
@@ -229,23 +220,14 @@ hither_status hither_job_result(hither_job *job, hither_result **out, hither_err
     return status;
 }
 
-/* A pipe that nobody inherits. */
-static int open_pipe(int ends[2]) {
-    if (pipe(ends) != 0)
-        return errno;
-    for (int i = 0; i < 2; i++)
-        (void)fcntl(ends[i], F_SETFD, FD_CLOEXEC);
-    return 0;
-}
-
 hither_status hither_job_fd(hither_job *job, int *fd, hither_error *err) {
     int rc = 0;
     HT_TRY(enter(job, fd, err));
     pthread_mutex_lock(&job->lock);
     if (job->pipe[0] < 0) {
-        rc = open_pipe(job->pipe);
+        rc = ht_pipe_open(job->pipe);
         if (rc == 0 && job->done)
-            signal_pipe(job);
+            ht_pipe_signal(job->pipe);
     }
     if (rc == 0)
         *fd = job->pipe[0];
