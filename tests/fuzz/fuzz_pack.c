@@ -121,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     io->close(file);
     free(changed);
     if (ht_db_open_io(io, "p", HITHER_OPEN_EXISTING, 0, &db, &err) == HITHER_OK) {
-        bool sound = ht_db_verify(db, NULL, &err) == HITHER_OK;
+        bool sound = ht_db_verify(db, NULL, NULL, &err) == HITHER_OK;
         ht_collection *c = NULL;
         ht_collection_spec spec = {.flags = HITHER_COLLECTION_EXISTING};
         if (ht_collection_open(db, "c", &spec, &c, &err) == HITHER_OK)

@@ -112,7 +112,7 @@ static void pack_in(bool on_disk) {
     ASSERT_OK(ht_store_collection(o.store, "empty", 0, &row, &err));
     ASSERT_FAILS(ht_txn_begin(o.store, &err), HITHER_READONLY);
     /* And a folder of it, which takes writes: into the segment's free slots, and into one more. */
-    ASSERT_OK(ht_store_backup(o.store, pack.io, folder.path, &err));
+    ASSERT_OK(ht_store_backup(o.store, pack.io, folder.path, NULL, &err));
     close_pack(&o);
     store = world_open(&folder, 0);
     ASSERT_OK(ht_store_collection(store, "b", 0, &row, &err));
@@ -298,7 +298,7 @@ static bool is_sound(const unsigned char *data, size_t bytes) {
     ASSERT_OK(ram->write_at(file, data, bytes, 0, &err));
     ram->close(file);
     if (ht_db_open_io(ram, "p", HITHER_OPEN_EXISTING, 0, &db, &err) == HITHER_OK) {
-        sound = ht_db_verify(db, NULL, &err) == HITHER_OK;
+        sound = ht_db_verify(db, NULL, NULL, &err) == HITHER_OK;
         ht_db_close(db);
     } else {
         assert_true(err.message[0] != '\0');
@@ -403,7 +403,7 @@ static void one_shortage(const store_world *world, ht_store *store, uint64_t nth
     if (made)
         status = ht_db_open_io(world->io, pack.path, 0, 0, &db, &err);
     if (db) {
-        status = ht_db_verify(db, NULL, &err);
+        status = ht_db_verify(db, NULL, NULL, &err);
         ht_db_close(db);
     }
     *hit = alloc_fault_hit();
