@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "engine/expiry.h"
+
 void ht_reading_close(ht_reading *v) {
     ht_reader_end(v->reader);
     ht_scratch_give(v->scratch);
@@ -41,10 +43,24 @@ hither_status ht_reading_find(ht_reading *v, const hither_ids *ids, size_t i, ui
     return ht_reader_find(v->reader, ids, i, v->snapshot->seq, v->snapshot->slot_limit, slot, err);
 }
 
-static hither_status vector_of(ht_reading *v, const hither_ids *ids, size_t i, const float **row, uint64_t *slot,
-                               hither_error *err) {
+/* Makes *slot none where the row in it has ended. `alive` NULL: rows do not end. */
+static hither_status pass_over_ended(ht_reading *v, const ht_filter *alive, uint64_t *slot, hither_error *err) {
+    ht_row row;
+    bool matches = true;
+    if (!alive || *slot == UINT64_MAX)
+        return HITHER_OK;
+    HT_TRY(ht_reader_row(v->reader, *slot, &row, err));
+    HT_TRY(ht_row_matches(alive, &row, &matches, err));
+    if (!matches)
+        *slot = UINT64_MAX;
+    return HITHER_OK;
+}
+
+static hither_status vector_of(ht_reading *v, const ht_filter *alive, const hither_ids *ids, size_t i,
+                               const float **row, uint64_t *slot, hither_error *err) {
     char shown[HT_ID_SHOWN];
     HT_TRY(ht_reading_find(v, ids, i, slot, err));
+    HT_TRY(pass_over_ended(v, alive, slot, err));
     if (*slot == UINT64_MAX)
         return ht_fail(err, HITHER_NOT_FOUND, "no id %s in the collection", ht_id_show(ids, i, shown));
     return ht_snapshot_row(v->snapshot, *slot, row, err);
@@ -56,16 +72,20 @@ hither_status ht_reading_vectors_of(ht_reading *v, const hither_ids *ids, float 
     float *vectors = ht_mul_size(ids->count, dim * sizeof(float), &bytes) ? ht_alloc(bytes) : NULL;
     if (!vectors)
         return ht_fail_nomem(err, ids->count, "the vectors to search by");
+    ht_filter *alive = NULL; /* none where rows do not end */
     hither_status status = ht_id_kind_check(v->snapshot->id_kind, ids, err);
+    if (status == HITHER_OK)
+        status = ht_expiry_filter(v->c, NULL, &alive, err);
     for (size_t i = 0; i < ids->count && status == HITHER_OK; i++) {
         uint64_t slot;
         const float *row;
-        status = vector_of(v, ids, i, &row, &slot, err);
+        status = vector_of(v, alive, ids, i, &row, &slot, err);
         if (status == HITHER_OK)
             memcpy(vectors + i * dim, row, dim * sizeof(float));
         if (status == HITHER_OK && slots)
             slots[i] = slot;
     }
+    ht_filter_free(alive);
     if (status == HITHER_OK)
         *out = vectors;
     else

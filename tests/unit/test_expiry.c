@@ -135,6 +135,102 @@ static void a_lifetime_for_all(void **state) {
     assert_int_equal(hither_db_verify(p->db, NULL, &err), HITHER_OK);
 }
 
+/* ---- no call shows a row that has ended */
+
+static size_t count_and_free(hither_status status, hither_result *r, int64_t never) {
+    assert_int_equal(status, HITHER_OK);
+    size_t n = hither_result_count(r, 0);
+    const hither_ids shown = hither_result_ids(r, 0);
+    for (size_t i = 0; shown.ints && i < n; i++)
+        assert_true(shown.ints[i] != never);
+    hither_result_free(r);
+    return n;
+}
+
+static size_t facet_values(hither_collection *c) {
+    hither_result *r;
+    assert_int_equal(hither_collection_facets(c, "k", NULL, 0, &r, &err), HITHER_OK);
+    size_t n = hither_result_count(r, 0);
+    hither_result_free(r);
+    return n;
+}
+
+static size_t paged(hither_collection *c, const char *order) {
+    const hither_page_options o = {.size = sizeof o, .limit = 10, .order_by = order};
+    hither_result *r = NULL;
+    hither_status status = hither_collection_page(c, &o, &r, &err);
+    return count_and_free(status, r, 1);
+}
+
+static hither_status search(hither_collection *c, const hither_query *q, const hither_search_options *o, size_t *n) {
+    hither_result *r = NULL;
+    hither_status status = hither_collection_search(c, q, 10, o, &r, &err);
+    if (status == HITHER_OK)
+        *n = count_and_free(status, r, 1);
+    return status;
+}
+
+/* Row 1 has ended, if anyone looks; 2, 3 and 4 have not. */
+static void expect_three(hither_collection *c) {
+    const int64_t one = 1, two = 2;
+    test_column room;
+    const hither_strings word = test_strings(&room, 1, (const char *const[]){"hawk"});
+    const hither_matrix vector = test_matrix(vectors, 1, DIM);
+    const hither_query by_words = {.size = sizeof by_words, .keywords = word},
+                       by_both = {.size = sizeof by_both, .keywords = word, .vectors = vector},
+                       near = {.size = sizeof near, .vectors = vector},
+                       like_one = {.size = sizeof like_one, .ids = test_int_ids(&one, 1)},
+                       like_two = {.size = sizeof like_two, .ids = test_int_ids(&two, 1)};
+    const hither_search_options grouped = {.size = sizeof grouped, .group_by = "k"},
+                                diverse = {.size = sizeof diverse, .diversity = 0.5};
+    size_t n = 0;
+    expect(c, 3, 0);
+    assert_int_equal(search(c, &by_words, NULL, &n), HITHER_OK);
+    assert_int_equal(n, 3);
+    assert_int_equal(search(c, &by_both, NULL, &n), HITHER_OK);
+    assert_int_equal(n, 3);
+    assert_int_equal(search(c, &near, &grouped, &n), HITHER_OK);
+    assert_int_equal(n, 3);
+    assert_int_equal(search(c, &near, &diverse, &n), HITHER_OK);
+    assert_int_equal(n, 3);
+    assert_int_equal(search(c, &like_two, NULL, &n), HITHER_OK);
+    assert_int_equal(n, 3); /* itself among them */
+    assert_int_equal(search(c, &like_one, NULL, &n), HITHER_NOT_FOUND);
+    hither_result *r = NULL;
+    hither_status status = hither_collection_within(c, &near, 100, NULL, &r, &err);
+    assert_int_equal(count_and_free(status, r, 1), 3);
+    hither_examples examples = {.size = sizeof examples, .positive = test_int_ids(&two, 1)};
+    r = NULL;
+    status = hither_collection_recommend(c, &examples, 10, NULL, &r, &err);
+    assert_int_equal(count_and_free(status, r, 1), 2);
+    examples.negative = test_int_ids(&one, 1);
+    assert_int_equal(hither_collection_recommend(c, &examples, 10, NULL, &r, &err), HITHER_NOT_FOUND);
+    assert_int_equal(facet_values(c), 3);
+    assert_int_equal(paged(c, NULL), 3);
+    assert_int_equal(paged(c, "k"), 3);
+    uint64_t counted = 9;
+    assert_int_equal(hither_collection_count(c, "{\"k\":1}", &counted, &err), HITHER_OK);
+    assert_int_equal(counted, 0);
+}
+
+static void every_call(void **state) {
+    place *p = *state;
+    static const char *const keyed[4] = {"{\"k\":1,\"_expires\":2000000010}", "{\"k\":2}", "{\"k\":3}", "{\"k\":4}"};
+    static const char *const texts[4] = {"hawk", "a hawk", "hawks and a hawk", "one hawk more"};
+    set_clock(NOW);
+    assert_int_equal(put_ints(p->c, HITHER_UPSERT, ids, 4, vectors, keyed, texts, NULL), HITHER_OK);
+    assert_int_equal(hither_collection_set_ttl(p->c, 0, &err), HITHER_OK);
+    assert_int_equal(facet_values(p->c), 4);
+    set_clock(NOW + 10);
+    expect_three(p->c);
+    reopen(p);
+    expect_three(p->c);
+    assert_int_equal(hither_db_purge(p->db, NULL, &err), HITHER_OK);
+    expect_three(p->c);
+    reopen(p);
+    expect_three(p->c);
+}
+
 static void refusals(void **state) {
     place *p = *state;
     assert_int_equal(hither_collection_set_ttl(NULL, 1, &err), HITHER_INVALID);
@@ -171,8 +267,8 @@ static void readers_follow(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {BOTH_PLACES(nobody_looks), BOTH_PLACES(from_their_moment_on),
+    const struct CMUnitTest tests[] = {BOTH_PLACES(nobody_looks),       BOTH_PLACES(from_their_moment_on),
                                        BOTH_PLACES(a_lifetime_for_all), BOTH_PLACES(refusals),
-                                       BOTH_PLACES(readers_follow)};
+                                       BOTH_PLACES(readers_follow),     BOTH_PLACES(every_call)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
