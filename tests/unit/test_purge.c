@@ -3,6 +3,7 @@
  * ids, vectors, metadata and documents of such rows is looked for in every file. What is alive stays, to the byte.
  */
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,67 @@ static void test_no_byte_is_left(void **state) {
     test_remove_tree(path);
 }
 
+/* How often the length of a secret vector stands in a file of cache/, as codes have it: rounded up by little. */
+static size_t lengths_in_caches(const char *path) {
+    char folder[600], inner[900];
+    double value = 0;
+    float secret;
+    memcpy(&secret, &BITS, sizeof secret);
+    value = sqrt((double)WIDTH) * secret;
+    snprintf(folder, sizeof folder, "%s/cache", path);
+    size_t found = 0;
+    DIR *list = opendir(folder);
+    assert_non_null(list);
+    for (struct dirent *e = readdir(list); e; e = readdir(list)) {
+        if (e->d_name[0] == '.')
+            continue;
+        snprintf(inner, sizeof inner, "%s/%s", folder, e->d_name);
+        FILE *file = fopen(inner, "rb");
+        assert_non_null(file);
+        for (float number; fread(&number, sizeof number, 1, file) == 1;)
+            found += (double)number >= value && (double)number <= value * (1 + 1e-6);
+        fclose(file);
+    }
+    closedir(list);
+    return found;
+}
+
+/* What was derived from purged rows is not written by whoever closes the database after the purge. */
+static void test_caches_after(void **state) {
+    (void)state;
+    enum { SECRETS = 80 * FEW, OTHERS = 120 * FEW }; /* enough that codes are kept on disk */
+    char *path = test_path();
+    hither_db *db;
+    OK(hither_db_open(path, HITHER_OPTIONS(hither_db_options, .durability = HITHER_DURABILITY_MEMORY), &db, &err));
+    hither_collection *c = open_in(db, "c");
+    put(c, 0, SECRETS, true);
+    put(c, SECRETS, OTHERS, false);
+    search_some(c);
+    hither_collection_close(c);
+    hither_db_close(db);
+    assert_true(lengths_in_caches(path) > SECRETS / 2); /* the test can tell */
+    OK(hither_db_open(path, NULL, &db, &err));
+    c = open_in(db, "c");
+    search_some(c); /* with the codes that were kept */
+    size_t deleted;
+    OK(hither_collection_delete(c, NULL, "{\"t\":{\"$lt\":\"Y\"}}", &deleted, &err));
+    assert_int_equal(deleted, SECRETS);
+    search_some(c);
+    OK(hither_db_purge(db, NULL, &err));
+    assert_int_equal(lengths_in_caches(path), 0);
+    search_some(c);
+    hither_collection_close(c);
+    hither_db_close(db);
+    assert_int_equal(lengths_in_caches(path), 0);
+    OK(hither_db_open(path, NULL, &db, &err));
+    c = open_in(db, "c");
+    search_some(c);
+    hither_collection_close(c);
+    hither_db_close(db);
+    assert_int_equal(lengths_in_caches(path), 0);
+    test_remove_tree(path);
+}
+
 /* With a cursor on an older version it says BUSY, and goes on once that is closed. */
 static void test_busy(void **state) {
     (void)state;
@@ -231,6 +293,7 @@ static void test_refusals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_byte_is_left),
+        cmocka_unit_test(test_caches_after),
         cmocka_unit_test(test_busy),
         cmocka_unit_test(test_refusals),
     };
