@@ -121,8 +121,8 @@ double ht_approx_recall(const ht_approx_curve *curve, size_t effort, size_t k);
 double ht_approx_visits(const ht_approx_curve *curve, size_t effort);
 /* Whether a curve from a file makes sense. */
 bool ht_approx_curve_sound(const ht_approx_curve *curve);
-/* Measures. `queries` (may be NULL): true ones, as find takes them, packed; beside them rows in live are used, each
- * without itself among its answers. NOMEM, or what vectors->touch returned. */
+/* Measures. `queries` (may be NULL): true ones, as find takes them, packed; while they are few, rows in live stand in,
+ * moved. NOMEM, or what vectors->touch returned. */
 HT_NODISCARD hither_status ht_approx_measure(const ht_approx *approx, const ht_vectors *vectors, const ht_mask *live,
                                              uint64_t slots, const void *queries, size_t query_count, unsigned threads,
                                              ht_approx_curve *out, hither_error *err);

@@ -24,9 +24,13 @@ enum {
     STRAY_SHARE = 8,      /* or one in so many is gone */
     REMEMBER_ONE_IN = 8,  /* queries */
     CHANGED_SHARE = 8,    /* recall is measured again once so large a part of the rows changed */
-    FEWEST_MATCHES = 500, /* fewer are searched exactly, */
-    SCAN_IS_WORTH = 8     /* as are those of which an exact search reads so many while a walk compares one */
+    FEWEST_MATCHES = 500, /* fewer are searched exactly */
+    SCAN_IS_WORTH = 7,    /* rows an exact search scans while a walk compares one, */
+    PICK_IS_WORTH = 4,    /* and a quarter of a row it picks out */
+    THIN_COSTS = 6        /* a walk that sees through most nodes, times one that does not */
 };
+#define THIN       0.4  /* shares of rows that match: below it walks see through nodes, */
+#define EXACT_THIN 0.04 /* and below it they find too little */
 
 /* ---- walkers */
 
@@ -162,6 +166,13 @@ static size_t tail_parts(const ht_flat *flat) {
     return count;
 }
 
+/* By what both were measured to cost, in rows that a walk compares. */
+static bool exact_wins(const ht_flat *flat, const flat_target *t, size_t effort) {
+    const double matches = (double)t->matches, slots = (double)flat->labels.slots, share = matches / slots;
+    const double walk = ht_approx_visits(&flat->curve, effort) * (share < THIN ? THIN_COSTS : 1 / share);
+    return share < EXACT_THIN || walk > fmin(slots / SCAN_IS_WORTH, matches * PICK_IS_WORTH);
+}
+
 static const char *why_exact(const ht_flat *flat, flat_target *t, const ht_flat_search *s, size_t *effort) {
     const double recall = s->recall > 0 ? s->recall : HT_FLAT_RECALL;
     if (!flat->approx)
@@ -176,10 +187,9 @@ static const char *why_exact(const ht_flat *flat, flat_target *t, const ht_flat_
     if (*effort == 0)
         return "no effort measured has that recall";
     t->matches = count_matches(flat, t);
-    const double visits = ht_approx_visits(&flat->curve, *effort);
-    if (s->effort == 0 && visits * SCAN_IS_WORTH > (double)t->matches)
-        return t->only_allowed ? "few rows match" : "as fast";
-    return t->matches < FEWEST_MATCHES ? "few rows match" : NULL;
+    if (t->matches < FEWEST_MATCHES)
+        return "few rows match";
+    return s->effort == 0 && exact_wins(flat, t, *effort) ? "exact search is as fast" : NULL;
 }
 
 bool ht_flat_nears(const ht_flat *flat, flat_target *t, const ht_flat_search *search, size_t *effort,
