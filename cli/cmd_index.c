@@ -1,4 +1,5 @@
-/* cmd_index.c: index build, info, search and verify: saved indexes over arrays. Each is a command of the table. */
+/* cmd_index.c: index build, info, search and verify, and tune: saved indexes over arrays. Each is a command of the
+ * table. */
 #include <string.h>
 
 #include "array.h"
@@ -67,7 +68,8 @@ static hither_status fill(const ht_args *args, ht_npy *npy, const int64_t *label
     HT_TRY(ht_array_dtype(npy, dtype, &have, err));
     if (!dtype)
         dtype = have == HITHER_I8 ? HITHER_I8 : HITHER_F32;
-    if (have == dtype && !labels)
+    const hither_kind kind = args->values[HT_OPT_KIND].choice == 1 ? HITHER_HNSW : HITHER_EXACT;
+    if (have == dtype && !labels && kind == HITHER_EXACT)
         HT_TRY(ht_array_map(npy, dtype, array, err));
     if (array->mapping) {
         const hither_matrix rows = ht_array_view(array, 0, array->rows);
@@ -77,9 +79,10 @@ static hither_status fill(const ht_args *args, ht_npy *npy, const int64_t *label
     const bool as_is = have == dtype || have == HITHER_F64;
     const uint32_t dim = npy->dim * (dtype == HITHER_B1 && as_is && have == HITHER_B1 ? 8 : 1);
     const hither_index_options options = {
-        .size = sizeof options, .dim = dim, .dtype = dtype, .metric = ht_metric_option(args)};
+        .size = sizeof options, .dim = dim, .dtype = dtype, .metric = ht_metric_option(args), .kind = kind};
     HT_TRY(hither_index_new(&options, index, err));
-    return add_rows(*index, npy, as_is ? have : HITHER_F32, as_is, labels, err);
+    HT_TRY(add_rows(*index, npy, as_is ? have : HITHER_F32, as_is, labels, err));
+    return hither_index_build(*index, NULL, err);
 }
 
 static hither_status check_count(const ht_npy *npy, const char *path, const ht_buf *labels, hither_error *err) {
@@ -232,6 +235,7 @@ int ht_run_index_search(const ht_args *args) {
                    .explain = ht_args_has(args, HT_OPT_EXPLAIN),
                    .within = ht_args_has(args, HT_OPT_RADIUS),
                    .radius = (float)ht_args_real(args, HT_OPT_RADIUS, 0)};
+    s.options.ef = (uint32_t)ht_args_number(args, HT_OPT_EF, 0);
     hither_dtype dtype = HITHER_F32;
     if (!ht_recall_option(args, &s.options.recall))
         return HT_EXIT_USAGE;
@@ -285,4 +289,47 @@ int ht_run_index_verify(const ht_args *args) {
         return HT_EXIT_OK;
     ht_report(status, &err);
     return status == HITHER_CORRUPT ? HT_EXIT_DAMAGE : HT_EXIT_ERROR;
+}
+
+/* ---- tune */
+
+static hither_status print_curve(const ht_args *args, const hither_result *result, hither_error *err) {
+    json_t *facts, *point;
+    size_t i;
+    ht_buf out;
+    if (ht_args_has(args, HT_OPT_JSON))
+        return ht_print_facts(args, result, err);
+    HT_TRY(ht_metadata_object(result, 0, &facts, err));
+    ht_buf_init(&out, SIZE_MAX / 2);
+    const json_t *curve = json_object_get(facts, "curve");
+    ht_buf_printf(&out, "%s\tvisited\trecall@10\trecall@100\n", json_string_value(json_object_get(facts, "effort")));
+    json_array_foreach(curve, i, point) {
+        const double wide = json_number_value(json_object_get(point, "recall100"));
+        ht_buf_printf(&out, "%lld\t%lld\t%.4f\t", (long long)json_integer_value(json_object_get(point, "effort")),
+                      (long long)json_integer_value(json_object_get(point, "visited")),
+                      json_number_value(json_object_get(point, "recall10")));
+        if (wide > 0)
+            ht_buf_printf(&out, "%.4f", wide);
+        ht_buf_putc(&out, '\n');
+    }
+    hither_status status = ht_buf_check(&out, "the curve", err);
+    if (status == HITHER_OK)
+        ht_out_buf(&out);
+    ht_buf_clear(&out);
+    json_decref(facts);
+    return status;
+}
+
+int ht_run_tune(const ht_args *args) {
+    hither_error err;
+    hither_index *index = NULL;
+    hither_result *result = NULL;
+    hither_status status = hither_index_open(args->operands[0], &index, &err);
+    if (status == HITHER_OK)
+        status = hither_index_tune(index, &result, &err);
+    if (status == HITHER_OK)
+        status = print_curve(args, result, &err);
+    hither_result_free(result);
+    hither_index_close(index);
+    return status == HITHER_OK ? HT_EXIT_OK : ht_report(status, &err);
 }

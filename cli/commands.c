@@ -215,13 +215,18 @@ static const ht_option index_build_options[] = {
      "how a number is stored (default f32; of int8 i8)", 0, 0},
     {HT_OPT_LABELS, "labels", 0, HT_KIND_TEXT, "FILE",
      "one label a line, a whole number from 0 on, for row 0, 1, ... (default: the row number)", 0, 0},
+    {HT_OPT_KIND, "kind", 0, HT_KIND_CHOICE, "exact|hnsw",
+     "how it is searched (default exact); hnsw: by a graph, once there are a few thousand rows", 0, 0},
     END_OF_OPTIONS};
 
 static const ht_option index_search_options[] = {
     OPTION_K("how many rows to find (default 10)"),
     OPTION_ROW_METRIC("another metric than the index's own"),
     OPTION_RADIUS,
-    OPTION_RECALL,
+    {HT_OPT_RECALL, "recall", 0, HT_KIND_REAL, "R",
+     "the share of the true answers that is enough (default 1: exact; of a graph 0.95)", 0, 0},
+    {HT_OPT_EF, "ef", 0, HT_KIND_NUMBER, "N", "of a graph, in the place of a recall: candidates kept on the walk", 1,
+     65536},
     OPTION_JSON("print one JSON object a query"),
     {HT_OPT_EXPLAIN, "explain", 0, HT_KIND_FLAG, NULL, "print what the search did, for each 256 queries", 0, 0},
     END_OF_OPTIONS};
@@ -396,10 +401,14 @@ const ht_command ht_commands[] = {
      "Writes the rows of FILE.npy, and what searching them needs, to the file named by -o. Numbers are float16, "
      "float32, float64 or int8, with --dtype bf16 also uint16, and with --dtype b1 also packed uint8; they are stored "
      "as --dtype says. An array in a file that is stored as it is is read where it lies, so it may be larger than "
-     "memory; others, and standard input, are copied into memory first.",
+     "memory; others, and standard input, are copied into memory first.\n\n"
+     "With --kind hnsw a graph of the rows is built too, on all cores, and what a search must do for a recall is "
+     "measured; "
+     "the rows are then copied into memory. The same rows give the same file.",
      "hither index build base.npy -o base.hi --metric l2\n"
      "hither index build base.npy -o base.hi --labels numbers.txt\n"
-     "hither index build base.npy -o small.hi --dtype i8",
+     "hither index build base.npy -o small.hi --dtype i8\n"
+     "hither index build base.npy -o fast.hi --kind hnsw",
      index_build_options, ht_run_index_build},
     {"index info", "FILE", 1, 1, "say what an index file holds",
      "Prints facts about the index: kind, dimensions, type, metric, rows, bytes of rows, and bytes of what searching "
@@ -407,7 +416,9 @@ const ht_command ht_commands[] = {
      NULL, json_options, ht_run_index_info},
     {"index search", "FILE QUERIES.npy", 2, 2, "nearest rows of an index file to those of an array",
      "Prints, for each row of QUERIES.npy, the nearest rows of the index: labels and distances (smaller is nearer). "
-     "The file is mapped, and its bytes are checked as they are read. The answer is exact.\n\n"
+     "The file is mapped, and its bytes are checked as they are read. The answer is exact, unless the index has a "
+     "graph: "
+     "then it is right for the share that --recall asks for.\n\n"
      "With --json a query is {\"query\", \"labels\", \"distances\"}, and with --explain what the search did is "
      "{\"plan\"}.",
      "hither index search base.hi queries.npy -k 3\n"
@@ -418,6 +429,13 @@ const ht_command ht_commands[] = {
      "Reads every byte of the index and checks it against its checksums, and what searching needs against the rows. "
      "Prints \"ok: ...\" and ends with 0, or says where the first damage is and ends with 3.",
      NULL, no_options, ht_run_index_verify},
+    {"tune", "FILE", 1, 1, "show what recall costs in an index file with a graph",
+     "Measures the graph of the index with rows of its own, each moved away a little, and prints for each effort (ef) "
+     "the "
+     "rows a search compares, and the shares of the 10 and of the 100 nearest that it finds, less one standard error. "
+     "A "
+     "search that asks for a recall takes the least effort that has it.",
+     "hither tune fast.hi", json_options, ht_run_tune},
     {"embed", "[FILE|-]", 0, 1, "turn lines of text into vectors",
      "Prints the built-in embedder's vector of each line of FILE or standard input, as one JSON array a line.",
      "echo \"a bird of prey\" | hither embed", no_options, ht_run_embed},

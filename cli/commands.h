@@ -25,6 +25,7 @@ int ht_run_index_build(const ht_args *args);
 int ht_run_index_info(const ht_args *args);
 int ht_run_index_search(const ht_args *args);
 int ht_run_index_verify(const ht_args *args);
+int ht_run_tune(const ht_args *args);
 int ht_run_info(const ht_args *args);
 int ht_run_knn(const ht_args *args);
 int ht_run_list(const ht_args *args);
