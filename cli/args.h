@@ -63,6 +63,7 @@ typedef enum ht_opt {
     HT_OPT_RATE,
     HT_OPT_RECALL,
     HT_OPT_RULES,
+    HT_OPT_SCHEMA,
     HT_OPT_STATE,
     HT_OPT_TEXT,
     HT_OPT_THRESHOLD,

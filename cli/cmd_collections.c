@@ -1,6 +1,7 @@
 /* cmd_collections.c: create, list, rename, drop, info and verify. Each function is a command of the table. */
 #include <string.h>
 
+#include "cmd_schema.h"
 #include "commands.h"
 #include "database.h"
 #include "output.h"
@@ -16,12 +17,20 @@ int ht_run_create(const ht_args *args) {
                                          .metric = ht_metric_option(args)};
     hither_status status = options.dim ? HITHER_OK : hither_embedder_builtin(&embedder, &err);
     options.embedder = embedder;
+    const char *given = ht_args_text(args, HT_OPT_SCHEMA, NULL);
+    ht_buf schema;
+    ht_buf_init(&schema, 0);
+    if (status == HITHER_OK && given) {
+        status = ht_schema_read(given, &schema, &err);
+        options.schema = schema.data;
+    }
     if (status == HITHER_OK)
         status = ht_try_collection(args->operands[1], &options, &err);
     if (status == HITHER_OK)
         status = ht_open_database(args->operands[0], HT_OPEN_MAKE, &db, &err);
     if (status == HITHER_OK)
         status = hither_collection_open(db, args->operands[1], &options, &c, &err);
+    ht_buf_clear(&schema);
     hither_collection_close(c);
     hither_embedder_close(embedder);
     hither_db_close(db);
@@ -134,7 +143,8 @@ static void fact_lines(ht_buf *cells, const char *prefix, const json_t *facts) {
             fact_lines(cells, name, value);
             continue;
         }
-        ht_buf_printf(cells, "%s\t", name);
+        ht_show_text(cells, name, strlen(name), 1000);
+        ht_buf_putc(cells, '\t');
         show_fact(cells, value);
         ht_buf_putc(cells, '\n');
     }

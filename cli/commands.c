@@ -26,6 +26,8 @@ static const ht_option create_options[] = {
      HITHER_MAX_DIM},
     OPTION_METRIC("what near means (default cosine)"),
     {HT_OPT_DTYPE, "dtype", 0, HT_KIND_CHOICE, "f32", "how a dimension is stored (default f32)", 0, 0},
+    {HT_OPT_SCHEMA, "schema", 0, HT_KIND_TEXT, "JSON",
+     "what rows must be like, as in {\"fields\": {\"year\": \"int\"}}; or the name of a file with it", 0, 0},
     END_OF_OPTIONS};
 
 static const ht_option json_options[] = {OPTION_JSON("print JSON, one object a line"), END_OF_OPTIONS};
@@ -313,6 +315,11 @@ const ht_command ht_commands[] = {
      ht_run_list},
     {"rename", "DB OLD NEW", 3, 3, "rename a collection", "Renames collection OLD to NEW.", NULL, no_options,
      ht_run_rename},
+    {"schema", "DB NAME [JSON|FILE|none]", 2, 3, "say what rows of a collection must be like",
+     "Without a third operand prints the schema of collection NAME, nothing if it has none. With one sets it, or with "
+     "none removes it: a JSON object, or the name of a file with one (- is standard input). Rows that are there must "
+     "fit; the first that does not is named, and nothing is changed.",
+     "hither schema notes.hither people '{\"fields\": {\"year\": \"int\"}}'", no_options, ht_run_schema},
     {"drop", "DB NAME", 2, 2, "remove a collection and its rows", "Removes collection NAME and all its rows.", NULL,
      no_options, ht_run_drop},
     {"info", "DB [NAME]", 1, 2, "say what a database or a collection is",

@@ -44,20 +44,22 @@ extern "C" {
 #define HITHER_VERSION_NUMBER 1000
 
 /* The largest values accepted. Each is tested at, below and above. */
-#define HITHER_MAX_DIM          65535u      /* dimensions of a vector */
-#define HITHER_MAX_K            65536u      /* results of one query */
-#define HITHER_MAX_ROWS         (1u << 20)  /* rows of one answer that has no k */
-#define HITHER_MAX_PAGE         65536u      /* rows of one page */
-#define HITHER_MAX_ID_BYTES     1024u       /* bytes of a string id */
-#define HITHER_MAX_NAME_BYTES   255u        /* bytes of a collection's name */
-#define HITHER_MAX_TEXT_BYTES   (16u << 20) /* bytes of one metadata object, or of one document */
-#define HITHER_MAX_JSON_DEPTH   64u         /* nesting of a metadata object */
-#define HITHER_MAX_WHERE_BYTES  (1u << 20)  /* bytes of a filter */
-#define HITHER_MAX_WHERE_DEPTH  32u         /* $and, $or, $not and the like inside one another */
-#define HITHER_MAX_WHERE_NODES  1024u       /* conditions of a filter */
-#define HITHER_MAX_WHERE_VALUES 65536u      /* values of a filter, those of all its $in together */
-#define HITHER_MAX_REGEXES      16u         /* $regex of a filter */
-#define HITHER_MAX_KEYWORDS     1024u       /* words of a keyword query */
+#define HITHER_MAX_DIM           65535u      /* dimensions of a vector */
+#define HITHER_MAX_K             65536u      /* results of one query */
+#define HITHER_MAX_ROWS          (1u << 20)  /* rows of one answer that has no k */
+#define HITHER_MAX_PAGE          65536u      /* rows of one page */
+#define HITHER_MAX_ID_BYTES      1024u       /* bytes of a string id */
+#define HITHER_MAX_NAME_BYTES    255u        /* bytes of a collection's name */
+#define HITHER_MAX_TEXT_BYTES    (16u << 20) /* bytes of one metadata object, or of one document */
+#define HITHER_MAX_JSON_DEPTH    64u         /* nesting of a metadata object */
+#define HITHER_MAX_WHERE_BYTES   (1u << 20)  /* bytes of a filter */
+#define HITHER_MAX_WHERE_DEPTH   32u         /* $and, $or, $not and the like inside one another */
+#define HITHER_MAX_WHERE_NODES   1024u       /* conditions of a filter */
+#define HITHER_MAX_WHERE_VALUES  65536u      /* values of a filter, those of all its $in together */
+#define HITHER_MAX_REGEXES       16u         /* $regex of a filter */
+#define HITHER_MAX_KEYWORDS      1024u       /* words of a keyword query */
+#define HITHER_MAX_SCHEMA_BYTES  65536u      /* bytes of a schema */
+#define HITHER_MAX_SCHEMA_FIELDS 256u        /* fields it declares */
 
 /* ---------------------------------------------------------------- status and errors */
 
@@ -523,7 +525,7 @@ HITHER_API void hither_db_close(hither_db *db);
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_flush(hither_db *db, hither_error *err);
 
 /* The collections by name, in byte order: ids are the names, metadata is one JSON object each with dim, dtype,
- * metric, id_kind, count, embedder. Any thread. Since 0.1. */
+ * metric, id_kind, count, embedder, and schema where there is one. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_list(hither_db *db, hither_result **out, hither_error *err);
 
 /* One record whose metadata is a JSON object: path, format, version, sqlite, readonly, durability, simd, bytes (of
@@ -612,6 +614,8 @@ typedef struct hither_collection_options {
     hither_metric metric;      /* default HITHER_COSINE; COSINE, DOT, L2, L1 */
     hither_embedder *embedder; /* turns texts into vectors; its name is stored and checked. An old collection made with
                                   the built-in embedder finds it by itself */
+    const char *schema; /* what rows must be like, see hither_collection_set_schema; NUL-terminated. Default: anything
+                           goes. If given for an old collection it must agree */
 } hither_collection_options;
 
 /* Opens the named collection, or creates it. Names are 1...HITHER_MAX_NAME_BYTES bytes of UTF-8 without control
@@ -640,6 +644,21 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_collection_set_ttl(hither_coll
  * hither_collection_delete. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_expire(hither_collection *c, size_t *deleted,
                                                                     hither_error *err);
+
+/* What rows must be like, from now on: metadata fields (paths as in filters) with a type, of which some are required
+ * and some unique; NULL: anything goes again. A JSON object, NUL-terminated:
+ *
+ *   {"fields": {"year": "int", "tags": "string[]", "mail": {"type": "string", "required": true, "unique": true}},
+ *    "closed": true}
+ *
+ * Types are any, bool, int, float (any number), string, and arrays of one: "int[]". A field that is null counts as
+ * missing. No two rows have the same value in a unique field. Other fields are free, unless the schema is closed.
+ * Stored with the collection. Rows that are there must fit: INVALID, or EXISTS for a value that stands twice, names one
+ * that does not, and nothing is changed. Writes that do not fit fail so too and name row and field. Under RELAXED,
+ * upserts to a collection with a schema wait for their commit. Errors also: SYNTAX, ENCODING, TOO_LARGE, READONLY,
+ * NOT_FOUND, CORRUPT, IO, FULL, POISONED, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_set_schema(hither_collection *c, const char *schema,
+                                                                        hither_error *err);
 
 /* As one record of hither_db_list. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_info(hither_collection *c, hither_result **out,

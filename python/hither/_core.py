@@ -399,6 +399,10 @@ def collection_set_ttl(collection: Handle, seconds: int) -> None:
     _on(collection, lib.hither_collection_set_ttl, seconds)
 
 
+def collection_set_schema(collection: Handle, schema: bytes | None) -> None:
+    _on(collection, lib.hither_collection_set_schema, ffi.NULL if schema is None else schema)
+
+
 def collection_expire(collection: Handle) -> int:
     deleted = ffi.new("size_t *")
     _on(collection, lib.hither_collection_expire, deleted)
@@ -445,7 +449,14 @@ def db_verify(db: Handle) -> None:
 
 
 def collection_open(
-    db: Handle, name: str, flags: int, dim: int, dtype: int, metric: int, embedder: Handle | None
+    db: Handle,
+    name: str,
+    flags: int,
+    dim: int,
+    dtype: int,
+    metric: int,
+    embedder: Handle | None,
+    schema: bytes | None,
 ) -> Handle:
     options = ffi.new("hither_collection_options *")
     options.size = ffi.sizeof("hither_collection_options")
@@ -454,6 +465,8 @@ def collection_open(
     options.dtype = dtype
     options.metric = metric
     options.embedder = embedder._cdata if embedder else ffi.NULL
+    held = ffi.new("char[]", schema) if schema is not None else ffi.NULL
+    options.schema = held
     out = ffi.new("hither_collection **")
     _on(db, lib.hither_collection_open, _c_string(name, "collection name"), options, out)
     return _made(out, lib.hither_collection_close, "collection")

@@ -146,6 +146,11 @@ def where_text(where: Where | None, where_document: Where | None) -> bytes | Non
     return b'{"$and":[' + b",".join(parts) + b"]}" if len(parts) > 1 else parts[0] if parts else None
 
 
+def schema_text(schema: Mapping[str, Any] | str) -> bytes:
+    """A schema as the JSON text the library reads."""
+    return _filter_json(cast("Where", schema), "schema")
+
+
 def _filter_json(part: Where, name: str) -> bytes:
     if not isinstance(part, (str, Mapping)):
         raise InvalidError(f"{name} is a {type(part).__name__}; give a dict, or a JSON object as a string")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
 import numpy as np
@@ -24,6 +24,7 @@ from .arrays import (
     ids as id_column,
     matrix,
     metadata_column,
+    schema_text,
     text_column,
     texts,
     vector_column,
@@ -134,10 +135,43 @@ class Collection(Listing):
     # ---- about
 
     def info(self) -> dict[str, Any]:
-        """Name, dim, dtype, metric, id_kind, count and embedder, as they are now."""
+        """Name, dim, dtype, metric, id_kind, count and embedder, as they are now, and schema where there is one."""
         records = _core.collection_info(self._handle)
         row = Hits(records)[0]
         return {"name": row.id, **row.metadata}
+
+    def set_schema(self, schema: Mapping[str, Any] | str | None) -> None:
+        """Say what rows must be like from now on.
+
+        Parameters
+        ----------
+        schema : mapping, str or None
+            ``{"fields": {PATH: TYPE, ...}}``. A type is ``"any"``, ``"bool"``, ``"int"``, ``"float"`` (any number) or
+            ``"string"``, or one of them with ``[]`` behind it for arrays; or ``{"type": TYPE, "required": True,
+            "unique": True}``. Other fields are free, unless ``"closed": True`` stands beside ``"fields"``. None:
+            anything goes again. Stored with the collection; `info` shows it.
+
+        Raises
+        ------
+        InvalidError, ExistsError
+            It makes no sense, or a row that is there does not fit: the message names the row and the field. Writes
+            that do not fit raise the same.
+
+        Examples
+        --------
+        >>> import hither
+        >>> db = hither.connect(":memory:")
+        >>> c = db.collection("people", dim=2)
+        >>> c.set_schema({"fields": {"mail": {"type": "string", "unique": True}, "age": "int"}})
+        >>> c.upsert([1], [[0, 1]], metadata=[{"mail": "a@b.org", "age": 40}])
+        1
+        >>> c.upsert([2], [[0, 1]], metadata=[{"mail": "a@b.org"}])
+        Traceback (most recent call last):
+        ...
+        hither.errors.ExistsError: row 0: 'mail' is "a@b.org", as in the row with id 1; the schema says it is unique
+        >>> db.close()
+        """
+        _core.collection_set_schema(self._handle, None if schema is None else schema_text(schema))
 
     def set_ttl(self, seconds: float | None) -> None:
         """Let rows end by themselves.

@@ -9,9 +9,10 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from . import _core
+from .arrays import schema_text
 from .collection import Collection
 from .embed import Embedder
 from .errors import InvalidError, NotFoundError
@@ -112,6 +113,7 @@ class Database(Mapping[str, Collection]):
         metric: str | None = None,
         dtype: str | None = None,
         embedder: Embedder | None = None,
+        schema: Mapping[str, Any] | str | None = None,
     ) -> Collection:
         """Open the named collection, or create it.
 
@@ -126,6 +128,8 @@ class Database(Mapping[str, Collection]):
             How a number of a vector is stored.
         embedder : Embedder, optional
             Turns documents and queries into vectors. An old collection finds the built-in one by itself.
+        schema : mapping or str, optional
+            What rows must be like, see `Collection.set_schema`. Given for an old collection it must agree.
 
         Examples
         --------
@@ -148,14 +152,22 @@ class Database(Mapping[str, Collection]):
             0 if dtype is None else _core.DTYPES[dtype],
             0 if metric is None else metric_number(metric),
             None if embedder is None else embedder._handle,
+            None if schema is None else schema_text(schema),
         )
 
     def _open(
-        self, name: str, flags: int, dim: int = 0, dtype: int = 0, metric: int = 0, embedder: _core.Handle | None = None
+        self,
+        name: str,
+        flags: int,
+        dim: int = 0,
+        dtype: int = 0,
+        metric: int = 0,
+        embedder: _core.Handle | None = None,
+        schema: bytes | None = None,
     ) -> Collection:
         if not isinstance(name, str):
             raise InvalidError(f"a collection's name is a str, not a {type(name).__name__}")
-        handle = _core.collection_open(self._handle, name, flags, dim, dtype, metric, embedder)
+        handle = _core.collection_open(self._handle, name, flags, dim, dtype, metric, embedder, schema)
         self._adopt(handle)
         return Collection(handle, self._adopt)
 

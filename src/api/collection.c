@@ -21,7 +21,8 @@ static hither_status spec_of(const hither_collection_options *o, ht_collection_s
         return ht_fail(err, HITHER_UNSUPPORTED, "hither_collection_options.flags has unknown bits: 0x%x", o->flags);
     if (o->flags == (HITHER_COLLECTION_EXISTING | HITHER_COLLECTION_NEW))
         return ht_fail(err, HITHER_INVALID, "a collection cannot be both existing and new");
-    *spec = (ht_collection_spec){.flags = o->flags, .dim = o->dim, .dtype = o->dtype, .metric = o->metric};
+    *spec = (ht_collection_spec){
+        .flags = o->flags, .dim = o->dim, .dtype = o->dtype, .metric = o->metric, .schema = o->schema};
     if (!o->embedder)
         return HITHER_OK;
     uint32_t dim = hither_embedder_dim(o->embedder);
@@ -85,6 +86,11 @@ hither_status ht_call_check(const hither_collection *c, const void *out, hither_
 hither_status hither_collection_info(hither_collection *c, hither_result **out, hither_error *err) {
     HT_TRY(ht_call_check(c, out, err));
     return ht_collection_info(c->inner, out, err);
+}
+
+hither_status hither_collection_set_schema(hither_collection *c, const char *schema, hither_error *err) {
+    HT_TRY(ht_call_check(c, c, err));
+    return ht_collection_set_schema(c->inner, schema, err);
 }
 
 /* ---- filters */
@@ -209,7 +215,8 @@ static hither_status put_living(hither_collection *c, hither_mode mode, hither_b
                                 hither_error *err) {
     ht_column room;
     size_t expired;
-    if (mode != HITHER_UPSERT)
+    /* Nor does an expired row keep the value of a unique field. */
+    if (mode != HITHER_UPSERT || ht_collection_strict(c->inner))
         HT_TRY(ht_collection_expire(c->inner, &expired, err));
     ht_column_init(&room);
     hither_status status = mode == HITHER_UPDATE ? HITHER_OK : ht_moments_add(c, b, &room, err);

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "engine/unique.h"
 
 /* ---- before the lock */
 
@@ -266,7 +267,7 @@ hither_status ht_write_resolve(ht_write *w, const ht_standing *standing, hither_
             w->documents[i] = ht_strings_at(&b->documents, i);
         }
     }
-    return HITHER_OK;
+    return ht_schema_admit(w, standing, err);
 }
 
 const float *ht_write_vector(const ht_write *w, size_t i) {

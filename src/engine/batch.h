@@ -41,7 +41,8 @@ typedef struct ht_standing {
 HT_NODISCARD hither_status ht_write_prepare(ht_write *write, ht_collection *c, hither_mode mode,
                                             const hither_batch *batch, const uint8_t *has_vector, hither_error *err);
 /* Inside the writer's transaction: finds the rows to replace (EXISTS, NOT_FOUND) and, for UPDATE, reads what stays of
- * them. May be called again, in a later transaction. */
+ * them; then asks whether the schema admits what they become (INVALID, EXISTS). May be called again, in a later
+ * transaction. */
 HT_NODISCARD hither_status ht_write_resolve(ht_write *write, const ht_standing *standing, hither_error *err);
 /* The vector that the i-th row of the batch will have. */
 const float *ht_write_vector(const ht_write *write, size_t i);

@@ -7,6 +7,8 @@
 
 #include "engine/codes_cache.h"
 #include "engine/plan.h"
+#include "engine/rules.h"
+#include "engine/unique.h"
 
 /* ---- counts */
 
@@ -22,6 +24,8 @@ void ht_collection_unref(ht_collection *c) {
         ht_snapshot_free(atomic_load_explicit(&c->home.current, memory_order_relaxed));
         ht_columns_clear(&c->columns);
         ht_keyword_table_clear(&c->keywords);
+        ht_uniques_clear(&c->uniques);
+        ht_schema_free(c->schema);
     }
     ht_release(c);
 }
@@ -251,6 +255,8 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
     c->metric = row->metric;
     memcpy(c->embedder, row->embedder, sizeof c->embedder);
     status = ht_collection_load(c, err);
+    if (status == HITHER_OK && !db->readonly)
+        status = ht_rules_load(c, err);
     if (status == HITHER_OK && !db->readonly && !db->memory) {
         const ht_snapshot *s = atomic_load_explicit(&c->home.current, memory_order_relaxed);
         ht_cache_sweep(db->store, c->cid, s->extents, s->extent_count);
@@ -284,7 +290,8 @@ static hither_status attach(ht_db *db, const ht_collection_row *row, ht_collecti
     return status;
 }
 
-static hither_status agrees(const ht_collection_row *row, const ht_collection_spec *spec, hither_error *err) {
+static hither_status agrees(ht_db *db, const ht_collection_row *row, const ht_collection_spec *spec,
+                            hither_error *err) {
     if (spec->flags & HITHER_COLLECTION_NEW)
         return ht_fail(err, HITHER_EXISTS, "collection '%s' is there already", row->name);
     if (spec->dim && spec->dim != row->dim)
@@ -300,7 +307,7 @@ static hither_status agrees(const ht_collection_row *row, const ht_collection_sp
         return ht_fail(err, HITHER_MODEL, "collection '%s' was made with %s%s%s, not with embedder '%s'", row->name,
                        row->embedder[0] ? "embedder '" : "no embedder", row->embedder, row->embedder[0] ? "'" : "",
                        spec->embedder);
-    return HITHER_OK;
+    return spec->schema ? ht_rules_agree(db, row, spec->schema, err) : HITHER_OK;
 }
 
 /* The row of a collection to be made from the spec. */
@@ -352,9 +359,9 @@ static hither_status create(ht_db *db, const char *name, const ht_collection_spe
     /* Another thread may have made it since we looked. */
     hither_status status = look_up(db, name, &found, row, err);
     if (status == HITHER_OK && found)
-        status = agrees(row, spec, err);
+        status = agrees(db, row, spec, err);
     else if (status == HITHER_OK) {
-        status = ht_store_create(db->store, &planned, err);
+        status = ht_rules_create(db, &planned, spec->schema, err);
         *row = planned;
     }
     pthread_mutex_unlock(&db->writer);
@@ -368,7 +375,7 @@ hither_status ht_collection_open(ht_db *db, const char *name, const ht_collectio
     bool found;
     hither_status status = look_up(db, name, &found, &row, err);
     if (status == HITHER_OK)
-        status = found ? agrees(&row, spec, err) : create(db, name, spec, &row, err);
+        status = found ? agrees(db, &row, spec, err) : create(db, name, spec, &row, err);
     return status == HITHER_OK ? attach(db, &row, out, err) : status;
 }
 
@@ -440,7 +447,7 @@ hither_status ht_collection_info(ht_collection *c, hither_result **out, hither_e
     HT_TRY(ht_store_collection(c->db->store, NULL, c->cid, &row, err));
     hither_result *result;
     HT_TRY(ht_result_new(HITHER_INCLUDE_METADATA, 0, false, &result, err));
-    hither_status status = ht_collection_describe(&row, result, err);
+    hither_status status = ht_collection_describe(c->db, &row, result, err);
     if (status == HITHER_OK)
         status = ht_result_check(result, err);
     if (status == HITHER_OK)

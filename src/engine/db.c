@@ -170,10 +170,14 @@ hither_status ht_db_flush(ht_db *db, hither_error *err) {
 
 /* ---- list and info */
 
-hither_status ht_collection_describe(const ht_collection_row *row, hither_result *out, hither_error *err) {
+hither_status ht_collection_describe(ht_db *db, const ht_collection_row *row, hither_result *out, hither_error *err) {
     static const char *const kinds[] = {"null", "\"int\"", "\"text\""};
-    ht_buf json;
-    ht_buf_init(&json, 4096);
+    ht_buf json, schema;
+    ht_buf_init(&schema, HITHER_MAX_SCHEMA_BYTES);
+    hither_status status = ht_store_schema(db->store, row->cid, &schema, err);
+    if (status != HITHER_OK)
+        return status;
+    ht_buf_init(&json, 4096 + HITHER_MAX_SCHEMA_BYTES);
     ht_buf_printf(&json, "{\"dim\":%u,\"dtype\":\"%s\",\"metric\":\"%s\",\"id_kind\":%s,\"count\":%llu,\"embedder\":",
                   row->dim, ht_dtype_name(row->dtype), ht_metric_name(row->metric), kinds[row->id_kind],
                   (unsigned long long)row->live_count);
@@ -181,8 +185,13 @@ hither_status ht_collection_describe(const ht_collection_row *row, hither_result
         ht_buf_json_string(&json, row->embedder, strlen(row->embedder));
     else
         ht_buf_puts(&json, "null");
+    if (schema.size) {
+        ht_buf_puts(&json, ",\"schema\":");
+        ht_buf_put(&json, schema.data, schema.size);
+    }
     ht_buf_putc(&json, '}');
-    hither_status status = ht_buf_check(&json, "the description of a collection", err);
+    ht_buf_clear(&schema);
+    status = ht_buf_check(&json, "the description of a collection", err);
     if (status == HITHER_OK) {
         ht_result_add_text(out, row->name, strlen(row->name));
         ht_result_metadata(out, (ht_text){json.data, json.size});
@@ -227,7 +236,7 @@ hither_status ht_db_list(ht_db *db, hither_result **out, hither_error *err) {
     if (all.count)
         qsort(all.rows, all.count, sizeof *all.rows, by_name);
     for (size_t i = 0; i < all.count && status == HITHER_OK; i++)
-        status = ht_collection_describe(&all.rows[i], result, err);
+        status = ht_collection_describe(db, &all.rows[i], result, err);
     if (status == HITHER_OK)
         status = ht_result_check(result, err);
 done:

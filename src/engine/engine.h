@@ -30,6 +30,7 @@ typedef struct ht_collection_spec {
     hither_dtype dtype;
     hither_metric metric; /* 0: not said */
     const char *embedder; /* NULL: not said; "" none */
+    const char *schema;   /* NULL: not said */
 } ht_collection_spec;
 
 /* Beside HITHER_OPEN_... in flags: HITHER_DURABILITY_MEMORY, HITHER_DURABILITY_RELAXED. */
@@ -73,6 +74,9 @@ HT_NODISCARD hither_status ht_collection_open(ht_db *db, const char *name, const
                                               ht_collection **out, hither_error *err);
 void ht_collection_close(ht_collection *c);
 HT_NODISCARD hither_status ht_collection_info(ht_collection *c, hither_result **out, hither_error *err);
+/* schema NULL: none. */
+HT_NODISCARD hither_status ht_collection_set_schema(ht_collection *c, const char *schema, hither_error *err);
+bool ht_collection_strict(const ht_collection *c); /* it has a schema */
 uint32_t ht_collection_dim(const ht_collection *c);
 const char *ht_collection_embedder(const ht_collection *c); /* "" for none */
 /* batch->vectors are packed or strided f32. For UPDATE they may be missing, all of them (rows 0) or those whose bit in

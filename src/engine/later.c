@@ -165,7 +165,8 @@ hither_status ht_later_put(ht_collection *c, const hither_batch *batch, size_t *
     }
     pthread_mutex_lock(&queue->lock);
     status = agree_on_kind(c, kind, &q->batch.ids, err);
-    if (status == HITHER_OK && queue->failing) { /* this one waits for its own commit, behind those */
+    bool strict = atomic_load_explicit(&c->strict, memory_order_relaxed); /* set under this lock */
+    if (status == HITHER_OK && (queue->failing || strict)) { /* this one waits for its own commit, behind those */
         q->request.detached = false;
         status = ht_queue_wait(db, &q->request, err);
         pthread_mutex_unlock(&queue->lock);

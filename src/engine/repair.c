@@ -29,8 +29,10 @@ hither_status ht_db_pack(ht_db *db, const char *path, hither_error *err) {
 /* ---- repair */
 
 typedef struct repair {
+    ht_store *from;
     ht_db *db;
     ht_collection *c;    /* the one whose rows come, NULL before the first */
+    int64_t cid;         /* of it, in `from` */
     hither_result *rows; /* those not written yet */
     uint32_t dim;
     size_t bytes;
@@ -58,9 +60,31 @@ static hither_status write_rows(repair *r) {
     return status == HITHER_OK ? ht_progress_step(r->progress, count, r->err) : status;
 }
 
+static hither_status take_finding(void *arg, const char *place, const char *problem) {
+    repair *r = arg;
+    ht_result_add_text(r->report, place, ht_utf8_valid_prefix(place, strlen(place)));
+    ht_result_document(r->report, (ht_text){problem, ht_utf8_valid_prefix(problem, strlen(problem))});
+    return HITHER_OK;
+}
+
+/* After its rows, for damage may have brought back one that does not fit: a schema that cannot be kept is a finding. */
+static hither_status end_collection(repair *r) {
+    ht_buf schema;
+    hither_error why;
+    HT_TRY(write_rows(r));
+    if (!r->c)
+        return HITHER_OK;
+    ht_buf_init(&schema, HITHER_MAX_SCHEMA_BYTES);
+    hither_status status = ht_store_schema(r->from, r->cid, &schema, &why);
+    if (status == HITHER_OK && schema.size)
+        status = ht_collection_set_schema(r->c, schema.data, &why);
+    ht_buf_clear(&schema);
+    return status == HITHER_OK ? HITHER_OK : take_finding(r, "a schema is not kept", why.message);
+}
+
 static hither_status take_collection(void *arg, const ht_collection_row *row, int64_t ttl) {
     repair *r = arg;
-    HT_TRY(write_rows(r));
+    HT_TRY(end_collection(r));
     HT_TRY(ht_progress_phase(r->progress, "rows", row->live_count, r->err));
     ht_collection_close(r->c);
     r->c = NULL;
@@ -73,6 +97,7 @@ static hither_status take_collection(void *arg, const ht_collection_row *row, in
                                .metric = row->metric,
                                .embedder = row->embedder};
     r->dim = row->dim;
+    r->cid = row->cid;
     HT_TRY(ht_collection_open(r->db, row->name, &spec, &r->c, r->err));
     return ttl == HT_TTL_OFF ? HITHER_OK : ht_collection_set_ttl(r->c, ttl, r->err);
 }
@@ -93,22 +118,15 @@ static hither_status take_row(void *arg, const ht_row *row, const void *vector) 
     return hither_result_count(r->rows, 0) < BATCH_ROWS && r->bytes < BATCH_BYTES ? HITHER_OK : write_rows(r);
 }
 
-static hither_status take_finding(void *arg, const char *place, const char *problem) {
-    repair *r = arg;
-    ht_result_add_text(r->report, place, ht_utf8_valid_prefix(place, strlen(place)));
-    ht_result_document(r->report, (ht_text){problem, ht_utf8_valid_prefix(problem, strlen(problem))});
-    return HITHER_OK;
-}
-
 /* Fills the draft: the new database is open from here to the end of it, and only then can be given its name. */
 static hither_status fill(const ht_io *io, ht_store *from, const char *partial, ht_progress *progress,
                           hither_result *report, hither_error *err) {
-    repair r = {.report = report, .progress = progress, .err = err};
+    repair r = {.from = from, .report = report, .progress = progress, .err = err};
     const ht_salvage to = {take_collection, take_row, take_finding, &r};
     HT_TRY(ht_db_open_io(io, partial, 0, 0, &r.db, err));
     hither_status status = ht_store_salvage(from, &to, err);
     if (status == HITHER_OK)
-        status = write_rows(&r);
+        status = end_collection(&r);
     if (status == HITHER_OK)
         status = ht_db_flush(r.db, err);
     hither_result_free(r.rows);

@@ -4,7 +4,7 @@
  * Who may touch what:
  *   - immutable after it is made: store, memory, readonly, unsynced, settings, generation; of a collection db, cid,
  * dim, dtype, metric, embedder;
- *   - under the writer lock: the graveyard, ht_collection.row, publishing;
+ *   - under the writer lock: the graveyard, ht_collection.row, schema and uniques, publishing;
  *   - under the table lock: the list of collections;
  *   - any thread, by the rules of column.h and keyword/table.h: the columns, the keywords;
  *   - atomic, any thread: counts, home, dropped, seen_version, the scratch pool.
@@ -24,6 +24,16 @@
 #include "engine/snapshot.h"
 #include "keyword/table.h"
 #include "store/store.h"
+
+/* A slot that may have a value; see unique.h. */
+typedef struct ht_unique {
+    uint64_t hash, next_slot; /* the slot plus one; 0: no entry */
+} ht_unique;
+typedef struct ht_uniques {
+    ht_unique *entries;
+    size_t room, used;
+    bool made;
+} ht_uniques;
 
 struct ht_db {
     _Atomic uint32_t references; /* of the handle, and of every open collection and cursor */
@@ -55,6 +65,9 @@ struct ht_collection {
     ht_columns columns;        /* of metadata, for filters */
     ht_keyword_table keywords; /* of documents, for searches by words */
     ht_id_kind queued_kind;    /* of the ids in batches to be committed later; under the queue's lock */
+    struct ht_schema *schema;  /* NULL: none; unknown to a read-only handle */
+    ht_uniques uniques;
+    _Atomic bool strict; /* there is a schema, or there will be: no upsert is left to be committed later */
     _Atomic bool dropped;
     _Atomic int64_t ttl;           /* as the catalog has it */
     _Atomic uint64_t floor;        /* of a read-only handle: the highest ht_reader_floor met */
@@ -91,7 +104,8 @@ HT_NODISCARD hither_status ht_collection_reader(ht_collection *c, const ht_snaps
 #define HT_STALE_ATTEMPTS 100
 
 /* One record of hither_db_list. */
-HT_NODISCARD hither_status ht_collection_describe(const ht_collection_row *row, hither_result *out, hither_error *err);
+HT_NODISCARD hither_status ht_collection_describe(ht_db *db, const ht_collection_row *row, hither_result *out,
+                                                  hither_error *err);
 
 /* INVALID if the ids are of another kind than the collection's. */
 HT_NODISCARD hither_status ht_id_kind_check(ht_id_kind kind, const hither_ids *ids, hither_error *err);

@@ -111,7 +111,8 @@ static hither_status exec_for(ht_conn *conn, const char *pattern, int64_t cid, h
     return ht_conn_exec(conn, sql, err);
 }
 
-static hither_status add_collection(ht_conn *conn, const ht_collection_row *row, int64_t *cid, hither_error *err) {
+static hither_status add_collection(ht_conn *conn, const ht_collection_row *row, ht_text schema, int64_t *cid,
+                                    hither_error *err) {
     sqlite3_stmt *stmt;
     HT_TRY(check_free(conn, row->name, err));
     HT_TRY(ht_conn_prepare(conn, SQL_COLLECTION_ADD, 0, &stmt, err));
@@ -134,15 +135,15 @@ static hither_status add_collection(ht_conn *conn, const ht_collection_row *row,
     HT_TRY(ht_conn_run(conn, stmt, "adding a collection", err));
     for (size_t i = 0; i < 3; i++)
         HT_TRY(exec_for(conn, ht_rows_create[i], *cid, err));
-    return HITHER_OK;
+    return schema.data ? ht_schema_write(conn, *cid, schema, err) : HITHER_OK;
 }
 
-hither_status ht_store_create(ht_store *store, ht_collection_row *row, hither_error *err) {
+hither_status ht_store_create(ht_store *store, ht_collection_row *row, ht_text schema, hither_error *err) {
     if (ht_vector_bytes(row->dtype, row->dim) == 0)
         return ht_fail(err, HITHER_UNSUPPORTED, "vectors of dtype %d cannot be stored yet", (int)row->dtype);
     int64_t cid = 0;
     HT_TRY(ht_txn_begin(store, err));
-    hither_status status = add_collection(store->writer, row, &cid, err);
+    hither_status status = add_collection(store->writer, row, schema, &cid, err);
     if (status == HITHER_OK)
         status = ht_txn_commit(store, err);
     else
@@ -166,6 +167,7 @@ static hither_status remove_collection(ht_conn *conn, int64_t cid, hither_error 
     HT_TRY(run_with_cid(conn, SQL_SEGMENTS_DROP, cid, err));
     HT_TRY(run_with_cid(conn, SQL_FLOOR_DROP, cid, err));
     HT_TRY(run_with_cid(conn, SQL_TTL_DROP, cid, err));
+    HT_TRY(run_with_cid(conn, SQL_SCHEMA_DROP, cid, err));
     HT_TRY(run_with_cid(conn, SQL_FIELDS_DROP, cid, err));
     HT_TRY(run_with_cid(conn, SQL_COLLECTION_DROP, cid, err));
     return exec_for(conn, ht_rows_drop, cid, err);

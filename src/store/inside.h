@@ -42,6 +42,9 @@ typedef enum ht_sql {
     SQL_TTL,
     SQL_TTL_SET,
     SQL_TTL_DROP,
+    SQL_SCHEMA,
+    SQL_SCHEMA_SET,
+    SQL_SCHEMA_DROP,
     SQL_FIXED,
     SQL_ROW_FIND = SQL_FIXED,
     SQL_ROW_FIND_DEAD,
@@ -154,6 +157,9 @@ HT_NODISCARD hither_status ht_collection_read(ht_conn *conn, const char *name, i
 HT_NODISCARD hither_status ht_collections_each(ht_conn *conn,
                                                hither_status (*each)(void *arg, const ht_collection_row *row),
                                                void *arg, hither_error *err);
+
+/* ---- rules.c: within the writer's transaction; data NULL: none */
+HT_NODISCARD hither_status ht_schema_write(ht_conn *conn, int64_t cid, ht_text schema, hither_error *err);
 
 /* ---- recover.c: segments as the catalog knows them */
 

@@ -136,7 +136,13 @@ static hither_status take_collection(void *arg, const ht_collection_row *row, in
     p->row.cid = 0;
     p->row.next_slot = p->row.live_count = p->row.commit_seq = 0;
     p->left = row->live_count;
-    HT_TRY(ht_store_create(p->to, &p->row, p->err));
+    ht_buf schema;
+    ht_buf_init(&schema, HITHER_MAX_SCHEMA_BYTES);
+    hither_status status = ht_store_schema(p->from, row->cid, &schema, p->err);
+    if (status == HITHER_OK)
+        status = ht_store_create(p->to, &p->row, (ht_text){schema.data, schema.size}, p->err);
+    ht_buf_clear(&schema);
+    HT_TRY(status);
     return ttl == HT_TTL_OFF ? HITHER_OK : ht_store_set_ttl(p->to, p->row.cid, ttl, p->err);
 }
 

@@ -12,6 +12,7 @@
 #ifndef HT_STORE_STORE_H
 #define HT_STORE_STORE_H
 
+#include "base/buf.h"
 #include "base/io.h"
 #include "base/progress.h"
 #include "base/strings.h"
@@ -72,9 +73,9 @@ HT_NODISCARD hither_status ht_store_collections(ht_store *store,
 /* NOT_FOUND by name or by cid (name NULL). */
 HT_NODISCARD hither_status ht_store_collection(ht_store *store, const char *name, int64_t cid, ht_collection_row *out,
                                                hither_error *err);
-/* Each its own durable transaction, by the writer. create fills row->cid. drop removes rows and, after the commit, the
- * segment files. EXISTS, NOT_FOUND. */
-HT_NODISCARD hither_status ht_store_create(ht_store *store, ht_collection_row *row, hither_error *err);
+/* Each its own durable transaction, by the writer. create fills row->cid; `schema` is as in ht_store_set_schema. drop
+ * removes rows and, after the commit, the segment files. EXISTS, NOT_FOUND. */
+HT_NODISCARD hither_status ht_store_create(ht_store *store, ht_collection_row *row, ht_text schema, hither_error *err);
 HT_NODISCARD hither_status ht_store_drop(ht_store *store, int64_t cid, hither_error *err);
 HT_NODISCARD hither_status ht_store_rename(ht_store *store, int64_t cid, const char *to, hither_error *err);
 /* How many seconds new rows live; 0: for ever, but rows may say otherwise; HT_TTL_OFF: nobody looks at what they say. A
@@ -82,6 +83,10 @@ HT_NODISCARD hither_status ht_store_rename(ht_store *store, int64_t cid, const c
 #define HT_TTL_OFF (-1)
 HT_NODISCARD hither_status ht_store_set_ttl(ht_store *store, int64_t cid, int64_t seconds, hither_error *err);
 HT_NODISCARD hither_status ht_reader_ttl(ht_reader *reader, int64_t *seconds, hither_error *err);
+/* What rows must be like, a text whose meaning is the engine's; data NULL: none. Setting is a durable transaction of
+ * its own, by the writer. Reading appends it to a buffer that is empty and stays so where there is none. */
+HT_NODISCARD hither_status ht_store_set_schema(ht_store *store, int64_t cid, ht_text schema, hither_error *err);
+HT_NODISCARD hither_status ht_store_schema(ht_store *store, int64_t cid, ht_buf *out, hither_error *err);
 /* A number that changes whenever another connection has committed (PRAGMA data_version): how a read-only handle learns
  * that there is something new. */
 HT_NODISCARD hither_status ht_store_data_version(ht_store *store, uint64_t *out, hither_error *err);

@@ -86,7 +86,7 @@ static void make_template(void) {
         .name = "c", .dim = DIM, .dtype = HITHER_F32, .metric = HITHER_L2, .id_kind = HT_ID_INT, .embedder = "e"};
     FUZZ_HOLDS(ht_io_ram_new(&io, &err) == HITHER_OK);
     FUZZ_HOLDS(ht_store_open(io, "d", 0, 0, &store, &err) == HITHER_OK);
-    FUZZ_HOLDS(ht_store_create(store, &row, &err) == HITHER_OK);
+    FUZZ_HOLDS(ht_store_create(store, &row, (ht_text){0}, &err) == HITHER_OK);
     FUZZ_HOLDS(ht_segment_create(store, &row, 0, 0, &into, &err) == HITHER_OK);
     FUZZ_HOLDS(commit(store, into, &row, &err) == HITHER_OK);
     FUZZ_HOLDS(commit(store, into, &row, &err) == HITHER_OK); /* so that there are dead rows too */

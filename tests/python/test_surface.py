@@ -406,3 +406,24 @@ def test_plans(db: hither.Database) -> None:
     assert c.recommend([1]).plan["kind"] == "recommend"
     assert c.page().plan["kind"] == "page"
     assert str(c.get([1]).plan) == "no plan"
+
+
+def test_a_schema_is_set_shown_and_kept(tmp_path: Path) -> None:
+    schema = {"fields": {"n": {"type": "int", "unique": True}, "tags": "string[]"}}
+    with hither.connect(tmp_path / "a.hither") as db:
+        c = db.collection("c", dim=1, schema=schema)
+        assert c.upsert([1, 2], [[1], [2]], metadata=[{"n": 1, "tags": ["a"]}, {"n": 2}]) == 2
+        with pytest.raises(hither.ExistsError, match="'n' is 1, as in the row with id 1"):
+            c.update([2], metadata=[{"n": 1}])
+        with pytest.raises(hither.InvalidError, match="element 0 of 'tags'"):
+            c.upsert([3], [[3]], metadata=[{"tags": [1]}])
+        with pytest.raises(hither.InvalidError, match="schema"):
+            c.set_schema([])  # type: ignore[arg-type]
+    with hither.connect(tmp_path / "a.hither") as db:
+        c = db.collection("c", schema=json.dumps(schema))
+        assert c.info()["schema"] == schema
+        with pytest.raises(hither.InvalidError, match="another schema"):
+            db.collection("c", schema={"fields": {}})
+        c.set_schema(None)
+        assert "schema" not in c.info()
+        assert c.upsert([3], [[3]], metadata=[{"n": 1, "tags": 1}]) == 1

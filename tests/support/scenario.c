@@ -204,6 +204,8 @@ static hither_status do_in_collection(ht_db *db, const act *a, hither_error *err
                                .dtype = HITHER_F32,
                                .metric = a->kind == ACT_CREATE ? HITHER_L2 : 0,
                                .flags = a->kind == ACT_CREATE ? HITHER_COLLECTION_NEW : HITHER_COLLECTION_EXISTING};
+    if (a->kind == ACT_CREATE)
+        spec.schema = "{\"fields\":{\"n\":{\"type\":\"int\",\"unique\":true},\"v\":\"int\"},\"closed\":true}";
     ht_collection *c = NULL;
     HT_TRY(ht_collection_open(db, collection_names[a->collection], &spec, &c, err));
     hither_status status = HITHER_OK;

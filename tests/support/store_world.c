@@ -179,7 +179,7 @@ ht_collection_row world_create(ht_store *store, const char *name, uint32_t dim) 
     hither_error err;
     ht_collection_row row = {.dim = dim, .dtype = HITHER_F32, .metric = HITHER_COSINE, .id_kind = HT_ID_TEXT};
     snprintf(row.name, sizeof row.name, "%s", name);
-    ASSERT_OK(ht_store_create(store, &row, &err));
+    ASSERT_OK(ht_store_create(store, &row, (ht_text){0}, &err));
     return row;
 }
 

@@ -179,10 +179,10 @@ static void test_collections(void **state) {
     char names[200] = "";
     ht_store *store = world_open(world, 0);
     ht_collection_row b = world_create(store, "b", 4), a = world_create(store, "a", 5), row = {0};
-    ASSERT_FAILS(ht_store_create(store, &a, &err), HITHER_EXISTS);
+    ASSERT_FAILS(ht_store_create(store, &a, (ht_text){0}, &err), HITHER_EXISTS);
     row = a;
     row.dtype = HITHER_B1;
-    ASSERT_FAILS(ht_store_create(store, &row, &err), HITHER_UNSUPPORTED);
+    ASSERT_FAILS(ht_store_create(store, &row, (ht_text){0}, &err), HITHER_UNSUPPORTED);
     ASSERT_OK(world_put(store, &a, 0, 5, &err));
     ASSERT_OK(world_put(store, &b, 0, 5, &err));
     ASSERT_FAILS(ht_store_rename(store, a.cid, "b", &err), HITHER_EXISTS);
@@ -235,7 +235,7 @@ static void test_int_ids(void **state) {
     hither_error err;
     ht_store *store = world_open(world, 0);
     ht_collection_row row = {.name = "n", .dim = 2, .dtype = HITHER_F32, .metric = HITHER_L2, .id_kind = HT_ID_INT};
-    ASSERT_OK(ht_store_create(store, &row, &err));
+    ASSERT_OK(ht_store_create(store, &row, (ht_text){0}, &err));
     int64_t n[] = {7, INT64_MAX};
     hither_ids ids = {.ints = n, .count = 2};
     ht_segment *segment;

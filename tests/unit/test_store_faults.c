@@ -26,7 +26,7 @@ static hither_status commit(ht_store *store, size_t i, ht_collection_row *row, h
     case 0:
         *row = (ht_collection_row){
             .name = "c", .dim = DIM, .dtype = HITHER_F32, .metric = HITHER_L2, .id_kind = HT_ID_TEXT};
-        return ht_store_create(store, row, err);
+        return ht_store_create(store, row, (ht_text){0}, err);
     case 1:
         return world_put(store, row, 0, 10, err);
     case 2:
