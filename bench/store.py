@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from measure import Floats, Others, clustered, machine
+from store_tables import goals, table
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -32,12 +34,15 @@ Payload = dict[str, Any]
 
 
 class Engine(NamedTuple):
-    """An open database: its version, a durable write, a search for ten, and an end."""
+    """An open database: its version, a durable write, a search for ten, an end; one row by its id, and giving space
+    back, where it is measured."""
 
     version: str
     write: Callable[[list[str], Floats, list[Payload]], object]
     search: Callable[[Floats], object]
     close: Callable[[], object]
+    get: Callable[[str], object] | None = None
+    compact: Callable[[], object] | None = None
 
 
 def hither_at(folder: str, dim: int, durability: Any) -> Engine:
@@ -50,6 +55,8 @@ def hither_at(folder: str, dim: int, durability: Any) -> Engine:
         lambda ids, vectors, rows: collection.upsert(ids, vectors, metadata=rows),
         lambda query: collection.search(query, k=10),
         db.close,
+        lambda id: collection[id],
+        collection.compact,
     )
 
 
@@ -147,6 +154,37 @@ def sqlite_vec(folder: str, dim: int) -> Engine:
     )
 
 
+def zvec_flat(folder: str, dim: int) -> Engine:
+    """A flat index, flushed after each write; takes a thousand rows a call."""
+    import zvec
+
+    if Path(f"{folder}/db").exists():
+        collection = zvec.open(f"{folder}/db")
+    else:
+        flat = zvec.FlatIndexParam(metric_type=zvec.MetricType.COSINE)
+        schema = zvec.CollectionSchema(
+            name="bench",
+            fields=[zvec.FieldSchema("payload", zvec.DataType.STRING)],
+            vectors=zvec.VectorSchema("vector", zvec.DataType.VECTOR_FP32, dim, index_param=flat),
+        )
+        collection = zvec.create_and_open(f"{folder}/db", schema)
+
+    def write(ids: list[str], vectors: Floats, rows: list[Payload]) -> None:
+        docs = [
+            zvec.Doc(id=id, vectors={"vector": vector}, fields={"payload": json.dumps(row)})
+            for id, vector, row in zip(ids, vectors.tolist(), rows, strict=True)
+        ]
+        for at in range(0, len(docs), 1000):
+            collection.upsert(docs[at : at + 1000])
+        collection.flush()
+
+    def search(query: Floats) -> list[dict[str, str]]:
+        found = collection.query(zvec.VectorQuery("vector", vector=query), topk=10)
+        return [{"id": doc.id} for doc in found]
+
+    return Engine(metadata.version("zvec"), write, search, lambda: None)
+
+
 ENGINES: dict[str, Callable[[str, int], Engine]] = {
     "hither": hither_full,
     "hither memory": hither_memory,
@@ -155,6 +193,7 @@ ENGINES: dict[str, Callable[[str, int], Engine]] = {
     "lancedb": lancedb_table,
     "chroma": chroma,
     "sqlite-vec": sqlite_vec,
+    "zvec": zvec_flat,
 }
 
 
@@ -237,40 +276,49 @@ def sqlite_singles(folder: str, dim: int, seconds: float = 3.0) -> Payload:
 
 
 def beside(engine: str, folder: str, dim: int, rows: int) -> Payload:
-    """Searches alone, and beside a thread that writes batches of 100 rows as fast as it can."""
+    """Searches alone; beside a thread that writes batches of 100 rows as fast as it can; and beside one that gives
+    space back after every ten of them."""
     vectors, queries = clustered(rows, dim, 200, 1)
     db = ENGINES[engine](folder, dim)
     fill(db, vectors, 10_000)
     latencies(db.search, queries, 0.5)
-    idle = latencies(db.search, queries, 2)
-    stop, written = threading.Event(), 0
+    done: Payload = {"version": db.version, "idle": latencies(db.search, queries, 2), "written": 0}
 
-    def write() -> None:
-        nonlocal written
+    def write(stop: threading.Event, compact: Callable[[], object] | None) -> None:
         while not stop.is_set():
-            ids, extra = payloads(written % rows, 100)
+            ids, extra = payloads(done["written"] % rows, 100)
             db.write(ids, vectors[:100], extra)
-            written += 100
+            done["written"] += 100
+            if compact and done["written"] % 1000 == 0:
+                compact()
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    busy = latencies(db.search, queries, 3)
-    stop.set()
-    writer.join()
+    for name, compact in [("writing", None)] + ([("compacting", db.compact)] if db.compact else []):
+        stop = threading.Event()
+        writer = threading.Thread(target=write, args=(stop, compact))
+        writer.start()
+        done[name] = latencies(db.search, queries, 3)
+        stop.set()
+        writer.join()
     db.close()
-    return {"version": db.version, "idle": idle, "writing": busy, "written": written}
+    return done
 
 
-def opening(engine: str, folder: str, dim: int, rows: int) -> Payload:
-    """Time to open, to the first answer, and of the next ones; the files are in the page cache."""
+def opening(engine: str, folder: str, dim: int, rows: int, killed: bool = False) -> Payload:
+    """Time to open, to the first answer, and of the next ones; the files are in the page cache. `killed`: whoever
+    wrote them was, and did not close."""
     if not Path(f"{folder}/filled").exists():  # by a process of its own
         vectors, _ = clustered(rows, dim, 1, 1)
         db = ENGINES[engine](folder, dim)
         fill(db, vectors, 10_000)
-        db.close()
         Path(f"{folder}/filled").touch()
+        if killed:
+            print(json.dumps({"again": True}), flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        db.close()
         return {"again": True}
     _, queries = clustered(100, dim, 20, 2)
+    os.mkdir(f"{folder}/other")
+    ENGINES[engine](f"{folder}/other", dim).close()  # what is imported and loaded once in a process is not meant
     began = time.perf_counter()
     db = ENGINES[engine](folder, dim)
     opened = time.perf_counter() - began
@@ -317,6 +365,8 @@ def five(engine: str, folder: str, dim: int, rows: int) -> Payload:
         return round(threads * 50 / (time.perf_counter() - began))
 
     one, sixteen = rate(1), rate(16)
+    get, numbers = db.get, np.arange(rows)
+    got = latencies(lambda at: get(f"document-{int(at):08d}"), numbers, 0.5)["p50_ms"] if get else None
     exact = sum(first_id(db.search(vectors[at])) == f"document-{at:08d}" for at in range(0, rows, max(1, rows // 1000)))
     tried = len(range(0, rows, max(1, rows // 1000)))
     db.close()
@@ -327,6 +377,7 @@ def five(engine: str, folder: str, dim: int, rows: int) -> Payload:
         "mb": round(used, 1),
         "qps_1": one,
         "qps_16": sixteen,
+        "get_p50_ms": got,
         "exact": f"{exact}/{tried}",
     }
 
@@ -339,6 +390,37 @@ def first_id(found: Any) -> str:
         return str(found["ids"][0][0])
     best = found[0]
     return str(best["id"] if isinstance(best, dict) else best[0])
+
+
+def memory(engine: str, folder: str, dim: int, rows: int) -> Payload:
+    """What a C program has resident that searches such a database."""
+    if not Path(f"{folder}/filled").exists():
+        return opening(engine, folder, dim, rows)
+    library, compiler = ROOT / "build", shutil.which("cc")
+    if not compiler or not (library / "libhither.so").exists():
+        raise ImportError("it takes cc and build/libhither.so")
+    program, source = f"{folder}/bench_memory", str(HERE / "bench_memory.c")
+    paths = [f"-I{ROOT}/include", f"-L{library}", f"-Wl,-rpath,{library}"]
+    subprocess.run([compiler, "-O2", "-std=c11", source, *paths, "-lhither", "-o", program], check=True)
+    done = subprocess.run([program, f"{folder}/db.hither", "bench"], stdout=subprocess.PIPE, check=True)
+    return {"version": "C", **json.loads(done.stdout)}
+
+
+def disk_mb_per_s(folder: str) -> float:
+    """What the disk takes: pieces of 64 MiB, written into a file with space set aside and synced, at P50."""
+    piece = np.random.default_rng(1).bytes(64 << 20)
+    taken: list[float] = []
+    with open(f"{folder}/bandwidth", "wb", buffering=0) as file:
+        os.posix_fallocate(file.fileno(), 0, 4 * len(piece))
+        for _ in range(4):
+            began = time.perf_counter()
+            left = memoryview(piece)
+            while left:
+                left = left[file.write(left) :]
+            os.fdatasync(file.fileno())
+            taken.append(time.perf_counter() - began)
+    os.remove(f"{folder}/bandwidth")
+    return round(len(piece) / float(np.median(taken)) / 1e6)
 
 
 def bare_sync(folder: str) -> float:
@@ -370,12 +452,19 @@ def jobs(options: argparse.Namespace) -> list[Payload]:
     rows = int(20_000 * scale)
     wanted += [{"job": "beside", "engine": e, "dim": 384, "rows": rows} for e in options.engines]
     wanted += [{"job": "opening", "engine": e, "dim": 384, "rows": int(100_000 * scale)} for e in options.engines]
+    if "hither" in options.engines:
+        ours = {"engine": "hither", "dim": 384}
+        wanted.append({"job": "five", "engine": "hither", "dim": 1536, "rows": int(10_000 * scale), "pool": 1})
+        wanted.append({"job": "memory", "engine": "hither", "dim": 1536, "rows": int(10_000 * scale)})
+        for count in (1_000, 10_000, 100_000):
+            wanted.append({"job": "opening", **ours, "rows": int(count * scale), "killed": True})
+        wanted.append({"job": "opening", **ours, "rows": int(1_000_000 * scale)})
     return wanted
 
 
 def run_one(job: Payload, folder: str) -> Payload:
     """In this process."""
-    arguments = {key: value for key, value in job.items() if key != "job"}
+    arguments = {key: value for key, value in job.items() if key not in ("job", "pool")}
     if job["job"] == "sqlite_singles":
         return sqlite_singles(folder, job["dim"])
     works: dict[str, Callable[..., Payload]] = {
@@ -384,10 +473,12 @@ def run_one(job: Payload, folder: str) -> Payload:
         "beside": beside,
         "opening": opening,
         "five": five,
+        "memory": memory,
     }
     try:
         with Others() as others:
-            return {**works[job["job"]](folder=folder, **arguments), "others_cpu": others.cpus}
+            done = works[job["job"]](folder=folder, **arguments)
+        return {**done, "others_cpu": others.cpus}
     except ImportError as error:
         return {"skipped": str(error)}
 
@@ -401,57 +492,24 @@ def measure(options: argparse.Namespace) -> list[Payload]:
         folder = tempfile.mkdtemp(prefix="hither-bench-", dir=options.folder)
         line: Payload = {"again": True}
         while line.get("again"):
-            sync_ms = bare_sync(folder)
+            disk: Payload = {"sync_ms": bare_sync(folder)}
+            if job["job"] == "ingest" and job["engine"] == "hither":
+                disk["disk_mb_per_s"] = disk_mb_per_s(folder)
+            environment = {**os.environ, **({"HITHER_THREADS": str(job["pool"])} if "pool" in job else {})}
             command = [sys.executable, str(HERE / "run.py"), "store", "--worker", json.dumps(job), "--folder", folder]
-            done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=False, env=environment)
             words = done.stdout.splitlines()
-            line = json.loads(words[-1]) if done.returncode == 0 and words else {"skipped": "it failed"}
+            ended = done.returncode in (0, -signal.SIGKILL) and words
+            line = json.loads(words[-1]) if ended else {"skipped": "it failed"}
         shutil.rmtree(folder, ignore_errors=True)
         if "skipped" in line:
-            print(f"{job['engine']}: left out ({line['skipped']})", file=sys.stderr)
-            skipped.add(job["engine"])
+            print(f"{job['engine']}, {job['job']}: left out ({line['skipped']})", file=sys.stderr)
+            if job["engine"] != "hither":
+                skipped.add(job["engine"])
             continue
-        lines.append({**job, **line, "sync_ms": sync_ms})
+        lines.append({**job, **line, **disk})
         print(json.dumps(lines[-1]), file=sys.stderr)
     return lines
-
-
-def table(lines: list[Payload]) -> str:
-    """The result as Markdown tables."""
-
-    def of(job: str) -> list[Payload]:
-        return [line for line in lines if line["job"] == job]
-
-    out = ["| ingest | dim | batch | rows/s | MB/s of vectors | sync ms |", "|---|---:|---:|---:|---:|---:|"]
-    out += [
-        f"| {x['engine']} ({x['version']}) | {x['dim']} | {x['batch']:,} | {x['rows_per_s']:,} | {x['mb_per_s']:,} "
-        f"| {x['sync_ms']} |"
-        for x in of("ingest")
-    ]
-    out += ["", "| single rows | threads | rows/s | sync ms |", "|---|---:|---:|---:|"]
-    out += [
-        f"| {x['engine']} ({x['version']}) | {x.get('threads', 1)} | {x['rows_per_s']:,} | {x['sync_ms']} |"
-        for x in of("sqlite_singles") + of("singles")
-    ]
-    out += ["", "| search, ms | idle P50 | idle P99 | writing P50 | writing P99 |", "|---|---:|---:|---:|---:|"]
-    out += [
-        f"| {x['engine']}, {x['rows']:,} x {x['dim']} | {x['idle']['p50_ms']} | {x['idle']['p99_ms']} "
-        f"| {x['writing']['p50_ms']} | {x['writing']['p99_ms']} |"
-        for x in of("beside")
-    ]
-    out += ["", "| SrvDB's five | ingest/s | P50 ms | P99 ms | MB | QPS, 1 thread | QPS, 16 | found themselves |"]
-    out += ["|---|---:|---:|---:|---:|---:|---:|---:|"]
-    out += [
-        f"| {x['engine']}, {x['rows']:,} x {x['dim']} | {x['rows_per_s']:,} | {x['p50_ms']} | {x['p99_ms']} "
-        f"| {x['mb']} | {x['qps_1']:,} | {x['qps_16']:,} | {x['exact']} |"
-        for x in of("five")
-    ]
-    out += ["", "| open, ms | open | first answer | then P50 |", "|---|---:|---:|---:|"]
-    out += [
-        f"| {x['engine']}, {x['rows']:,} x {x['dim']} | {x['open_ms']} | {x['first_ms']} | {x['then_p50_ms']} |"
-        for x in of("opening")
-    ]
-    return "\n".join(out)
 
 
 def main(arguments: list[str]) -> int:
@@ -473,5 +531,6 @@ def main(arguments: list[str]) -> int:
     results = HERE / "results" / f"store-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
     results.parent.mkdir(exist_ok=True)
     results.write_text("".join(json.dumps({**about, **line}) + "\n" for line in lines))
-    print(f"\n{about['cpu']}, {about['cpus']} CPUs\n\n{table(lines)}\n\nlines: {results.relative_to(ROOT)}")
+    print(f"\n{about['cpu']}, {about['cpus']} CPUs\n\n{goals(lines)}\n\n{table(lines)}\n")
+    print(f"lines: {results.relative_to(ROOT)}")
     return 0

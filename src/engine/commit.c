@@ -12,7 +12,8 @@
 #include "engine/plan.h"
 #include "kernels/kernels.h"
 
-#define CODED_AT_ONCE ((size_t)4 * HT_BLOCK_ROWS)
+#define CODED_AT_ONCE   ((size_t)4 * HT_BLOCK_ROWS)
+#define LARGEST_ORDINAL 10u /* of a segment: 1,024 MiB */
 
 /* ---- coding, by threads of the pool while this one writes rows and catalog and waits for the disk */
 
@@ -127,8 +128,19 @@ bool ht_share_changed(const ht_share *t) { return t->dead_count || t->row.next_s
 
 /* ---- rows to segments */
 
-/* The extent for the next slot, a new one where the last is full, and how many rows it has room for. */
-static hither_status extent_for(ht_share *t, uint64_t slot, ht_extent **out, size_t *room, hither_error *err) {
+/* Segments double in size; one for a large batch starts at the size that holds it, for each that is made costs syncs.
+ */
+static size_t ordinal_for(const ht_share *t, size_t rows) {
+    size_t ordinal = t->extent_count;
+    uint64_t bytes = (uint64_t)rows * t->row.dim * sizeof(float);
+    while (ordinal < LARGEST_ORDINAL && (uint64_t)1 << (20 + ordinal) < bytes)
+        ordinal++;
+    return ordinal;
+}
+
+/* The extent for the next slot, a new one for `rows` rows where the last is full, and how many rows it has room for. */
+static hither_status extent_for(ht_share *t, uint64_t slot, size_t rows, ht_extent **out, size_t *room,
+                                hither_error *err) {
     ht_extent *last = t->extent_count ? t->extents[t->extent_count - 1] : NULL;
     if (!last || slot >= last->first_slot + last->capacity) {
         ht_extent **grown = ht_resize(t->extents, (t->extent_count + 1) * sizeof(ht_extent *));
@@ -136,7 +148,7 @@ static hither_status extent_for(ht_share *t, uint64_t slot, ht_extent **out, siz
             return ht_fail_nomem(err, (t->extent_count + 1) * sizeof(ht_extent *), "the segments of a commit");
         t->extents = grown;
         ht_segment *segment;
-        HT_TRY(ht_segment_create(t->c->db->store, &t->row, slot, t->extent_count, &segment, err));
+        HT_TRY(ht_segment_create(t->c->db->store, &t->row, slot, ordinal_for(t, rows), &segment, err));
         hither_status status = ht_extent_new(segment, t->c->metric, &last, err);
         if (status != HITHER_OK) {
             ht_segment_release(segment);
@@ -219,7 +231,7 @@ hither_status ht_share_put(ht_share *t, const ht_write *w, hither_error *err) {
     for (size_t done = 0; done < w->row_count;) {
         ht_extent *extent = NULL;
         size_t room = 0;
-        HT_TRY(extent_for(t, t->row.next_slot, &extent, &room, err));
+        HT_TRY(extent_for(t, t->row.next_slot, w->row_count - done, &extent, &room, err));
         size_t n = ht_min_size(room, w->row_count - done);
         HT_TRY(write_rows(t, w, done, n, extent, err));
         done += n;

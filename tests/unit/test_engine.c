@@ -285,7 +285,7 @@ static void the_first_query_after_an_open_makes_no_codes(void **state) {
 
 static void a_batch_spans_segments(void **state) {
     (void)state;
-    enum { WIDE = 1000, ROWS = 1100, K = 40 };
+    enum { WIDE = 1000, FEW = 400, ROWS = 3400, K = 40 };
     ht_io *io;
     base b;
     found f;
@@ -298,8 +298,11 @@ static void a_batch_spans_segments(void **state) {
     for (size_t i = 0; i < ROWS; i++)
         ids[i] = (int64_t)i;
     ASSERT_OK(put_rows(b.c, HITHER_INSERT, ids, rows, 1, WIDE));
-    ASSERT_OK(put_rows(b.c, HITHER_INSERT, ids + 1, rows + WIDE, ROWS - 1, WIDE));
-    assert_true(segment_files(io, &f) >= 3);
+    ASSERT_OK(put_rows(b.c, HITHER_INSERT, ids + 1, rows + WIDE, FEW - 1, WIDE));
+    assert_int_equal(segment_files(io, &f), 2);
+    /* What does not fit the second any more goes into one that holds all of it. */
+    ASSERT_OK(put_rows(b.c, HITHER_INSERT, ids + FEW, rows + (size_t)FEW * WIDE, ROWS - FEW, WIDE));
+    assert_int_equal(segment_files(io, &f), 3);
     ht_part part = {.rows = rows, .count = ROWS, .stride = WIDE * sizeof(float)};
     ht_vectors all = {.dtype = HITHER_F32, .metric = HITHER_COSINE, .dim = WIDE, .parts = &part, .part_count = 1};
     for (int again = 0; again < 2; again++) {
