@@ -1,8 +1,8 @@
 /*
  * ring_view.c: looking at a ring while others write into it. A view pins what it may read, marks the newest whole
  * records in a bit array, and lays them out as parts for exact search, where they lie. Only blocks of 64 records some
- * of which are being written are copied, so that nothing is read that is not whole. Codes of a block are made by the
- * first reader that needs them; others read its rows meanwhile.
+ * of which are being written are copied, so that nothing is read that is not whole. Codes of a block are made by a
+ * reader that meets it, a few blocks each time, so that none pays for all that came; meanwhile its rows are read.
  */
 #include <sched.h>
 #include <string.h>
@@ -10,7 +10,9 @@
 #include "base/alloc.h"
 #include "stream/ring_inside.h"
 
-enum { BLOCK = 64, CHUNK_WORDS = 1024, BLOCKS_A_CHUNK = HT_RING_CHUNK / BLOCK };
+/* Coding a row costs about as much as reading it sixteen times: with this share of the blocks a view costs at most half
+ * as much again as one that codes none. */
+enum { BLOCK = 64, CHUNK_WORDS = 1024, CODED_AT_ONCE = 32 };
 
 /* ---- pins */
 
@@ -145,16 +147,19 @@ static void mark(const ht_ring *r, ht_moment *view, uint64_t low, uint64_t end) 
 
 /* ---- where they lie */
 
-static bool have_codes(const ht_ring *r, ht_slab *slab, uint64_t ticket, uint64_t at) {
+static bool have_codes(const ht_ring *r, ht_slab *slab, uint64_t ticket, uint64_t at, size_t *budget) {
     size_t block = (size_t)at / BLOCK;
     if (!slab->codes)
         return false;
     if (atomic_load_explicit(&slab->coded[block], memory_order_acquire) == ticket + 1)
         return true;
+    if (*budget == 0)
+        return false;
     uint64_t before = atomic_load_explicit(&slab->coding[block], memory_order_relaxed);
     if (before == ticket + 1 || !atomic_compare_exchange_strong_explicit(&slab->coding[block], &before, ticket + 1,
                                                                          memory_order_acq_rel, memory_order_relaxed))
         return false;
+    --*budget;
     ht_codes_make(slab->rows, r->stride, r->dim, (size_t)at, (size_t)at + BLOCK, slab->codes);
     atomic_store_explicit(&slab->coded[block], ticket + 1, memory_order_release);
     return true;
@@ -182,11 +187,11 @@ static hither_status add_copy(const ht_ring *r, ht_ring_scratch *s, ht_moment *v
 
 /* A block of which `count` records from the first on may be read where they lie. */
 static hither_status add_block(const ht_ring *r, ht_ring_scratch *s, ht_moment *view, uint64_t ticket, size_t count,
-                               hither_error *err) {
+                               size_t *budget, hither_error *err) {
     uint64_t place = ht_ring_place(r, ticket), at = place % HT_SLAB_ROWS;
     ht_slab *slab = ht_ring_slab(r, place);
     const float *row = ht_slab_row(r, slab, at);
-    bool coded = count == BLOCK && have_codes(r, slab, ticket, at);
+    bool coded = count == BLOCK && have_codes(r, slab, ticket, at, budget);
     size_t parts = view->vectors.part_count;
     ht_part *last = parts > 0 ? &s->parts[parts - 1] : NULL;
     if (last && (const char *)last->rows + last->count * r->stride == (const char *)row && at != 0 &&
@@ -210,6 +215,7 @@ static hither_status add_block(const ht_ring *r, ht_ring_scratch *s, ht_moment *
 
 static hither_status lay_out(const ht_ring *r, ht_ring_scratch *s, ht_moment *view, hither_error *err) {
     size_t blocks = (size_t)(view->end - view->base + BLOCK - 1) / BLOCK, ragged = 0, copies = 0;
+    size_t budget = blocks / CODED_AT_ONCE + 1;
     view->vectors = (ht_vectors){.dtype = HITHER_F32, .metric = HITHER_COSINE, .dim = r->dim};
     for (size_t b = 0; b < blocks; b++)
         ragged += s->settled[b] != UINT64_MAX;
@@ -224,7 +230,7 @@ static hither_status lay_out(const ht_ring *r, ht_ring_scratch *s, ht_moment *vi
                 settled |= UINT64_MAX << count;
         }
         if (settled == UINT64_MAX) {
-            HT_TRY(add_block(r, s, view, ticket, count, err));
+            HT_TRY(add_block(r, s, view, ticket, count, &budget, err));
         } else {
             HT_TRY(need_copies(r, s, 1, err));
             HT_TRY(add_copy(r, s, view, ticket, s->settled[b], &copies, err));
