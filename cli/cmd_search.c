@@ -1,4 +1,4 @@
-/* cmd_search.c: search. The query is a text, the vectors of a file, or rows named by id. */
+/* cmd_search.c: search and recommend. The query is a text, the vectors of a file, or rows named by id. */
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -17,6 +17,7 @@ typedef struct searcher {
     ht_opened opened;
     const char *text, *id, *words; /* words: of a search by keywords, else NULL */
     uint32_t k;
+    bool examples; /* the command is recommend: there is no one query to name */
 } searcher;
 
 /* ---- vectors from a file */
@@ -104,9 +105,13 @@ static bool print_json(const searcher *s, const ht_rows *rows, size_t query) {
     ht_buf out;
     ht_buf_init(&out, SIZE_MAX / 2);
     for (size_t i = 0; i < rows->count; i++) {
-        ht_buf_puts(&out, "{\"query\":");
-        query_json(&out, s, query);
-        ht_buf_printf(&out, ",\"rank\":%zu,\"id\":", i + 1);
+        ht_buf_putc(&out, '{');
+        if (!s->examples) {
+            ht_buf_puts(&out, "\"query\":");
+            query_json(&out, s, query);
+            ht_buf_putc(&out, ',');
+        }
+        ht_buf_printf(&out, "\"rank\":%zu,\"id\":", i + 1);
         ht_json_id(&out, &rows->ids, i);
         ht_buf_puts(&out, ",\"distance\":");
         ht_json_float(&out, rows->distances[i]);
@@ -236,13 +241,9 @@ static hither_status find_with_words(const searcher *s, const hither_query *quer
     return status;
 }
 
-static hither_status search(const searcher *s, const hither_query *query, size_t first, size_t queries, bool *more,
-                            hither_error *err) {
-    hither_result *result;
-    if (s->words)
-        HT_TRY(find_with_words(s, query, query->vectors.rows ? query->vectors.rows : 1, &result, err));
-    else
-        HT_TRY(find(s, query, &result, err));
+/* Prints an answer, which it frees. */
+static hither_status show(const searcher *s, hither_result *result, size_t first, size_t queries, bool *more,
+                          hither_error *err) {
     *more = print_hits(s, result, first, queries);
     hither_status status = HITHER_OK;
     if (*more && ht_args_has(s->args, HT_OPT_EXPLAIN))
@@ -251,6 +252,16 @@ static hither_status search(const searcher *s, const hither_query *query, size_t
         ht_say(s->opened.facts.count ? "no row of \"%s\" matches" : "\"%s\" is empty", s->args->operands[1]);
     hither_result_free(result);
     return status;
+}
+
+static hither_status search(const searcher *s, const hither_query *query, size_t first, size_t queries, bool *more,
+                            hither_error *err) {
+    hither_result *result;
+    if (s->words)
+        HT_TRY(find_with_words(s, query, query->vectors.rows ? query->vectors.rows : 1, &result, err));
+    else
+        HT_TRY(find(s, query, &result, err));
+    return show(s, result, first, queries, more, err);
 }
 
 static hither_status search_text(const searcher *s, hither_error *err) {
@@ -339,6 +350,82 @@ int ht_run_search(const ht_args *args) {
     hither_status status = ht_open_both(args->operands[0], args->operands[1], HT_OPEN_READ, &s.opened, &err);
     if (status == HITHER_OK) {
         status = s.text ? search_text(&s, &err) : s.id ? search_id(&s, &err) : search_vectors(&s, file, &err);
+        ht_close_both(&s.opened);
+    }
+    if (status == HITHER_OK)
+        return HT_EXIT_OK;
+    ht_out_flush();
+    return ht_report(status, &err);
+}
+
+/* ---- recommend */
+
+static hither_status add_example(const searcher *s, ht_id_list *list, const char *typed, hither_error *err) {
+    if (ht_id_list_type(list, &s->opened.facts, typed))
+        return HITHER_OK;
+    return ht_fail(err, HITHER_NOT_FOUND, "no row with id %.100s in \"%.100s\"", typed, s->args->operands[1]);
+}
+
+/* One id, or a JSON array of them. */
+static hither_status add_unlike(const searcher *s, ht_id_list *list, const char *given, hither_error *err) {
+    json_t *ids = NULL;
+    hither_status status = HITHER_OK;
+    if (*given != '[')
+        return add_example(s, list, given, err);
+    HT_TRY(ht_json_parse(given, strlen(given), HITHER_MAX_TEXT_BYTES, "--unlike", &ids, err));
+    for (size_t i = 0; i < json_array_size(ids) && status == HITHER_OK; i++) {
+        const json_t *id = json_array_get(ids, i);
+        char number[32];
+        (void)snprintf(number, sizeof number, "%lld", (long long)json_integer_value(id));
+        if (json_is_string(id) || json_is_integer(id))
+            status = add_example(s, list, json_is_string(id) ? json_string_value(id) : number, err);
+        else
+            status = ht_fail(err, HITHER_INVALID, "--unlike: element %zu is no id; ids are integers or strings", i);
+    }
+    json_decref(ids);
+    return status;
+}
+
+static hither_status recommend(const searcher *s, hither_error *err) {
+    const ht_args *args = s->args;
+    const float most = (float)ht_args_real(args, HT_OPT_MAX_DISTANCE, 0);
+    const char *unlike = ht_args_text(args, HT_OPT_UNLIKE, NULL);
+    hither_search_options options = {.size = sizeof options,
+                                     .where = ht_args_text(args, HT_OPT_WHERE, NULL),
+                                     .max_distance = ht_args_has(args, HT_OPT_MAX_DISTANCE) ? &most : NULL};
+    hither_result *result;
+    bool more;
+    ht_id_list like, other;
+    ht_id_list_init(&like, s->opened.facts.ids == HT_IDS_INT);
+    ht_id_list_init(&other, s->opened.facts.ids == HT_IDS_INT);
+    hither_status status = unlike ? add_unlike(s, &other, unlike, err) : HITHER_OK;
+    for (size_t i = 2; i < args->count && status == HITHER_OK; i++)
+        status = add_example(s, &like, args->operands[i], err);
+    if (status == HITHER_OK)
+        status = ht_id_list_check(&like, err);
+    if (status == HITHER_OK)
+        status = ht_id_list_check(&other, err);
+    hither_examples examples = {.size = sizeof examples,
+                                .positive = ht_id_list_view(&like),
+                                .negative = ht_id_list_view(&other),
+                                .strategy = args->values[HT_OPT_STRATEGY].choice ? HITHER_BEST : HITHER_AVERAGE};
+    if (status == HITHER_OK)
+        status = hither_collection_recommend(s->opened.collection, &examples, s->k, &options, &result, err);
+    ht_id_list_clear(&like);
+    ht_id_list_clear(&other);
+    return status == HITHER_OK ? show(s, result, 0, 1, &more, err) : status;
+}
+
+int ht_run_recommend(const ht_args *args) {
+    hither_error err;
+    searcher s = {.args = args, .k = (uint32_t)ht_args_number(args, HT_OPT_K, 10), .examples = true};
+    if (args->count == 2 && !ht_args_has(args, HT_OPT_UNLIKE)) {
+        ht_say("recommend: examples are wanted: ids of rows, or --unlike");
+        return HT_EXIT_USAGE;
+    }
+    hither_status status = ht_open_both(args->operands[0], args->operands[1], HT_OPEN_READ, &s.opened, &err);
+    if (status == HITHER_OK) {
+        status = recommend(&s, &err);
         ht_close_both(&s.opened);
     }
     if (status == HITHER_OK)

@@ -79,6 +79,18 @@ static const ht_option search_options[] = {
     OPTION_JSON("print one JSON object a hit"),
     END_OF_OPTIONS};
 
+static const ht_option recommend_options[] = {
+    OPTION_K("how many rows to find (default 10)"),
+    {HT_OPT_UNLIKE, "unlike", 0, HT_KIND_TEXT, "ID", "rows unlike this one, or unlike those of a JSON array of ids", 0,
+     0},
+    {HT_OPT_STRATEGY, "strategy", 0, HT_KIND_CHOICE, "average|best",
+     "near the mean of the examples, or near some example (default average)", 0, 0},
+    OPTION_WHERE("find only rows that match this filter"),
+    {HT_OPT_MAX_DISTANCE, "max-distance", 0, HT_KIND_REAL, "X", "find only rows at a distance of at most X", 0, 0},
+    {HT_OPT_EXPLAIN, "explain", 0, HT_KIND_FLAG, NULL, "print what the search did, stage by stage", 0, 0},
+    OPTION_JSON("print one JSON object a hit"),
+    END_OF_OPTIONS};
+
 static const ht_option get_options[] = {OPTION_VECTORS("print the vectors too"),
                                         OPTION_JSON("print one JSON object a row"), END_OF_OPTIONS};
 
@@ -269,6 +281,10 @@ const ht_command ht_commands[] = {
      "hither search notes.hither notes \"a bird of prey\" --hybrid\n"
      "hither search notes.hither images --vector queries.npy",
      search_options, ht_run_search},
+    {"recommend", "DB NAME [ID...]", 2, SIZE_MAX, "find rows like some rows and unlike others",
+     "Prints the rows of collection NAME that are like those with the IDs and unlike those of --unlike, best first, as "
+     "search does. The examples are not among them.",
+     "hither recommend notes.hither notes 17 23 --unlike 4", recommend_options, ht_run_recommend},
     {"get", "DB NAME ID...", 3, SIZE_MAX, "print rows by id",
      "Prints the rows with these ids, in the order asked. Ids that are not there are named on standard error, and the "
      "exit status is 1. An id that begins with a dash stands after --.",

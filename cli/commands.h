@@ -31,6 +31,7 @@ int ht_run_knn(const ht_args *args);
 int ht_run_list(const ht_args *args);
 int ht_run_purge(const ht_args *args);
 int ht_run_schema(const ht_args *args);
+int ht_run_recommend(const ht_args *args);
 int ht_run_rename(const ht_args *args);
 int ht_run_repair(const ht_args *args);
 int ht_run_restore(const ht_args *args);

@@ -330,22 +330,37 @@ static void bad_schemas(void **state) {
     hither_db_close(other);
 }
 
-static void repair_keeps_it(void **state) {
+static void assert_kept(const char *path, uint32_t flags) {
+    hither_db *db;
+    assert_int_equal(hither_db_open(path, HITHER_OPTIONS(hither_db_options, .flags = flags), &db, &err), HITHER_OK);
+    hither_collection *c = open_notes(db);
+    hither_result *r;
+    assert_int_equal(hither_collection_info(c, &r, &err), HITHER_OK);
+    hither_strings facts = hither_result_metadata(r, 0);
+    assert_non_null(strstr(facts.bytes, "\"schema\":{\"fields\":{\"a\":"));
+    hither_result_free(r);
+    if (!flags)
+        assert_int_equal(put_one(c, HITHER_INSERT, 2, "{\"a\":1}"), HITHER_EXISTS);
+    hither_collection_close(c);
+    hither_db_close(db);
+}
+
+static void copies_keep_it(void **state) {
     place *p = *state;
-    char to[500];
     if (!p->disk)
         return;
     SET(p, "{\"fields\":{\"a\":{\"type\":\"int\",\"unique\":true}}}");
     assert_int_equal(put_one(p->c, HITHER_INSERT, 1, "{\"a\":1}"), HITHER_OK);
-    (void)snprintf(to, sizeof to, "%s/../%s.repaired", p->path, strrchr(p->path, '/') + 1);
-    assert_int_equal(hither_db_repair(p->path, to, NULL, &err), HITHER_OK);
-    hither_db *db;
-    assert_int_equal(hither_db_open(to, NULL, &db, &err), HITHER_OK);
-    hither_collection *c = open_notes(db);
-    assert_int_equal(put_one(c, HITHER_INSERT, 2, "{\"a\":1}"), HITHER_EXISTS);
-    hither_collection_close(c);
-    hither_db_close(db);
-    test_remove_tree(strdup(to));
+    for (int kind = 0; kind < 3; kind++) {
+        char *to = test_path();
+        hither_status status = kind == 0   ? hither_db_repair(p->path, to, NULL, &err)
+                               : kind == 1 ? hither_db_backup(p->db, to, &err)
+                                           : hither_db_pack(p->db, to, &err);
+        if (status != HITHER_OK)
+            fail_msg("%s", err.message);
+        assert_kept(to, kind == 2 ? HITHER_OPEN_READONLY : 0);
+        test_remove_tree(to);
+    }
 }
 
 /* An upsert that is refused is refused to its caller, though others are only queued. */
@@ -378,7 +393,7 @@ int main(void) {
                                        BOTH(side_by_side),
                                        BOTH(shown_and_agreed),
                                        BOTH(bad_schemas),
-                                       BOTH(repair_keeps_it),
+                                       BOTH(copies_keep_it),
                                        BOTH(relaxed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
