@@ -12,7 +12,7 @@
 #include "output.h"
 #include "signals.h"
 
-enum format { TEXT, JSONL, CSV, NPY };
+enum format { TEXT, JSONL, CSV, NPY, PARQUET };
 #define BATCH_BYTES ((size_t)64 << 20)
 
 typedef struct importer {
@@ -97,7 +97,8 @@ static enum format format_of(const ht_args *args) {
     static const struct {
         const char *extension;
         enum format format;
-    } known[] = {{"jsonl", JSONL}, {"ndjson", JSONL}, {"json", JSONL}, {"csv", CSV}, {"npy", NPY}};
+    } known[] = {{"jsonl", JSONL}, {"ndjson", JSONL}, {"json", JSONL},
+                 {"csv", CSV},     {"npy", NPY},      {"parquet", PARQUET}};
     const char *slash = strrchr(args->operands[2], '/'), *name = slash ? slash + 1 : args->operands[2];
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
@@ -108,7 +109,7 @@ static enum format format_of(const ht_args *args) {
 
 /* An option that the format has no use for is a mistake, not a wish. */
 static bool options_fit(const ht_args *args, enum format format) {
-    static const char *const names[] = {"text", "jsonl", "csv", "npy"};
+    static const char *const names[] = {"text", "jsonl", "csv", "npy", "parquet"};
     static const struct {
         ht_opt option;
         const char *name, *formats;
@@ -131,6 +132,10 @@ static hither_status open_source(importer *im, enum format format, hither_error 
                               .text = ht_args_text(args, HT_OPT_TEXT, NULL),
                               .vector = ht_args_text(args, HT_OPT_VECTOR, NULL)};
     const char *ids = ht_args_text(args, HT_OPT_IDS, NULL);
+    if (format == PARQUET)
+        return ht_fail(err, HITHER_UNSUPPORTED,
+                       "Parquet is read by Python. After 'pip install hither pyarrow': python3 -c 'import hither, sys; "
+                       "d, n, f = sys.argv[1:]; hither.connect(d).import_parquet(n, f)' DB NAME FILE");
     HT_TRY(ht_reader_open(&im->reader, args->operands[2], err));
     im->reader.wake_fd = ht_signals_catch();
     if (ids) {
@@ -145,6 +150,7 @@ static hither_status open_source(importer *im, enum format format, hither_error 
     case NPY:
         return ht_source_npy(&im->reader, ids ? &im->ids : NULL, &im->source, err);
     case TEXT:
+    case PARQUET:
         break;
     }
     return ht_source_text(&im->reader, &im->source, err);

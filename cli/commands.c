@@ -33,7 +33,7 @@ static const ht_option create_options[] = {
 static const ht_option json_options[] = {OPTION_JSON("print JSON, one object a line"), END_OF_OPTIONS};
 
 static const ht_option import_options[] = {
-    {HT_OPT_FORMAT, "format", 'f', HT_KIND_CHOICE, "text|jsonl|csv|npy",
+    {HT_OPT_FORMAT, "format", 'f', HT_KIND_CHOICE, "text|jsonl|csv|npy|parquet",
      "what FILE holds (default: by its extension; text if that is unknown or there is none)", 0, 0},
     {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "FIELD",
      "field with the id (default \"id\"; where rows have none, the line number in JSONL and the row number in CSV)", 0,
@@ -258,7 +258,8 @@ const ht_command ht_commands[] = {
      "than id, text and vector become the row's metadata as they stand. csv: RFC 4180 with a header line; other "
      "columns "
      "become metadata, numbers where the cell is an unquoted number, left out where it is empty and unquoted, strings "
-     "otherwise. npy: a two-dimensional array of float16, float32 or float64.\n\n"
+     "otherwise. npy: a two-dimensional array of float16, float32 or float64. parquet: not here; "
+     "the message says which line of Python does it.\n\n"
      "A row with a vector is stored with that vector; a row with only a text is embedded by the collection's embedder. "
      "On a terminal the progress is shown; in a pipe import is silent.",
      "hither import notes.hither notes lines.txt\n"

@@ -7,7 +7,7 @@
 Each call runs in a thread of a pool of this module's own, while the event loop goes on; the library drops the GIL, so
 calls run truly side by side. What must stay true: a call that is cancelled has ended when `asyncio.CancelledError`
 comes out of it, and it did all of its work or nothing. One that was still waiting for a thread never begins; long work
-(`compact`, `purge`) is stopped; the end of any other call is waited for.
+(what has a `progress`) is stopped; the end of any other call is waited for.
 
 Calls that were begun together, as by `asyncio.gather`, run in any order.
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
@@ -137,6 +138,31 @@ def _mirror(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[Any,
     call.__module__ = __name__
     first = (method.__doc__ or "").strip().split("\n\n")[0]
     call.__doc__ = f"{first}\n\nTo be awaited; all else is said at `hither.{method.__qualname__}`."
+    return call
+
+
+def _mirror_long(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
+    """The same of long work, which has a parameter `progress`; cancelling stops it."""
+    told = inspect.signature(method)
+
+    @wraps(method)
+    async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        bound = told.bind(self._inner, *args, **kwargs)
+        progress = bound.arguments.pop("progress", None)
+
+        def work(step: _core.Progress) -> R:
+            bound.arguments["progress"] = step
+            return told_method(*bound.args, **bound.kwargs)
+
+        return await _long(work, progress)
+
+    told_method: Callable[..., R] = method
+    call.__module__ = __name__
+    first = (method.__doc__ or "").strip().split("\n\n")[0]
+    call.__doc__ = (
+        f"{first}\n\nTo be awaited; `progress` is called in the event loop. All else is said at "
+        f"`hither.{method.__qualname__}`."
+    )
     return call
 
 
@@ -320,23 +346,15 @@ class Database(_Closing):
         """Whether there is a collection of this name."""
         return name in await self.keys()
 
-    async def compact(self, progress: _core.Progress | None = None) -> None:
-        """Give the space of deleted and replaced rows back; see `hither.Database.compact`.
-
-        `progress` is called in the event loop. Cancelling stops the work; what was given back by then stays so.
-        """
-        await _long(self._inner.compact, progress)
-
-    async def purge(self, progress: _core.Progress | None = None, timeout: float = 1.0) -> None:
-        """Leave no byte of a row that was deleted or replaced; see `hither.Database.purge`, and `compact` here."""
-        inner = self._inner
-        await _long(lambda step: inner.purge(step, timeout), progress)
-
     backup = _mirror(_db.Database.backup)
-    pack = _mirror(_db.Database.pack)
+    compact = _mirror_long(_db.Database.compact)
     drop = _mirror(_db.Database.drop)
     flush = _mirror(_db.Database.flush)
+    import_arrow = _mirror_long(_db.Database.import_arrow)
+    import_parquet = _mirror_long(_db.Database.import_parquet)
     info = _mirror(_db.Database.info)
+    pack = _mirror(_db.Database.pack)
+    purge = _mirror_long(_db.Database.purge)
     rename = _mirror(_db.Database.rename)
     verify = _mirror(_db.Database.verify)
 
@@ -445,10 +463,6 @@ class Collection(_Closing):
         inner = self._inner
         return await _run(lambda: id in inner)
 
-    async def compact(self, progress: _core.Progress | None = None) -> None:
-        """`Database.compact` of this collection alone."""
-        await _long(self._inner.compact, progress)
-
     def scan(
         self,
         batch: int = 1024,
@@ -474,6 +488,7 @@ class Collection(_Closing):
         return Scan(lambda: inner.scan(batch, where=where, where_document=where_document, include=include))
 
     add = _mirror(_collection.Collection.add)
+    compact = _mirror_long(_collection.Collection.compact)
     count = _mirror(_collection.Collection.count)
     delete = _mirror(_collection.Collection.delete)
     expire = _mirror(_collection.Collection.expire)
@@ -486,6 +501,8 @@ class Collection(_Closing):
     search_many = _mirror(_collection.Collection.search_many)
     set_ttl = _mirror(_collection.Collection.set_ttl)
     similar = _mirror(_collection.Collection.similar)
+    to_arrow = _mirror(_collection.Collection.to_arrow)
+    to_parquet = _mirror_long(_collection.Collection.to_parquet)
     update = _mirror(_collection.Collection.update)
     upsert = _mirror(_collection.Collection.upsert)
     within = _mirror(_collection.Collection.within)
@@ -520,8 +537,19 @@ class Index(_Closing):
     __slots__ = ()
     _inner: _index.Index
 
-    def __init__(self, dim: int, kind: str = "auto", metric: str | None = None, dtype: str = "f32") -> None:
-        self._inner = _index.Index(dim, kind, metric, dtype)
+    def __init__(
+        self,
+        dim: int,
+        kind: str = "auto",
+        metric: str | None = None,
+        dtype: str = "f32",
+        *,
+        m: int | None = None,
+        ef_build: int | None = None,
+        bits: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._inner = _index.Index(dim, kind, metric, dtype, m=m, ef_build=ef_build, bits=bits, seed=seed)
 
     @classmethod
     def _of(cls, inner: _index.Index) -> Index:
@@ -565,11 +593,13 @@ class Index(_Closing):
         return await _run(lambda: len(inner))
 
     add = _mirror(_index.Index.add)
+    build = _mirror(_index.Index.build)
     explain = _mirror(_index.Index.explain)
     info = _mirror(_index.Index.info)
     remove = _mirror(_index.Index.remove)
     save = _mirror(_index.Index.save)
     search = _mirror(_index.Index.search)
+    tune = _mirror(_index.Index.tune)
     verify = _mirror(_index.Index.verify)
     within = _mirror(_index.Index.within)
 
@@ -655,6 +685,11 @@ class Window:
         inner = self._inner
         return await _run(lambda: len(inner))
 
+    async def queries(self) -> list[Any]:
+        """The standing queries; see `hither.Window.queries`."""
+        inner = self._inner
+        return await _run(lambda: inner.queries)
+
     async def snapshot(self) -> Window:
         """The window as it is now, as one that stays so; see `hither.Window.snapshot`."""
         return self._of(await _run(self._inner.snapshot))
@@ -665,6 +700,7 @@ class Window:
     push = _mirror(_window.Window.push)
     save = _mirror(_window.Window.save)
     search = _mirror(_window.Window.search)
+    watch = _mirror(_window.Window.watch)
     within = _mirror(_window.Window.within)
 
     def __reduce__(self) -> NoReturn:

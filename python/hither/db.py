@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, NoReturn
 
-from . import _core
+from . import _core, arrow as _arrow
 from .arrays import schema_text
 from .collection import Collection
 from .embed import Embedder
-from .errors import InvalidError, NotFoundError
+from .errors import Error, InvalidError, NotFoundError
 from .exact import metric_number
 from .hits import Hits
 
@@ -319,6 +319,136 @@ class Database(Mapping[str, Collection]):
         ['b']
         """
         _core.db_pack(self._handle, os.fsencode(path))
+
+    # ---- tables
+
+    def import_arrow(
+        self,
+        name: str,
+        data: Any,
+        *,
+        id: str = "id",
+        vector: str | None = None,
+        metadata: str | None = None,
+        document: str | None = None,
+        metric: str | None = None,
+        embedder: Embedder | None = None,
+        mode: Literal["add", "upsert", "update"] = "upsert",
+        progress: _core.Progress | None = None,
+    ) -> int:
+        """Write the rows of a table into the collection `name`, which is made if it is not there. Needs pyarrow.
+
+        A table of `Collection.to_arrow` brings the collection's metric, embedder and lifetime with it.
+
+        Parameters
+        ----------
+        data : table
+            Of pyarrow (a Table, RecordBatch or RecordBatchReader), pandas, polars, or whatever else speaks Arrow.
+        id : str
+            The column of the ids, integers or strings.
+        vector, metadata, document : str, optional
+            The columns of the vectors (lists of numbers), of metadata (JSON text or structs) and of documents. None:
+            those called "vector", "metadata" and "document", where there are such. All other columns become fields of
+            the metadata; what is null or NaN there is left out.
+        metric, embedder : optional
+            As for `collection`.
+        mode : "upsert", "add" or "update"
+            What is done with the rows; see these methods of `Collection`.
+        progress : callable, optional
+            Called as ``progress(rows, total)`` after each batch; ``False``, or an exception, stops it.
+
+        Returns
+        -------
+        int
+            Rows written. They are written in batches of some thousand, each as a whole; after an error those before
+            it stay.
+
+        Examples
+        --------
+        >>> import hither, pyarrow
+        >>> table = pyarrow.table({"id": ["a", "b"], "vector": [[0.0, 1.0], [1.0, 0.0]], "lang": ["en", None]})
+        >>> with hither.connect(":memory:") as db:
+        ...     db.import_arrow("words", table)
+        ...     db["words"]["a"].metadata
+        2
+        {'lang': 'en'}
+        """
+        source = _arrow.open_table(data)
+        columns = _arrow.choose(source, id, vector, metadata, document)
+        return self._import(name, source, columns, metric, embedder, mode, progress)
+
+    def import_parquet(
+        self,
+        name: str,
+        path: str | os.PathLike[str],
+        *,
+        id: str = "id",
+        vector: str | None = None,
+        metadata: str | None = None,
+        document: str | None = None,
+        metric: str | None = None,
+        embedder: Embedder | None = None,
+        mode: Literal["add", "upsert", "update"] = "upsert",
+        progress: _core.Progress | None = None,
+    ) -> int:
+        """Write the rows of a Parquet file into the collection `name`; all else as `import_arrow`.
+
+        The file is read a few thousand rows at a time.
+        """
+        source = _arrow.open_parquet(path)
+        columns = _arrow.choose(source, id, vector, metadata, document)
+        return self._import(name, source, columns, metric, embedder, mode, progress)
+
+    def _import(
+        self,
+        name: str,
+        source: _arrow.Source,
+        columns: _arrow.Columns,
+        metric: str | None,
+        embedder: Embedder | None,
+        mode: str,
+        progress: _core.Progress | None,
+    ) -> int:
+        if mode not in ("add", "upsert", "update"):
+            raise InvalidError(f'mode is {mode!r}; there are "add", "upsert" and "update"')
+        known = _arrow.described(source)
+        if name in self:
+            c = self.collection(name, _arrow.vector_dim(source, columns), metric, None, embedder)
+        else:
+            if embedder is None and known.get("embedder") == Embedder().name:
+                embedder = Embedder()
+            c = None
+        rows = 0
+        for batch in source.batches:
+            if not batch.num_rows:
+                continue
+            vectors = None if columns.vector is None else _arrow.vectors_of(batch.column(columns.vector), rows)
+            if c is None:
+                c = self._make(name, None if vectors is None else vectors.shape[1], metric, embedder, known)
+            ids = _arrow.ids_of(batch.column(columns.id), rows)
+            objects = _arrow.metadata_of(batch, columns, rows)
+            texts = None
+            if columns.document is not None:
+                texts = _arrow.texts_of(batch.column(columns.document), "document")
+            try:
+                getattr(c, mode)(ids, vectors, metadata=objects, documents=texts)
+            except Error as error:
+                if rows:
+                    error.add_note(f"in the batch that begins with row {rows} of the table")
+                raise
+            rows += batch.num_rows
+            _arrow.step(progress, rows, source.total)
+        if c is None:  # no rows: the collection at least, where it is known what it is
+            self._make(name, _arrow.vector_dim(source, columns), metric, embedder, known)
+        return rows
+
+    def _make(
+        self, name: str, dim: int | None, metric: str | None, embedder: Embedder | None, known: Mapping[str, Any]
+    ) -> Collection:
+        c = self.collection(name, dim, metric or known.get("metric"), None, embedder)
+        if known.get("ttl") is not None:
+            c.set_ttl(known["ttl"])
+        return c
 
     def info(self) -> dict[str, object]:
         """Path, format, version, SQLite's version, readonly, SIMD level, bytes and collections."""

@@ -57,3 +57,6 @@ try hither import a.hither v three.npy
 try hither import a.hither v fine.jsonl
 try hither import a.hither bad/name fine.jsonl
 try hither count a.hither v
+# what Python does
+bad rows.parquet
+bad - --format parquet
