@@ -19,7 +19,7 @@ import contextvars
 import inspect
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import wraps
@@ -309,10 +309,11 @@ class Database(_Closing):
         metric: str | None = None,
         dtype: str | None = None,
         embedder: Embedder | None = None,
+        schema: Mapping[str, Any] | str | None = None,
     ) -> Collection:
         """Open the named collection, or create it; see `hither.Database.collection`."""
         inner = self._inner
-        return await _open(lambda: inner.collection(name, dim, metric, dtype, embedder), Collection)
+        return await _open(lambda: inner.collection(name, dim, metric, dtype, embedder, schema), Collection)
 
     def __getitem__(self, name: str) -> Awaitable[Collection]:
         inner = self._inner
@@ -499,6 +500,7 @@ class Collection(_Closing):
     recommend = _mirror(_collection.Collection.recommend)
     search = _mirror(_collection.Collection.search)
     search_many = _mirror(_collection.Collection.search_many)
+    set_schema = _mirror(_collection.Collection.set_schema)
     set_ttl = _mirror(_collection.Collection.set_ttl)
     similar = _mirror(_collection.Collection.similar)
     to_arrow = _mirror(_collection.Collection.to_arrow)

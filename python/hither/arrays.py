@@ -148,7 +148,7 @@ def where_text(where: Where | None, where_document: Where | None) -> bytes | Non
 
 def schema_text(schema: Mapping[str, Any] | str) -> bytes:
     """A schema as the JSON text the library reads."""
-    return _filter_json(cast("Where", schema), "schema")
+    return _filter_json(schema, "schema")
 
 
 def _filter_json(part: Where, name: str) -> bytes:

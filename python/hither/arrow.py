@@ -2,7 +2,8 @@
 
 A row is four columns: ``id`` (int64 or string), ``vector`` (a fixed-size list of float32), ``metadata`` (the JSON text
 as it is stored, null where there is none) and ``document`` (string, null where there is none). What the collection is
-(metric, embedder, lifetime) stands in the schema's metadata under ``hither``. So a round trip is equal, to the byte.
+(metric, embedder, lifetime, schema) stands in the metadata of the table's schema, under ``hither``. So a round trip is
+equal, to the byte.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def pyarrow() -> Any:
 def schema(info: Mapping[str, Any]) -> Any:
     """The schema of a collection's rows; `info` as `Collection.info` has it."""
     pa = pyarrow()
-    kept = {name: info[name] for name in ("name", "dim", "metric", "dtype", "embedder", "ttl") if info.get(name)}
+    kept = {
+        name: info[name] for name in ("name", "dim", "metric", "dtype", "embedder", "ttl", "schema") if info.get(name)
+    }
     return pa.schema(
         [
             pa.field("id", pa.int64() if info.get("id_kind") == "int" else pa.large_string(), nullable=False),

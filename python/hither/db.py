@@ -338,7 +338,7 @@ class Database(Mapping[str, Collection]):
     ) -> int:
         """Write the rows of a table into the collection `name`, which is made if it is not there. Needs pyarrow.
 
-        A table of `Collection.to_arrow` brings the collection's metric, embedder and lifetime with it.
+        A table of `Collection.to_arrow` brings the collection's metric, embedder, lifetime and schema with it.
 
         Parameters
         ----------
@@ -445,7 +445,7 @@ class Database(Mapping[str, Collection]):
     def _make(
         self, name: str, dim: int | None, metric: str | None, embedder: Embedder | None, known: Mapping[str, Any]
     ) -> Collection:
-        c = self.collection(name, dim, metric or known.get("metric"), None, embedder)
+        c = self.collection(name, dim, metric or known.get("metric"), None, embedder, known.get("schema"))
         if known.get("ttl") is not None:
             c.set_ttl(known["ttl"])
         return c

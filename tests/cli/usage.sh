@@ -18,7 +18,7 @@ try hither search a.hither c text --json=yes
 try hither search a.hither c text -json
 try hither search a.hither c text -x
 try hither import a.hither c f.txt --metric cos
-try hither import a.hither c f.txt --format=parquet
+try hither import a.hither c f.txt --format=xml
 try hither import a.hither c f.txt --batch 0
 try hither import a.hither c f.txt --id key
 try hither import a.hither c f.npy --text key

@@ -55,6 +55,16 @@ def test_round_trip_is_equal(kind: type, tmp_path: Path) -> None:
         assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
 
 
+def test_a_schema_comes_back() -> None:
+    with hither.connect(":memory:") as db:
+        c = db.collection("people", dim=1, schema={"fields": {"age": "int"}})
+        c.add([1], [[1.0]], metadata=[{"age": 3}])
+        db.import_arrow("again", c.to_arrow())
+        assert db["again"].info()["schema"] == c.info()["schema"]
+        with pytest.raises(hither.InvalidError):
+            db["again"].add([2], [[1.0]], metadata=[{"age": "x"}])
+
+
 def test_nothing_but_a_schema_makes_the_collection_again() -> None:
     with hither.connect(":memory:") as db:
         table = db.collection("none", dim=5, metric="dot").to_arrow()
