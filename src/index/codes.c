@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 
-enum { LOWEST = -8, HIGHEST = 7, FITS = 2, PIECE = 2048, QUERY_LANES = 16 };
+enum { LOWEST = -8, FITS = 2, QUERY_LANES = 16 };
 
 /* Outside of these lengths the evaluation might over- or underflow. */
 static const double LEAST_SQUARE = 0x1p-120, MOST_SQUARE = 0x1p+120;
@@ -19,11 +19,6 @@ static const double LEAST_SQUARE = 0x1p-120, MOST_SQUARE = 0x1p+120;
 /* Of the way from the middle to the outermost value, where the first guess puts the ends of the code: clipping the
  * few outermost values buys finer steps for all others. */
 static const double FIRST_REACH = 0.9;
-
-/* What a scale and an offset stand on: sums over the row, each in pieces of PIECE dimensions, by the reference dot. */
-typedef struct sums {
-    double x, code, code2, product;
-} sums;
 
 typedef struct fit {
     float scale, offset;
@@ -44,64 +39,12 @@ static float round_up(double x) {
 /* To the nearest integer, ties to even, for |x| < 2^22: what lies below the point falls off the end of the sum. */
 static float nearest(float x) { return (x + 0x1.8p23f) - 0x1.8p23f; }
 
-/* The nearest code of each of `count` elements. */
-static void quantise(const float *x, size_t count, fit f, float *code) {
-    float inverse = f.scale > 0 ? 1 / f.scale : 0;
-    for (size_t j = 0; j < count; j++) {
-        float c = (x[j] - f.offset) * inverse;
-        c = c > (float)LOWEST ? c : (float)LOWEST; /* in the form that maxps and minps have */
-        c = c < (float)HIGHEST ? c : (float)HIGHEST;
-        code[j] = nearest(c);
-    }
-}
-
-static fit least_squares(const sums *s, size_t dim) {
+static fit least_squares(const ht_code_sums *s, double sum, size_t dim) {
     double n = (double)dim, spread = n * s->code2 - s->code * s->code;
-    double scale = spread > 0 ? (n * s->product - s->code * s->x) / spread : 0;
+    double scale = spread > 0 ? (n * s->product - s->code * sum) / spread : 0;
     fit best = {.scale = (float)scale};
-    best.offset = (float)((s->x - (double)best.scale * s->code) / n);
+    best.offset = (float)((sum - (double)best.scale * s->code) / n);
     return best;
-}
-
-/* c of a half for each of `count` nibbles. */
-static void codes_of_half(int which, const uint8_t *nibbles, size_t count, float *code) {
-    for (size_t j = 0; j < count; j++)
-        code[j] = (float)(which == 0 ? (nibbles[j] >> 2) - 2 : nibbles[j] + LOWEST);
-}
-
-/* Adds what a piece of the row and its c give to the sums, but for the sum of x, which no code changes. */
-static void add_piece(const ht_kernels *kernels, const float *x, const float *code, size_t count, sums *s) {
-    int32_t sum = 0, sum2 = 0; /* below 2^18 */
-    for (size_t j = 0; j < count; j++) {
-        int32_t c = (int32_t)code[j];
-        sum += c;
-        sum2 += c * c;
-    }
-    s->code += sum;
-    s->code2 += sum2;
-    s->product += kernels->ref_dot_f32(code, x, count);
-}
-
-static double sum_of(const ht_kernels *kernels, const float *x, size_t dim) {
-    static const float ones[PIECE] = {[0 ... PIECE - 1] = 1};
-    double sum = 0;
-    for (size_t at = 0; at < dim; at += PIECE)
-        sum += kernels->ref_dot_f32(x + at, ones, ht_min_size(PIECE, dim - at));
-    return sum;
-}
-
-/* Codes the row with a fit. */
-static sums code_with(const ht_kernels *kernels, const float *x, double sum, size_t dim, fit f, uint8_t *nibbles) {
-    float code[PIECE];
-    sums s = {.x = sum};
-    for (size_t at = 0; at < dim; at += PIECE) {
-        size_t count = ht_min_size(PIECE, dim - at);
-        quantise(x + at, count, f, code);
-        add_piece(kernels, x + at, code, count, &s);
-        for (size_t j = 0; j < count; j++)
-            nibbles[at + j] = (uint8_t)((int)code[j] - LOWEST);
-    }
-    return s;
 }
 
 /* What a half says of a row: the value of its codes, and how far that is off. */
@@ -109,77 +52,36 @@ typedef struct half {
     float scale, offset, rest;
 } half;
 
-/* The half for a row's nibbles and its sums, with R as the head of this file says: the values are formed in f32, whose
- * rounding costs at most 4 * 2^-24 * size in all. */
-static half half_of(const ht_kernels *kernels, int which, const float *x, size_t dim, const uint8_t *nibbles,
-                    const sums *s) {
-    float code[PIECE], value[PIECE];
-    fit f = least_squares(s, dim);
-    double size = fabs((double)f.scale) * sqrt(s->code2) + fabs((double)f.offset) * sqrt((double)dim), rest = 0;
-    for (size_t at = 0; at < dim; at += PIECE) {
-        size_t count = ht_min_size(PIECE, dim - at);
-        codes_of_half(which, nibbles + at, count, code);
-        for (size_t j = 0; j < count; j++)
-            value[j] = f.scale * code[j] + f.offset;
-        rest += kernels->ref_l2_f32(x + at, value, count);
-    }
-    rest = (sqrt(rest) + 0x1p-22 * size) * (1 + 0x1p-30);
-    return (half){f.scale, f.offset, round_up(rest + 0x1p-18 * size * (1 + 0x1p-30))};
-}
-
-/* The lowest and the highest value, a few lanes side by side. */
-static void extremes(const float *x, size_t dim, float *low, float *high) {
-    float lows[8], highs[8];
-    for (size_t lane = 0; lane < 8; lane++)
-        lows[lane] = highs[lane] = x[lane < dim ? lane : 0];
-    size_t j = 8;
-    for (; j + 8 <= dim; j += 8) {
-        for (size_t lane = 0; lane < 8; lane++) {
-            lows[lane] = x[j + lane] < lows[lane] ? x[j + lane] : lows[lane];
-            highs[lane] = x[j + lane] > highs[lane] ? x[j + lane] : highs[lane];
-        }
-    }
-    *low = lows[0];
-    *high = highs[0];
-    for (size_t lane = 1; lane < 8; lane++) {
-        *low = lows[lane] < *low ? lows[lane] : *low;
-        *high = highs[lane] > *high ? highs[lane] : *high;
-    }
-    for (; j < dim; j++) {
-        *low = x[j] < *low ? x[j] : *low;
-        *high = x[j] > *high ? x[j] : *high;
-    }
-}
-
-static sums coarse_sums(const ht_kernels *kernels, const float *x, double sum, size_t dim, const uint8_t *nibbles) {
-    float code[PIECE];
-    sums s = {.x = sum};
-    for (size_t at = 0; at < dim; at += PIECE) {
-        size_t count = ht_min_size(PIECE, dim - at);
-        codes_of_half(0, nibbles + at, count, code);
-        add_piece(kernels, x + at, code, count, &s);
-    }
-    return s;
+/* R as the head of this file says: the values are formed in f32, whose rounding costs at most 4 * 2^-24 * size in all.
+ */
+static float rest_of(fit f, const ht_code_sums *s, double square, size_t dim) {
+    double size = fabs((double)f.scale) * sqrt(s->code2) + fabs((double)f.offset) * sqrt((double)dim);
+    double rest = (sqrt(square) + 0x1p-22 * size) * (1 + 0x1p-30);
+    return round_up(rest + 0x1p-18 * size * (1 + 0x1p-30));
 }
 
 /* Codes one row: dim nibbles, and what both halves say. */
 static void code_row(const ht_kernels *kernels, const float *x, size_t dim, uint8_t *nibbles, half halves[2]) {
-    double xx = kernels->ref_dot_f32(x, x, dim);
-    memset(nibbles, -LOWEST, dim);
-    halves[0] = halves[1] = (half){0, 0, xx == 0 ? 0 : INFINITY};
-    if (!(xx >= LEAST_SQUARE && xx <= MOST_SQUARE)) /* zero, out of range, or not finite */
+    ht_code_span span;
+    ht_code_sums sums[2];
+    kernels->code_span(x, dim, &span);
+    halves[0] = halves[1] = (half){0, 0, span.square == 0 ? 0 : INFINITY};
+    if (!(span.square >= LEAST_SQUARE && span.square <= MOST_SQUARE)) { /* zero, out of range, or not finite */
+        memset(nibbles, -LOWEST, dim);
         return;
-    float low, high;
-    extremes(x, dim, &low, &high);
-    double middle = ((double)low + (double)high) / 2, reach = ((double)high - (double)low) / 2 * FIRST_REACH;
-    fit from = {(float)(reach / 7.5), (float)(middle + reach / 15)}; /* the codes are -8 ... 7: half a step off */
-    double sum = sum_of(kernels, x, dim);
-    sums s = code_with(kernels, x, sum, dim, from, nibbles);
-    for (int i = 1; i < FITS; i++)
-        s = code_with(kernels, x, sum, dim, least_squares(&s, dim), nibbles);
-    halves[1] = half_of(kernels, 1, x, dim, nibbles, &s);
-    s = coarse_sums(kernels, x, sum, dim, nibbles);
-    halves[0] = half_of(kernels, 0, x, dim, nibbles, &s);
+    }
+    double low = span.low, high = span.high, middle = (low + high) / 2, reach = (high - low) / 2 * FIRST_REACH;
+    fit f = {(float)(reach / 7.5), (float)(middle + reach / 15)}; /* the codes are -8 ... 7: half a step off */
+    for (int i = 0; i < FITS; i++) {
+        kernels->code_fit(x, dim, f.offset, f.scale > 0 ? 1 / f.scale : 0, nibbles, sums);
+        f = least_squares(&sums[1], span.sum, dim);
+    }
+    fit coarse = least_squares(&sums[0], span.sum, dim);
+    float scales[2] = {coarse.scale, f.scale}, offsets[2] = {coarse.offset, f.offset};
+    double squares[2];
+    kernels->code_rest(x, dim, nibbles, scales, offsets, squares);
+    halves[0] = (half){coarse.scale, coarse.offset, rest_of(coarse, &sums[0], squares[0], dim)};
+    halves[1] = (half){f.scale, f.offset, rest_of(f, &sums[1], squares[1], dim)};
 }
 
 /* The row's four bytes of a word: two bits of each of its sixteen nibbles. */
@@ -254,9 +156,9 @@ size_t ht_code_query_room(size_t dim) { return words_of(dim) * HT_CODE_WORD; }
 bool ht_code_query_make(const float *query, size_t dim, double qq, int8_t *room, ht_code_query *out, double *error) {
     if (!(qq >= LEAST_SQUARE && qq <= MOST_SQUARE))
         return false;
-    float low, high;
-    extremes(query, dim, &low, &high);
-    float scale = (high > -low ? high : -low) / 127, inverse = 1 / scale;
+    ht_code_span span;
+    ht_kernels_get()->code_span(query, dim, &span);
+    float scale = (span.high > -span.low ? span.high : -span.low) / 127, inverse = 1 / scale;
     int32_t sum = 0; /* below 2^23 */
     double lefts[QUERY_LANES] = {0}, left2 = 0;
     memset(room, 0, ht_code_query_room(dim));

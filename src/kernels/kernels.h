@@ -53,6 +53,17 @@ typedef struct ht_code_query {
     float by_rest; /* what a row's rest is multiplied with */
 } ht_code_query;
 
+/* Of a row to be coded: its extremes, sum and sum of squares. */
+typedef struct ht_code_span {
+    float low, high;
+    double sum, square;
+} ht_code_span;
+
+/* Of one of its codes c: the sums of c, of c * c, and of c * x. */
+typedef struct ht_code_sums {
+    double code, code2, product;
+} ht_code_sums;
+
 /* A query against rows of bytes: scale * (128 * high[j] + low[j]) stands for its element j. Both are padded with zeros
  * to a multiple of HT_BYTE_PAD; their values are within -127 ... 127. */
 enum { HT_BYTE_PAD = 64 };
@@ -98,6 +109,16 @@ typedef struct ht_kernels {
      * a code is read once for a few queries. */
     void (*code_upper)(const ht_code_query *queries, size_t query_count, const void *blocks, size_t count, float *out,
                        size_t out_stride);
+
+    /* Making codes; the same bits at every level. dim is at least 1; what they do with a row that is not finite is
+     * unspecified, but for a square that is not finite either. sums, scale, offset and rest have two elements, for the
+     * coarse half and for the whole code.
+     * code_fit: nibbles[j] = 8 + (x[j] - offset) * inverse, rounded to nearest and within 0 ... 15.
+     * code_rest: the sums of squares of x[j] less the value, in f32, of its code. */
+    void (*code_span)(const float *x, size_t dim, ht_code_span *out);
+    void (*code_fit)(const float *x, size_t dim, float offset, float inverse, uint8_t *nibbles, ht_code_sums *sums);
+    void (*code_rest)(const float *x, size_t dim, const uint8_t *nibbles, const float *scale, const float *offset,
+                      double *rest);
 
     /* The reference sums of reference.h, vectorised: the same bits as the scalar code, always. */
     double (*ref_dot_f32)(const float *query, const float *row, size_t dim);
