@@ -29,7 +29,7 @@ CLI_HEADERS = {"hither.h"} | {f"base/{name}.h" for name in ("alloc", "buf", "err
 OWNERS = {"sqlite3.h": {"store"}, "jansson.h": {"base"}, "utf8proc.h": {"base"}}
 
 FILES = """access chmod close closedir creat fallocate fclose fcntl fdatasync fdopen fdopendir fflush flock fopen fread
-    freopen fseek fstat fstatat fsync ftruncate fwrite getcwd link linkat lockf lseek lstat madvise mkdir mkdirat
+    freopen fseek fstat fstatat fsync ftruncate fwrite getcwd link linkat lockf lseek lstat mkdir mkdirat
     mkstemp mmap mremap msync munmap open openat opendir posix_fadvise posix_fallocate pread preadv pwrite pwritev read
     readdir readlink readv realpath remove rename renameat rmdir stat symlink sync sync_file_range syncfs truncate
     unlink unlinkat write writev""".split()
@@ -42,6 +42,7 @@ NEVER = """_exit abort assert atexit atof atoi dup2 err errx execv execve exit f
 # (names, where they may stand, what to do instead). A place is a pattern for the path under src/.
 RULES = [
     (FILES, r"base/io_\w+\.c|store/vfs_\w+\.c", "files are touched through base/io.h"),
+    (["madvise"], r"base/io_\w+\.c|base/alloc\.c", "pages are advised on where they come from"),
     (MEMORY, r"base/alloc\.c", "memory comes from base/alloc.h"),
     (ENVIRONMENT, r"base/pool\.c|kernels/dispatch\.c|engine/settings\.c", "the environment is read in three places"),
     (NEVER, r"", "the library does not do this"),
