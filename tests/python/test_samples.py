@@ -1,0 +1,102 @@
+"""What earlier versions wrote opens, says what it said, and takes writes: one sample for each change of a format.
+
+tools/make_sample.py wrote them, each with the version whose format it is.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tarfile
+from pathlib import Path
+
+import hither
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = sorted((ROOT / "tests" / "data").glob("format-*.tar.gz"))
+
+spec = importlib.util.spec_from_file_location("make_sample", ROOT / "tools" / "make_sample.py")
+assert spec and spec.loader
+make_sample = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(make_sample)
+
+
+@pytest.fixture(params=SAMPLES, ids=lambda path: path.name.split(".")[0])
+def sample(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    with tarfile.open(request.param) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+def test_this_version_has_its_sample() -> None:
+    with hither.connect(":memory:") as db:
+        assert f"format-{db.info()['format']}.tar.gz" in [path.name for path in SAMPLES]
+
+
+def everything(db: hither.Database, name: str) -> list[tuple[object, ...]]:
+    include = ("vector", "metadata", "document")
+    return [
+        (hit.id, None if hit.vector is None else hit.vector.tolist(), hit.metadata, hit.document)
+        for hit in db[name].scan(include=include)
+    ]
+
+
+def check(db: hither.Database) -> None:
+    """The database as it was: it is made again in memory by the same calls, and compared row by row."""
+    with hither.connect(":memory:") as twin:
+        make_sample.fill(twin)
+        assert list(db) == list(twin)
+        for name in twin:
+            assert everything(db, name) == everything(twin, name)
+            old, new = db[name].info(), twin[name].info()
+            for fact in ("dim", "metric", "dtype", "id_kind", "embedder", "ttl"):
+                assert old.get(fact) == new.get(fact), fact
+        query = make_sample.vectors(8, 1)[0]
+        for where in (None, {"even": True}):
+            old_hits = db["numbers"].search(query, 20, where=where)
+            new_hits = twin["numbers"].search(query, 20, where=where)
+            assert old_hits.ids == new_hits.ids
+            assert old_hits.distances.tobytes() == new_hits.distances.tobytes()  # type: ignore[union-attr]
+    assert db["texts"].search("owls", k=1).ids == ["ü"]
+
+
+def test_a_database(sample: Path) -> None:
+    with hither.connect(sample / "rows.hither", readonly=True) as db:
+        db.verify()
+        check(db)
+    with hither.connect(sample / "rows.hither") as db:
+        check(db)
+        db["numbers"].upsert([1000], [[0.5] * 8])
+        db["numbers"].delete([1])
+        db.compact()
+        db.purge()
+        db.verify()
+        db.backup(sample / "copy.hither")
+        assert hither.repair(sample / "rows.hither", sample / "saved.hither") == []
+    for name in ("rows.hither", "copy.hither", "saved.hither"):
+        with hither.connect(sample / name) as db:
+            assert 1000 in db["numbers"] and 1 not in db["numbers"] and len(db["numbers"]) == make_sample.ROWS - 3
+
+
+def test_a_pack(sample: Path) -> None:
+    with hither.connect(sample / "rows.pack") as db:
+        db.verify()
+        check(db)
+
+
+def test_an_index(sample: Path) -> None:
+    rows = make_sample.vectors(8)
+    with hither.Index.open(sample / "rows.index") as index:
+        index.verify()
+        kept = np.delete(np.arange(len(rows)), 3)
+        labels, distances = index.search(rows, k=5)
+        twin_labels, twin_distances = hither.knn(rows[kept], rows, 5, metric="l2")
+        assert np.array_equal(labels, kept[twin_labels]) and np.array_equal(distances, twin_distances)
+
+
+def test_a_window(sample: Path) -> None:
+    window = hither.Window.open(sample / "lines.window")
+    assert len(window) == 41
+    assert window.search("disk failure", k=1).documents == ["disk failure on sda"]
+    assert window.push(["GET /item/99 200"]).seen.tolist() == [40]
