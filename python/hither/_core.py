@@ -437,7 +437,11 @@ def db_verify(db: Handle) -> None:
         status = lib.hither_db_verify(cdata, out, err)
     finally:
         db.leave()
-    report = None if out[0] == ffi.NULL else ffi.gc(out[0], lib.hither_result_free)
+    check_report(status, err, None if out[0] == ffi.NULL else ffi.gc(out[0], lib.hither_result_free))
+
+
+def check_report(status: int, err: Any, report: Any) -> None:
+    """Raises what a verification has come to."""
     if not status:
         return
     if status != lib.HITHER_CORRUPT or report is None:

@@ -7,7 +7,7 @@
 Each call runs in a thread of a pool of this module's own, while the event loop goes on; the library drops the GIL, so
 calls run truly side by side. What must stay true: a call that is cancelled has ended when `asyncio.CancelledError`
 comes out of it, and it did all of its work or nothing. One that was still waiting for a thread never begins; long work
-(what has a `progress`) is stopped; the end of any other call is waited for.
+(what has a `progress`, `backup`, `verify` and `repair`) is stopped; the end of any other call is waited for.
 
 Calls that were begun together, as by `asyncio.gather`, run in any order.
 """
@@ -29,7 +29,7 @@ from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, collection as _collection, db as _db, exact as _exact, index as _index, window as _window
+from . import _core, _jobs, collection as _collection, db as _db, exact as _exact, index as _index, window as _window
 from .arrays import Id, Where
 from .embed import Embedder
 from .errors import InterruptedError
@@ -274,7 +274,7 @@ def connect(
 
 async def repair(path: str | os.PathLike[str], to: str | os.PathLike[str]) -> list[tuple[str, str]]:
     """Make a new database folder at `to` of what is sound in the one at `path`; see `hither.repair`."""
-    return await _run(lambda: _db.repair(path, to))
+    return await _run(*_jobs.repair(os.fsencode(path), os.fsencode(to)))
 
 
 class Database(_Closing):
@@ -343,11 +343,21 @@ class Database(_Closing):
         found = await _run(lambda: inner.get(key))
         return default if found is None else Collection(found)
 
+    async def backup(self, path: str | os.PathLike[str]) -> None:
+        """Make a new database folder at `path`, a checked copy; see `hither.Database.backup`.
+
+        Cancelled, it is there whole or not at all.
+        """
+        await _run(*_jobs.backup(self._inner._handle, os.fsencode(path)))
+
+    async def verify(self) -> None:
+        """Read every committed byte and check it; see `hither.Database.verify`. Cancelling stops it."""
+        await _run(*_jobs.verify(self._inner._handle))
+
     async def contains(self, name: str) -> bool:
         """Whether there is a collection of this name."""
         return name in await self.keys()
 
-    backup = _mirror(_db.Database.backup)
     compact = _mirror_long(_db.Database.compact)
     drop = _mirror(_db.Database.drop)
     flush = _mirror(_db.Database.flush)
@@ -357,7 +367,6 @@ class Database(_Closing):
     pack = _mirror(_db.Database.pack)
     purge = _mirror_long(_db.Database.purge)
     rename = _mirror(_db.Database.rename)
-    verify = _mirror(_db.Database.verify)
 
     def __repr__(self) -> str:
         return "<hither.aio.Database, closed>" if self._inner._handle.closed else "<hither.aio.Database>"

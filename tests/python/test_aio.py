@@ -250,6 +250,60 @@ def test_long_work_stops_when_cancelled_or_told_to(tmp_path: Path) -> None:
     run(main())
 
 
+def test_a_cancelled_backup_is_whole_or_not_there(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with aio.connect(tmp_path / "a.hither") as db:
+            c = await db.collection("points", dim=64)
+            await c.add(range(5000), np.zeros((5000, 64), np.float32))
+            stopped = 0
+            for turn in range(12):
+                kind, target = turn % 3, tmp_path / f"{turn}.hither"
+                work: Coroutine[Any, Any, Any]
+                if kind == 0:
+                    work = db.backup(target)
+                elif kind == 1:
+                    work = aio.repair(tmp_path / "a.hither", target)
+                else:
+                    work = db.verify()
+                task = asyncio.create_task(work)
+                await asyncio.sleep(0.002 * (turn // 3))
+                task.cancel()
+                try:
+                    await task
+                except asyncio.CancelledError:
+                    stopped += 1
+                made = [path for path in tmp_path.iterdir() if path.name.startswith(f"{turn}.hither")]
+                assert made in ([], [target])
+                if made:
+                    async with aio.connect(target) as copy:
+                        await copy.verify()
+                        assert await (await copy["points"]).count() == 5000
+            assert stopped > 0
+            await db.verify()
+
+    run(main())
+
+
+def test_a_damaged_database_is_told_with_its_findings(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with aio.connect(tmp_path / "a.hither") as db:
+            c = await db.collection("points", dim=64)
+            await c.add(range(5), np.ones((5, 64), np.float32))
+        with open(tmp_path / "a.hither" / "seg" / "1-1.vec", "r+b") as file:
+            content = file.read()
+            file.seek(content.index(np.ones(64, np.float32).tobytes()[:64]))
+            file.write(b"X")
+        async with aio.connect(tmp_path / "a.hither", readonly=True) as db:
+            with pytest.raises(hither.CorruptError) as caught:
+                await db.verify()
+            assert len(caught.value.findings) == 1
+        with pytest.raises(hither.ExistsError):
+            await aio.repair(tmp_path / "a.hither", tmp_path)
+        assert len(await aio.repair(tmp_path / "a.hither", tmp_path / "b.hither")) == 1
+
+    run(main())
+
+
 def test_a_cancelled_scan_goes_on_where_it_was() -> None:
     async def main() -> None:
         choose = random.Random(5)
