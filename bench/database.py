@@ -1,7 +1,7 @@
 """Suite database: searches with filters and payloads, and the row sets of filters, by hither and by what people use.
 
 Every engine runs in a process of its own, held to one processor. Recall is against brute force in numpy; an engine
-whose answers are approximate says so there. The figures of keyword and hybrid search are of another suite.
+whose answers are approximate says so there. Keyword and hybrid search stand in database_text.py and run here too.
 """
 
 from __future__ import annotations
@@ -392,20 +392,28 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
     parser.add_argument("--set-rows", type=int, default=1_000_000, help="of the row sets of filters")
     parser.add_argument("--engines", default=",".join(ENGINES))
+    parser.add_argument("--quick", action="store_true", help="few rows and short measurements: does it run?")
     parser.add_argument("--json", help="write the figures to this file too")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
+    if given.quick:
+        given.rows, given.set_rows, given.seconds = 20_000, 100_000, 0.2
     if given.worker:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         sys.path.insert(1, str(ROOT / "python"))
         if given.worker == "row sets":
             print(json.dumps(row_sets(given.folder, given.set_rows)))
+        elif given.worker == "words":
+            import database_text
+
+            print(json.dumps(database_text.work(100 if given.quick else 1000)))
         else:
             print(json.dumps(work(given.worker, given.folder, given.rows, given.dim, given.seconds)))
         return 0
     figures: dict[str, Any] = {"machine": machine()}
-    sizes = ["--dim", str(given.dim), "--seconds", str(given.seconds), "--set-rows", str(given.set_rows)]
+    quick = ["--quick"] if given.quick else []
+    sizes = [*quick, "--dim", str(given.dim), "--seconds", str(given.seconds), "--set-rows", str(given.set_rows)]
     with Others() as others:
         for rows in sorted({20_000, given.rows}):
             found = {}
@@ -421,6 +429,14 @@ def main(arguments: list[str]) -> int:
         print(f"\nrows of a filter on two fields, {given.set_rows} rows: hither first, hither warm, SQLite, ms")
         for share, one in figures["row sets"].items():
             print(f"  {share:6} {one['first_ms']:10.3f} {one['warm_ms']:10.3f} {one['sqlite_ms']:10.3f}")
+        figures["words"] = words = child(["--worker", "words", *sizes])
+        print("\nsearches by words, one processor")
+        if "left out" in words:
+            print(f"left out: {words['left out']}", file=sys.stderr)
+        else:
+            import database_text
+
+            database_text.show(words)
     figures["others_cpus"] = others.cpus
     print(f"\nother processes kept {others.cpus} processors busy meanwhile")
     if given.json:

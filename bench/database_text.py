@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hither
 
@@ -71,17 +72,25 @@ def recall(c: hither.Collection, rows: list[dict[str, str]], queries: int = 1000
     return {mode: hits / queries for mode, hits in found.items()}
 
 
-def main() -> None:
+def work(queries: int) -> dict[str, Any]:
+    """The figures of this file."""
     with hither.connect(":memory:") as db:
         c, rows = collection(db)
         begin = time.perf_counter()
         c.search("first", mode="keyword")
-        print(f"{len(rows)} glosses; first search by words, which reads them: {time.perf_counter() - begin:.2f} s")
-        for query, here, there in bm25(c, fts(rows)):
-            print(f"top 100 of '{query}': {here * 1e3:.2f} ms, FTS5 {there * 1e3:.1f} ms: {there / here:.0f} x")
-        for mode, share in recall(c, rows).items():
-            print(f"recall@10 of the gloss by its lemma, {mode}: {share:.3f}")
+        first = time.perf_counter() - begin
+        times = {query: {"here_s": here, "fts5_s": there} for query, here, there in bm25(c, fts(rows))}
+        return {"rows": len(rows), "first_s": first, "bm25": times, "recall": recall(c, rows, queries)}
+
+
+def show(found: dict[str, Any]) -> None:
+    print(f"{found['rows']} glosses; first search by words, which reads them: {found['first_s']:.2f} s")
+    for query, one in found["bm25"].items():
+        here, there = one["here_s"], one["fts5_s"]
+        print(f"  top 100 of '{query}': {here * 1e3:.2f} ms, FTS5 {there * 1e3:.1f} ms: {there / here:.0f} x")
+    for mode, share in found["recall"].items():
+        print(f"  recall@10 of the gloss by its lemma, {mode}: {share:.3f}")
 
 
 if __name__ == "__main__":
-    main()
+    show(work(1000))
