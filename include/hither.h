@@ -664,6 +664,17 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_collection_set_schema(hither_c
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_info(hither_collection *c, hither_result **out,
                                                                   hither_error *err);
 
+/* Gives the collection an index of options->kind, made of the rows there are before this returns; HITHER_EXACT takes it
+ * away. options->dim, dtype and metric are the collection's and stay 0. It is a cache beside the rows: searches and
+ * writes go on meanwhile; rows that come later are searched exactly beside it until a thread of the library has built
+ * them in; it is kept on disk, and made anew where that is lost. A search uses it where it costs less than an exact
+ * one, for k up to 1,000; its plan says so. work may be NULL. Errors: INVALID, UNSUPPORTED (the metric), READONLY,
+ * INTERRUPTED (the wish stays, and is granted later), CORRUPT, NOMEM, FULL, IO, POISONED. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_create_index(hither_collection *c,
+                                                                          const hither_index_options *options,
+                                                                          const hither_work_options *work,
+                                                                          hither_error *err);
+
 typedef enum hither_mode {
     HITHER_INSERT = 1, /* EXISTS if any id is known, or stands twice in the batch; nothing changed */
     HITHER_UPSERT = 2, /* replaces the whole row; of an id that stands twice the last wins */
@@ -736,6 +747,9 @@ typedef struct hither_search_options {
                                   another (docs/search.md has the rule). Default 0: the k nearest. Not with group_by */
     hither_fusion fusion;      /* of a hybrid search; default HITHER_RRF */
     double vector_weight;      /* of a hybrid search: the share of the vectors, between 0 and 1; default 0.5 */
+    double recall; /* of a collection with an index: the share of the true answers that is enough, on average;
+                      1 is exact. Default 0.95. Without an index every search is exact */
+    uint32_t ef;   /* of one with HITHER_HNSW: candidates kept on the walk, in the place of a recall */
 } hither_search_options;
 
 /* One of the first three: vectors (f32 or f64 rows), texts (embedded by the collection's embedder), or ids of rows

@@ -395,6 +395,19 @@ def collection_compact(collection: Handle, progress: Progress | None) -> None:
     _work(collection, lib.hither_collection_compact, progress)
 
 
+def collection_create_index(
+    collection: Handle, kind: int, m: int, ef_build: int, bits: int, seed: int, progress: Progress | None
+) -> None:
+    options = ffi.new("hither_index_options *")
+    options.size = ffi.sizeof("hither_index_options")
+    options.kind = kind
+    options.m = m
+    options.ef_build = ef_build
+    options.bits = bits
+    options.seed = seed
+    _work(collection, lambda c, work, err: lib.hither_collection_create_index(c, options, work, err), progress)
+
+
 def collection_set_ttl(collection: Handle, seconds: int) -> None:
     _on(collection, lib.hither_collection_set_ttl, seconds)
 

@@ -35,6 +35,8 @@ class Options:
     candidates: int = 0
     fusion: int = 0
     vector_weight: float = 0.0
+    recall: float = 0.0
+    ef: int = 0
 
 
 def _search_options(given: Options, held: list[Any]) -> Any:
@@ -56,6 +58,8 @@ def _search_options(given: Options, held: list[Any]) -> Any:
     options.candidates = given.candidates
     options.fusion = given.fusion
     options.vector_weight = given.vector_weight
+    options.recall = given.recall
+    options.ef = given.ef
     return options
 
 

@@ -210,6 +210,45 @@ class Collection(Listing):
         """`Database.compact` of this collection alone."""
         _core.collection_compact(self._handle, progress)
 
+    def create_index(
+        self,
+        kind: str = "hnsw",
+        *,
+        m: int = 0,
+        ef_build: int = 0,
+        bits: int = 0,
+        seed: int = 0,
+        progress: _core.Progress | None = None,
+    ) -> None:
+        """Give the collection an index, made of the rows there are before this returns; "exact" takes it away.
+
+        It is a cache beside the rows. Searches and writes go on meanwhile; rows that come later are searched exactly
+        beside it until a thread of the library has built them in. A search uses it where it costs less than an exact
+        one, for k up to 1,000, and finds `recall` of the true answers; `hits.plan` says what ran.
+
+        Parameters
+        ----------
+        kind : {"hnsw", "exact"}
+        m, ef_build, bits, seed : int, optional
+            As for `Index`; 0 is the default.
+        progress : callable, optional
+            Called now and then with the rows done and the rows there are; False stops it.
+
+        Examples
+        --------
+        >>> import hither, numpy as np
+        >>> with hither.connect(":memory:") as db:
+        ...     c = db.collection("points", dim=16)
+        ...     rows = np.random.default_rng(1).standard_normal((5000, 16), np.float32)
+        ...     _ = c.add(range(5000), rows)
+        ...     c.create_index("hnsw")
+        ...     c.search(rows[7], k=1, recall=0.95).ids
+        [7]
+        """
+        if kind not in _core.KINDS or kind == "auto":
+            raise InvalidError(f'kind is {kind!r}; there are "hnsw" and "exact"')
+        _core.collection_create_index(self._handle, _core.KINDS[kind], m, ef_build, bits, seed, progress)
+
     @property
     def name(self) -> str:
         """The collection's name, which `Database.rename` may change."""
@@ -456,6 +495,8 @@ class Collection(Listing):
         mode: str | None = None,
         fusion: str | None = None,
         vector_weight: float | None = None,
+        recall: float | None = None,
+        ef: int | None = None,
     ) -> Hits:
         """The k rows nearest to one vector or text, or best by words, or by both; ties in order of writing.
 
@@ -486,6 +527,11 @@ class Collection(Listing):
             How a hybrid search makes one order of two; the guide's page on keywords has the formulas.
         vector_weight : float, optional
             The share of the vectors in a hybrid search, between 0 and 1. None: 0.5.
+        recall : float, optional
+            With an index (`create_index`): the share of the true answers that is enough, on average; 1 is exact.
+            None: 0.95. Without one every search is exact.
+        ef : int, optional
+            With an index of kind "hnsw": candidates kept on the walk, in the place of a recall.
 
         Returns
         -------
@@ -508,7 +554,18 @@ class Collection(Listing):
         asked = mode_of(mode, text)
         how = fusion_of(asked, fusion, vector_weight)
         options = search_options(
-            where, where_document, include, 0, max_distance, group_by, group_size, diversity, candidates, *how
+            where,
+            where_document,
+            include,
+            0,
+            max_distance,
+            group_by,
+            group_size,
+            diversity,
+            candidates,
+            *how,
+            recall,
+            ef,
         )
         words = _words(query, text, asked)
         if asked == "keyword":
@@ -535,6 +592,8 @@ class Collection(Listing):
         mode: str | None = None,
         fusion: str | None = None,
         vector_weight: float | None = None,
+        recall: float | None = None,
+        ef: int | None = None,
     ) -> list[Hits]:
         """As `search` for each of several queries, in one call and on all cores.
 
@@ -564,6 +623,8 @@ class Collection(Listing):
             diversity,
             candidates,
             *fusion_of(asked, fusion, vector_weight),
+            recall,
+            ef,
         )
         of_text = isinstance(queries, Sequence) and len(queries) > 0 and isinstance(queries[0], (str, bytes))
         words = None

@@ -63,6 +63,8 @@ def search_options(
     candidates: int | None = None,
     fusion: int = 0,
     vector_weight: float = 0.0,
+    recall: float | None = None,
+    ef: int | None = None,
 ) -> _search.Options:
     """The options of a search, checked as far as Python can."""
     if group_by is None and group_size != 1:
@@ -78,7 +80,15 @@ def search_options(
         0 if candidates is None else _number(candidates, "candidates", 1),
         fusion,
         vector_weight,
+        0.0 if recall is None else _share(recall),
+        0 if ef is None else _number(ef, "ef", 1),
     )
+
+
+def _share(recall: float) -> float:
+    if not 0 < recall <= 1:
+        raise InvalidError(f"recall is {recall:g}; it is a share, above 0 and at most 1")
+    return float(recall)
 
 
 def fusion_of(mode: str, fusion: str | None, vector_weight: float | None) -> tuple[int, float]:

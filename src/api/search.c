@@ -65,6 +65,8 @@ static hither_status check_keywords(const hither_query *q, const hither_search_o
         return ht_fail(err, HITHER_INVALID, "%d is not a fusion", (int)o->fusion);
     if (!(o->vector_weight >= 0 && o->vector_weight < 1))
         return ht_fail(err, HITHER_INVALID, "vector_weight is %g; it is between 0 and 1", o->vector_weight);
+    if (!(o->recall >= 0 && o->recall <= 1))
+        return ht_fail(err, HITHER_INVALID, "recall is %g; it is a share, at most 1", o->recall);
     if (o->candidates && !hybrid && !(o->diversity > 0))
         return ht_fail(err, HITHER_INVALID, "candidates is %u, but there is no diversity", o->candidates);
     return HITHER_OK;
@@ -87,6 +89,8 @@ static hither_status read_options(const hither_collection *c, const hither_searc
                        .diversity = o->diversity,
                        .fusion = o->fusion ? o->fusion : HITHER_RRF,
                        .vector_weight = o->vector_weight > 0 ? o->vector_weight : 0.5,
+                       .recall = o->recall,
+                       .effort = o->ef,
                        .candidates = !o->candidates && candidates < 64 ? 64
                                      : candidates < k                  ? k
                                                                        : candidates};

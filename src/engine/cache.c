@@ -89,22 +89,32 @@ ht_cache ht_cache_load(ht_store *store, const ht_cache_key *key, ht_extent *cons
 
 /* ---- writing */
 
-static hither_status put_sections(ht_container_writer *w, const head *h, const ht_cache_section *sections, size_t count,
-                                  hither_error *err) {
+typedef struct listed {
+    const ht_cache_section *sections;
+    size_t count;
+} listed;
+
+static hither_status put_listed(void *ctx, ht_container_writer *w, hither_error *err) {
+    const listed *l = ctx;
     const char *last = "head";
-    HT_TRY(ht_container_begin(w, last, err));
-    HT_TRY(ht_container_put(w, h, sizeof *h, err));
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(last, sections[i].name) != 0)
-            HT_TRY(ht_container_begin(w, sections[i].name, err));
-        last = sections[i].name;
-        HT_TRY(ht_container_put(w, sections[i].data, sections[i].bytes, err));
+    for (size_t i = 0; i < l->count; i++) {
+        if (strcmp(last, l->sections[i].name) != 0)
+            HT_TRY(ht_container_begin(w, l->sections[i].name, err));
+        last = l->sections[i].name;
+        HT_TRY(ht_container_put(w, l->sections[i].data, l->sections[i].bytes, err));
     }
     return HITHER_OK;
 }
 
-hither_status ht_cache_save(ht_store *store, const ht_cache_key *key, ht_extent *const *extents, size_t count,
-                            uint64_t slots, const ht_cache_section *sections, size_t section_count, hither_error *err) {
+static hither_status put_all(ht_container_writer *w, const head *h, const ht_cache_content *content,
+                             hither_error *err) {
+    HT_TRY(ht_container_begin(w, "head", err));
+    HT_TRY(ht_container_put(w, h, sizeof *h, err));
+    return content->put(content->ctx, w, err);
+}
+
+hither_status ht_cache_write(ht_store *store, const ht_cache_key *key, ht_extent *const *extents, size_t count,
+                             uint64_t slots, const ht_cache_content *content, hither_error *err) {
     char name[NAME_BYTES], kind[HT_CONTAINER_NAME];
     if (ht_store_readonly(store))
         return ht_fail(err, HITHER_READONLY, "%s is open read-only", ht_store_path(store));
@@ -118,11 +128,17 @@ hither_status ht_cache_save(ht_store *store, const ht_cache_key *key, ht_extent 
                                 : ht_fail_nomem(err, strlen(ht_store_path(store)), "a path");
     ht_release(path);
     HT_TRY(status);
-    status = put_sections(writer, &h, sections, section_count, err);
+    status = put_all(writer, &h, content, err);
     if (status == HITHER_OK)
         return ht_container_finish(writer, err);
     ht_container_abandon(writer);
     return status;
+}
+
+hither_status ht_cache_save(ht_store *store, const ht_cache_key *key, ht_extent *const *extents, size_t count,
+                            uint64_t slots, const ht_cache_section *sections, size_t section_count, hither_error *err) {
+    listed l = {sections, section_count};
+    return ht_cache_write(store, key, extents, count, slots, &(ht_cache_content){put_listed, &l}, err);
 }
 
 /* ---- sweeping */

@@ -42,6 +42,16 @@ typedef struct ht_cache_section {
     size_t bytes;
 } ht_cache_section;
 
+/* Puts all sections but "head". */
+typedef struct ht_cache_content {
+    hither_status (*put)(void *ctx, ht_container_writer *writer, hither_error *err);
+    void *ctx;
+} ht_cache_content;
+/* As ht_cache_save, of sections that somebody else puts. */
+HT_NODISCARD hither_status ht_cache_write(ht_store *store, const ht_cache_key *key, ht_extent *const *extents,
+                                          size_t count, uint64_t slots, const ht_cache_content *content,
+                                          hither_error *err);
+
 /* Writes the cache over the one that was there. `slots` are committed. READONLY for whoever does not write the
  * database; otherwise what writing files gives. A failure leaves the old one, and is no reason to fail anything. */
 HT_NODISCARD hither_status ht_cache_save(ht_store *store, const ht_cache_key *key, ht_extent *const *extents,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/codes_cache.h"
+#include "engine/near.h"
 #include "engine/plan.h"
 #include "engine/rules.h"
 #include "engine/unique.h"
@@ -26,6 +27,9 @@ void ht_collection_unref(ht_collection *c) {
         ht_keyword_table_clear(&c->keywords);
         ht_uniques_clear(&c->uniques);
         ht_schema_free(c->schema);
+        (void)pthread_mutex_destroy(&c->building);
+        (void)pthread_mutex_destroy(&c->asked.lock);
+        ht_release(c->asked.rows);
     }
     ht_release(c);
 }
@@ -211,6 +215,8 @@ static hither_status load(ht_collection *c, bool *overtaken, hither_error *err) 
     if (status != HITHER_OK || !fresh)
         return status;
     c->row = row;
+    if (!base)
+        ht_near_load(c, fresh);
     ht_snapshot_publish(&c->home, fresh, &c->db->graveyard, &c->db->scratches);
     return HITHER_OK;
 }
@@ -243,6 +249,10 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
         ht_release(c);
         return status;
     }
+    (void)pthread_mutex_init(&c->building, NULL);
+    (void)pthread_mutex_init(&c->asked.lock, NULL);
+    c->wish.kind = HITHER_EXACT;
+    atomic_init(&c->least, SIZE_MAX);
     atomic_init(&c->references, 1);
     atomic_init(&c->home.current, NULL);
     atomic_init(&c->dropped, false);
@@ -261,6 +271,8 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
         const ht_snapshot *s = atomic_load_explicit(&c->home.current, memory_order_relaxed);
         ht_cache_sweep(db->store, c->cid, s->extents, s->extent_count);
     }
+    if (status == HITHER_OK && ht_near_due(c, atomic_load_explicit(&c->home.current, memory_order_relaxed)))
+        ht_upkeep_wake(db);
     if (status == HITHER_OK)
         *out = c;
     else

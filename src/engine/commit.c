@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "engine/near.h"
 #include "engine/plan.h"
 #include "kernels/kernels.h"
 
@@ -339,6 +340,9 @@ void ht_share_publish(ht_share *t) {
         ht_extent_trust(extent, begin, end);
     }
     t->c->row = t->row;
+    bool due = ht_near_due(t->c, t->fresh);
     ht_snapshot_publish(&t->c->home, t->fresh, &db->graveyard, &db->scratches);
     t->fresh = NULL;
+    if (due)
+        ht_upkeep_wake(db);
 }

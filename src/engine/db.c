@@ -10,6 +10,7 @@
 
 #include "engine/codes_cache.h"
 #include "engine/later.h"
+#include "engine/near.h"
 #include "engine/state.h"
 #include "kernels/kernels.h"
 #include "store/draft.h"
@@ -50,7 +51,9 @@ static hither_status open_over(const ht_io *io, const char *path, const ht_db_se
     (void)pthread_mutex_init(&db->writer, NULL);
     (void)pthread_mutex_init(&db->table, NULL);
     ht_queue_init(&db->queue);
-    if (given->flags & HT_OPEN_RELAXED && !db->readonly)
+    if (!db->readonly && !(db->upkeep = ht_upkeep_new()))
+        status = ht_fail_nomem(err, 0, "a database");
+    if (status == HITHER_OK && given->flags & HT_OPEN_RELAXED && !db->readonly)
         status = ht_later_start(db, err);
     if (status == HITHER_OK)
         *out = db;
@@ -136,6 +139,7 @@ void ht_db_close(ht_db *db) {
     bool ours = db->generation == ht_fork_generation();
     if (ours) {
         ht_later_stop(db);
+        ht_upkeep_stop(db);
         ht_db_keep_codes(db, LEAST_KEPT_BYTES);
         ht_graveyard_clear(&db->graveyard);
     }
@@ -153,6 +157,7 @@ void ht_db_close(ht_db *db) {
         (void)pthread_mutex_destroy(&db->table);
         (void)pthread_mutex_destroy(&db->writer);
     }
+    ht_upkeep_free(db, ours);
     ht_release(db);
 }
 

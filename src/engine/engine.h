@@ -2,10 +2,10 @@
  * engine.h: the one place where rows and indexes meet. A database of collections: the write path (group.c), the
  * snapshots readers hold (snapshot.c), search, get, scan. It knows vectors, not texts or models: api/ embeds first.
  *
- * Lock order, everywhere: database writer lock -> collection table lock or queue lock. Readers take none: a search
- * pins a snapshot through a hazard pointer in a scratch from a lock-free pool, runs no SQL until it fetches payloads,
- * and never waits for a writer. (A read-only handle has no writer; its readers take the writer lock to advance to what
- * another process has committed.)
+ * Lock order, everywhere: collection building lock -> database writer lock -> collection table lock or queue lock.
+ * Readers take none: a search pins a snapshot through a hazard pointer in a scratch from a lock-free pool, runs no SQL
+ * until it fetches payloads, and never waits for a writer. (A read-only handle has no writer; its readers take the
+ * writer lock to advance to what another process has committed.)
  *
  * The functions mirror hither.h one to one (ht_db_open for hither_db_open); their contracts stand there. Arguments
  * have been checked by api/ as far as that needs no database: pointers, sizes of options, UTF-8 and shapes of columns,
@@ -104,6 +104,8 @@ typedef struct ht_search {
     const hither_strings *keywords; /* NULL: none; else one a query */
     hither_fusion fusion;
     double vector_weight;
+    double recall;   /* where there is an index: the share of the nearest that is enough; 0: its default, 1: exact */
+    uint32_t effort; /* its effort, in the place of a recall; 0: not said */
 } ht_search;
 
 /* queries are f32; or NULL, and ids names rows whose vectors are the queries, or is empty: then there are keywords. */

@@ -100,6 +100,15 @@ hither_status ht_parts_make(const ht_snapshot *s, ht_scratch *scratch, uint32_t 
     return HITHER_OK;
 }
 
+bool ht_parts_kept(const ht_scratch *scratch, size_t part) { return scratch->homes[part].kept; }
+
+void ht_parts_move(ht_scratch *scratch, size_t from, size_t to, size_t skip) {
+    scratch->homes[to] = scratch->homes[from];
+    scratch->homes[to].base += skip;
+    if (skip)
+        scratch->homes[to].kept = false;
+}
+
 bool ht_parts_stale(const ht_scratch *scratch) {
     for (size_t i = 0; i < scratch->part_count; i++)
         if (scratch->homes[i].kept && !ht_extent_keeps(scratch->homes[i].extent))

@@ -16,6 +16,10 @@
 HT_NODISCARD hither_status ht_parts_make(const ht_snapshot *s, ht_scratch *scratch, uint32_t dim, hither_metric metric,
                                          size_t queries, ht_vectors *out, hither_error *err);
 bool ht_parts_stale(const ht_scratch *scratch);
+/* Whether the codes of a part are those of a cache. */
+bool ht_parts_kept(const ht_scratch *scratch, size_t part);
+/* A part becomes number `to` <= `from`, without its first `skip` rows; what it is made of, not the part itself. */
+void ht_parts_move(ht_scratch *scratch, size_t from, size_t to, size_t skip);
 
 /* ht_exact_search_in over a pinned snapshot: in its steady state it allocates nothing and takes no lock. `live` is the
  * snapshot's mask. Outputs as there. */

@@ -76,6 +76,14 @@ hither_status ht_scratch_reserve(ht_scratch *s, size_t hits, size_t counts, hith
     return HITHER_OK;
 }
 
+hither_status ht_scratch_walk(ht_scratch *s, size_t hits, hither_error *err) {
+    ht_hit *room = grow(s->walk_hits, &s->walk_room, hits, sizeof *s->walk_hits);
+    if (!room)
+        return ht_fail_nomem(err, hits * sizeof *s->walk_hits, "the hits of a search");
+    s->walk_hits = room;
+    return HITHER_OK;
+}
+
 bool ht_scratch_pins(ht_scratch_pool *pool, const struct ht_snapshot *snapshot) {
     for (ht_scratch *s = atomic_load_explicit(&pool->first, memory_order_acquire); s; s = s->next) {
         if (atomic_load_explicit(&s->hazard, memory_order_seq_cst) == snapshot)
@@ -89,6 +97,9 @@ void ht_scratch_clear(ht_scratch_pool *pool) {
     while (s) {
         ht_scratch *next = s->next;
         drop_buffers(s);
+        if (s->walk)
+            s->walk_free(s->walk);
+        ht_release(s->walk_hits);
         ht_release(s->parts);
         ht_release(s->homes);
         ht_release(s);

@@ -29,6 +29,10 @@ typedef struct ht_scratch {
     ht_part *parts;         /* of the snapshot, with what they are parts of; parts.c makes them */
     ht_part_home *homes;
     size_t part_count, part_room;
+    void *walk; /* what a kind of approximate search works in, and who frees it; NULL until there was one */
+    void (*walk_free)(void *walk);
+    ht_hit *walk_hits; /* grown by ht_scratch_walk */
+    size_t walk_room;
 } ht_scratch;
 
 typedef struct ht_scratch_pool {
@@ -41,6 +45,8 @@ HT_NODISCARD hither_status ht_scratch_take(ht_scratch_pool *pool, ht_scratch **o
 void ht_scratch_give(ht_scratch *scratch);
 /* Room for that many hits and counts; what was there is lost. */
 HT_NODISCARD hither_status ht_scratch_reserve(ht_scratch *scratch, size_t hits, size_t counts, hither_error *err);
+/* Room for that many hits in walk_hits. */
+HT_NODISCARD hither_status ht_scratch_walk(ht_scratch *scratch, size_t hits, hither_error *err);
 /* Whether any reader stands on the snapshot. */
 bool ht_scratch_pins(ht_scratch_pool *pool, const struct ht_snapshot *snapshot);
 /* Frees all; nobody may be using the pool any more. */

@@ -27,7 +27,22 @@ hither_status ht_run_begin(ht_run *run, const ht_search *search, hither_error *e
     return HITHER_OK;
 }
 
+/* What the plan says of a walk. */
+static void explain_walk(ht_run *run) {
+    const ht_near *near = run->view.snapshot->near;
+    const ht_near_stats *s = &run->near;
+    ht_buf_printf(&run->explain.members,
+                  ",\"walk\":{\"index\":\"%s\",\"%s\":%zu,\"recall\":%.3f,\"visited\":%llu,\"steps\":%llu,"
+                  "\"rescored\":%llu,\"later\":%llu,\"exact\":%llu}",
+                  near->approx->kind->name, near->approx->kind->effort, s->effort,
+                  ht_approx_recall(&near->curve, s->effort, run->search->k), (unsigned long long)s->walk.visited,
+                  (unsigned long long)s->walk.steps, (unsigned long long)s->walk.rescored,
+                  (unsigned long long)(run->view.snapshot->slot_limit - near->limit), (unsigned long long)s->exact);
+}
+
 hither_status ht_run_end(ht_run *run, hither_status status, const char *kind, hither_result **out, hither_error *err) {
+    if (status == HITHER_OK && run->near.effort)
+        explain_walk(run);
     if (status == HITHER_OK)
         ht_explain_write(&run->explain, run->result, kind, &run->stats, run->search->filter ? &run->selected : NULL,
                          run->view.snapshot->live_count, run->returned);
@@ -41,15 +56,21 @@ hither_status ht_run_nearest(ht_run *run, const float *queries, size_t stride, s
                              size_t *counts, hither_error *err) {
     unsigned threads = run->search->threads ? run->search->threads : n == 1;
     hither_matrix some = {queries, n, run->view.c->dim, stride, HITHER_F32};
-    if (k)
-        HT_TRY(ht_parts_search(run->view.snapshot, run->view.scratch, run->view.c->metric, &some,
-                               run->restricted ? &run->allow : NULL, k, threads, hits, counts, &run->stats, err));
+    const ht_mask *allow = run->restricted ? &run->allow : NULL;
+    size_t effort = ht_near_effort(run->view.snapshot, run->search, k, run->rows, run->restricted);
+    if (k && effort) {
+        ht_near_note(run->view.c, queries);
+        HT_TRY(ht_near_search(run->view.snapshot, &run->view.c->db->scratches, run->view.scratch, run->view.c->metric,
+                              &some, allow, run->rows, k, effort, threads, hits, counts, &run->near, &run->stats, err));
+    } else if (k)
+        HT_TRY(ht_parts_search(run->view.snapshot, run->view.scratch, run->view.c->metric, &some, allow, k, threads,
+                               hits, counts, &run->stats, err));
     else
         memset(counts, 0, n * sizeof *counts);
     size_t found = 0;
     for (size_t i = 0; i < n; i++)
         found += counts[i];
-    ht_explain_stage(&run->explain, "search", NULL, run->rows * n, found);
+    ht_explain_stage(&run->explain, "search", effort ? "walk" : NULL, run->rows * n, found);
     return HITHER_OK;
 }
 

@@ -8,6 +8,7 @@
 #define HT_ENGINE_SEARCH_H
 
 #include "engine/explain.h"
+#include "engine/near.h"
 #include "engine/reading.h"
 
 typedef struct ht_run {
@@ -18,6 +19,7 @@ typedef struct ht_run {
     ht_mask allow;
     uint64_t rows; /* that may be hits */
     ht_exact_stats stats;
+    ht_near_stats near;
     ht_explain explain;
     uint64_t returned;
     hither_result *result;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/near.h"
 
 #define CHUNK_WORDS (HT_CHUNK_SLOTS / 64)
 
@@ -56,6 +57,7 @@ void ht_snapshot_free(ht_snapshot *s) {
         ht_extent_release(s->extents[i]);
     for (size_t i = 0; i < s->chunk_count; i++)
         chunk_release(s->chunks[i]);
+    ht_near_release(s->near);
     ht_release(s);
 }
 
@@ -92,6 +94,7 @@ static bool kill(ht_snapshot *s, const ht_snapshot *base, uint64_t slot) {
     }
     chunk_of(old)->words[word] &= ~bit;
     s->live_count--;
+    s->near_live -= s->near && slot < s->near->limit;
     return true;
 }
 
@@ -106,6 +109,8 @@ hither_status ht_snapshot_make(const ht_snapshot *base, const ht_change *change,
     s->live_count = change->slot_limit - (base ? base->slot_limit - base->live_count : 0);
     s->id_kind = change->id_kind;
     take_extents(s, change);
+    s->near = base ? ht_near_acquire(base->near) : NULL;
+    s->near_live = base ? base->near_live : 0;
     for (size_t i = 0; base && i < base->chunk_count; i++) {
         s->chunks[i] = base->chunks[i];
         if (s->chunks[i])
@@ -120,6 +125,17 @@ hither_status ht_snapshot_make(const ht_snapshot *base, const ht_change *change,
     }
     *out = s;
     return HITHER_OK;
+}
+
+void ht_snapshot_set_near(ht_snapshot *s, ht_near *near) {
+    ht_near_release(s->near);
+    s->near = ht_near_acquire(near);
+    s->near_live = 0;
+    ht_mask live = ht_snapshot_mask(s);
+    for (uint64_t slot = 0; near && slot < near->limit; slot += 64) {
+        uint64_t word = ht_mask_word(&live, slot), left = near->limit - slot;
+        s->near_live += (uint64_t)__builtin_popcountll(left < 64 ? word & (((uint64_t)1 << left) - 1) : word);
+    }
 }
 
 void ht_snapshot_publish(ht_home *home, ht_snapshot *fresh, ht_graveyard *graveyard, ht_scratch_pool *pool) {

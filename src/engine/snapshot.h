@@ -17,6 +17,8 @@
 
 #define HT_CHUNK_SLOTS 65536u
 
+typedef struct ht_near ht_near;
+
 typedef struct ht_snapshot {
     uint64_t seq; /* the collection's commit_seq */
     uint64_t slot_limit;
@@ -26,6 +28,8 @@ typedef struct ht_snapshot {
     ht_extent **extents;
     size_t chunk_count;
     const uint64_t **chunks;
+    ht_near *near;                    /* near.h; NULL: none */
+    uint64_t near_live;               /* rows alive below its limit */
     _Atomic uint32_t holders;         /* counted references */
     const struct ht_home *home;       /* where it was published */
     struct ht_snapshot *next_retired; /* in the graveyard */
@@ -54,6 +58,8 @@ typedef struct ht_graveyard {
 /* base NULL: of an empty collection. */
 HT_NODISCARD hither_status ht_snapshot_make(const ht_snapshot *base, const ht_change *change, ht_snapshot **out,
                                             hither_error *err);
+/* What is to be found by it from then on, in the place of what the base had; NULL: nothing. Of one never published. */
+void ht_snapshot_set_near(ht_snapshot *snapshot, ht_near *near);
 void ht_snapshot_free(ht_snapshot *snapshot); /* one never published, or with nobody left who could read it */
 
 /* Puts `fresh` in force. The home's first snapshot needs no graveyard. */

@@ -5,6 +5,7 @@
  *   - immutable after it is made: store, memory, readonly, unsynced, settings, generation; of a collection db, cid,
  * dim, dtype, metric, embedder;
  *   - under the writer lock: the graveyard, ht_collection.row, schema and uniques, publishing;
+ *   - under `building`, taken before the writer lock and the table lock: the wish;
  *   - under the table lock: the list of collections;
  *   - any thread, by the rules of column.h and keyword/table.h: the columns, the keywords;
  *   - atomic, any thread: counts, home, dropped, seen_version, the scratch pool.
@@ -22,6 +23,7 @@
 #include "engine/fork.h"
 #include "engine/group.h"
 #include "engine/snapshot.h"
+#include "index/approx.h"
 #include "keyword/table.h"
 #include "store/store.h"
 
@@ -35,6 +37,18 @@ typedef struct ht_uniques {
     bool made;
 } ht_uniques;
 
+typedef struct ht_upkeep ht_upkeep;
+
+/* Some of the last queries that a walk answered. Noting one never waits: who finds the lock taken goes on. */
+typedef struct ht_asked {
+    pthread_mutex_t lock;
+    float *rows; /* HT_ASKED of them, or NULL */
+    uint32_t count, next;
+    _Atomic uint32_t seen;
+    _Atomic bool due; /* to be measured with */
+} ht_asked;
+enum { HT_ASKED = 64 };
+
 struct ht_db {
     _Atomic uint32_t references; /* of the handle, and of every open collection and cursor */
     uint64_t generation;
@@ -46,6 +60,7 @@ struct ht_db {
     ht_db_settings settings; /* complete */
     ht_scratch_pool scratches;
     pthread_mutex_t writer;
+    ht_upkeep *upkeep;       /* NULL for a read-only handle */
     _Atomic bool compacting; /* one at a time */
     ht_queue queue;          /* of batches for the holder of the writer lock to commit */
     ht_graveyard graveyard;
@@ -64,6 +79,10 @@ struct ht_collection {
     ht_home home;
     ht_columns columns;        /* of metadata, for filters */
     ht_keyword_table keywords; /* of documents, for searches by words */
+    pthread_mutex_t building;  /* what near.h describes, one at a time */
+    ht_approx_spec wish;       /* under `building` */
+    _Atomic size_t least;      /* rows from which it is granted; SIZE_MAX where there is none */
+    ht_asked asked;            /* for measuring what recall costs */
     ht_id_kind queued_kind;    /* of the ids in batches to be committed later; under the queue's lock */
     struct ht_schema *schema;  /* NULL: none; unknown to a read-only handle */
     ht_uniques uniques;

@@ -168,6 +168,7 @@ static hither_status remove_collection(ht_conn *conn, int64_t cid, hither_error 
     HT_TRY(run_with_cid(conn, SQL_FLOOR_DROP, cid, err));
     HT_TRY(run_with_cid(conn, SQL_TTL_DROP, cid, err));
     HT_TRY(run_with_cid(conn, SQL_SCHEMA_DROP, cid, err));
+    HT_TRY(run_with_cid(conn, SQL_INDEX_DROP, cid, err));
     HT_TRY(run_with_cid(conn, SQL_FIELDS_DROP, cid, err));
     HT_TRY(run_with_cid(conn, SQL_COLLECTION_DROP, cid, err));
     return exec_for(conn, ht_rows_drop, cid, err);

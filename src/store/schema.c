@@ -71,6 +71,10 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_SCHEMA_SET] = "INSERT INTO meta(key, value) VALUES('schema-' || ?1, ?2) "
                        "ON CONFLICT(key) DO UPDATE SET value = excluded.value",
     [SQL_SCHEMA_DROP] = "DELETE FROM meta WHERE key = 'schema-' || ?1",
+    [SQL_INDEX] = "SELECT value FROM meta WHERE key = 'index-' || ?1",
+    [SQL_INDEX_SET] = "INSERT INTO meta(key, value) VALUES('index-' || ?1, ?2) "
+                      "ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+    [SQL_INDEX_DROP] = "DELETE FROM meta WHERE key = 'index-' || ?1",
     [SQL_FLOOR_DROP] = "DELETE FROM meta WHERE key = 'floor-' || ?1",
     [SQL_ROW_FIND] = "SELECT slot FROM rows_%lld INDEXED BY rows_%lld_live WHERE id = ?1 AND dead_seq IS NULL",
     [SQL_ROW_FIND_DEAD] = "SELECT slot FROM rows_%lld INDEXED BY rows_%lld_dead "

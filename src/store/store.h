@@ -87,6 +87,11 @@ HT_NODISCARD hither_status ht_reader_ttl(ht_reader *reader, int64_t *seconds, hi
  * its own, by the writer. Reading appends it to a buffer that is empty and stays so where there is none. */
 HT_NODISCARD hither_status ht_store_set_schema(ht_store *store, int64_t cid, ht_text schema, hither_error *err);
 HT_NODISCARD hither_status ht_store_schema(ht_store *store, int64_t cid, ht_buf *out, hither_error *err);
+/* What index a collection is to have, a text whose meaning is the engine's; empty: none. Setting is a durable
+ * transaction of its own, by the writer. */
+#define HT_INDEX_BYTES 256u
+HT_NODISCARD hither_status ht_store_set_index(ht_store *store, int64_t cid, const char *text, hither_error *err);
+HT_NODISCARD hither_status ht_store_index(ht_store *store, int64_t cid, char out[HT_INDEX_BYTES], hither_error *err);
 /* A number that changes whenever another connection has committed (PRAGMA data_version): how a read-only handle learns
  * that there is something new. */
 HT_NODISCARD hither_status ht_store_data_version(ht_store *store, uint64_t *out, hither_error *err);
