@@ -200,12 +200,17 @@ class Hits(Sequence[Hit]):
     @property
     def metadata(self) -> list[Any]:
         """The metadata of each record as a dict, or None."""
-        return [hit.metadata for hit in self]
+        if self._metadata is None:
+            return [None] * len(self)
+        # Each is a whole JSON object, so together they are an array: one call of the parser for all of them.
+        parts = ["null" if text is None else text for text in self._metadata.all()]
+        found: list[Any] = json.loads(f"[{','.join(parts)}]")
+        return found
 
     @property
     def documents(self) -> list[str | None]:
         """The text of each record, or None."""
-        return [hit.document for hit in self]
+        return [None] * len(self) if self._documents is None else self._documents.all()
 
     @property
     def plan(self) -> Plan:

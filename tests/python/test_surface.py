@@ -427,3 +427,19 @@ def test_a_schema_is_set_shown_and_kept(tmp_path: Path) -> None:
         c.set_schema(None)
         assert "schema" not in c.info()
         assert c.upsert([3], [[3]], metadata=[{"n": 1, "tags": 1}]) == 1
+
+
+def test_columns_of_an_answer_are_its_hits() -> None:
+    with hither.connect(":memory:") as db:
+        c = db.collection("c", dim=1)
+        texts = ["plain", "", None, "ä,b\"", "語"]
+        for present in (texts[:2], texts, [None, None]):
+            ids = list(range(len(present)))
+            payloads = [{"t": t, "n": [1, {"x": 1e300}]} if t != "" else None for t in present]
+            c.upsert(ids, [[1]] * len(ids), documents=present, metadata=payloads)
+            got = c.get(ids)
+            assert got.documents == [hit.document for hit in got] == present
+            assert got.metadata == [hit.metadata for hit in got] == payloads
+            bare = c.get(ids, ())
+            assert bare.documents == bare.metadata == [None] * len(ids)
+            c.delete(ids)
