@@ -895,6 +895,11 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_job_add(hither_index *index, c
                                                           const int64_t *labels, const hither_job_options *options,
                                                           hither_job **out, hither_error *err);
 
+/* hither_index_build on so many threads (0: all cores). Its progress counts as that call's `step` does. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_build(hither_index *index, uint32_t threads,
+                                                            const hither_job_options *options, hither_job **out,
+                                                            hither_error *err);
+
 /* How far a job is. total may rise while it runs, and is 0 where nothing is known of it. */
 typedef struct hither_progress {
     size_t size;

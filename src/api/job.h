@@ -20,6 +20,7 @@ typedef struct ht_work {
     uint32_t k;
     hither_matrix rows;
     const int64_t *labels;
+    uint32_t threads;
 } ht_work;
 
 /* Begins the work, and takes it over: on failure it is cleared too. */

@@ -153,3 +153,26 @@ hither_status hither_job_add(hither_index *index, const hither_matrix *rows, con
     work.index = (hither_index *)ht_flat_acquire((ht_flat *)index);
     return ht_job_start(&work, options, out, err);
 }
+
+static int build_step(void *ctx, uint64_t done, uint64_t of) {
+    ht_progress *progress = ctx;
+    progress->done = done;
+    progress->total = of;
+    return ht_progress_step(progress, 0, NULL) != HITHER_OK;
+}
+
+static hither_status build(ht_work *work, ht_progress *progress, hither_result **out, hither_error *err) {
+    (void)out;
+    const hither_index_build_options o = {
+        .size = sizeof o, .threads = work->threads, .step = build_step, .ctx = progress};
+    HT_TRY(ht_progress_phase(progress, "building", 0, err));
+    return hither_index_build(work->index, &o, err);
+}
+
+hither_status hither_job_build(hither_index *index, uint32_t threads, const hither_job_options *options,
+                               hither_job **out, hither_error *err) {
+    ht_work work = {.run = build, .threads = threads};
+    HT_TRY(check(index, "index", out, err));
+    work.index = (hither_index *)ht_flat_acquire((ht_flat *)index);
+    return ht_job_start(&work, options, out, err);
+}

@@ -218,6 +218,30 @@ static void test_rows_are_added_to_an_index(void **state) {
     finish(job, HITHER_EXISTS);
 }
 
+static void test_an_index_is_built(void **state) {
+    world *w = *state;
+    hither_index *index;
+    hither_job *job;
+    hither_progress now = {.size = sizeof now};
+    hither_matrix rows = test_matrix(w->vectors, ROWS, DIM);
+    OK(hither_index_new(HITHER_OPTIONS(hither_index_options, .dim = DIM, .kind = HITHER_HNSW), &index, &err));
+    for (int turn = 0; turn < 3; turn++)
+        OK(hither_index_add(index, &rows, NULL, NULL, &err));
+    OK(hither_job_build(index, 1, NULL, &job, &err));
+    OK(hither_job_cancel(job, &err));
+    hither_status status = hither_job_result(job, NULL, &err);
+    if (status != HITHER_OK)
+        assert_string_equal(hither_status_name(status), "INTERRUPTED");
+    hither_job_free(job);
+    OK(hither_index_verify(index, &err));
+    OK(hither_job_build(index, 0, NULL, &job, &err));
+    hither_index_close(index);
+    OK(hither_job_wait(job, -1, &err));
+    OK(hither_job_progress(job, &now, &err));
+    assert_string_equal(now.phase, "building");
+    finish(job, HITHER_OK);
+}
+
 /* ---- stopping */
 
 static hither_job *begin(world *w, int kind) {
@@ -423,6 +447,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_work_on_a_database, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_search_is_the_search_that_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rows_are_added_to_an_index, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_index_is_built, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stopped_anywhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_waiting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_freed_while_it_runs, set_up, tear_down),
