@@ -55,6 +55,16 @@ def hither_window(capacity: int, centroid: bool) -> Engine:
     )
 
 
+def hither_plain(capacity: int, centroid: bool) -> Engine:
+    """Without novelty, of which the others know nothing."""
+    import hither
+
+    window = hither.Window(DIM, capacity=capacity, track_centroid=centroid, novelty=False)
+    return Engine(
+        hither.__version__, window.push, lambda query: window.search(query, K), lambda: window.outliers(threshold=0.3)
+    )
+
+
 def imesde_model() -> tuple[str, str]:
     """The paths of the model and of its tokenizer; ImportError where their packages are not."""
     for folder in site.getsitepackages():
@@ -114,7 +124,8 @@ def qdrant_local(capacity: int, _: bool) -> Engine:
 
 
 ENGINES: dict[str, Callable[[int, bool], Engine]] = {
-    "hither": hither_window,
+    "hither": hither_plain,
+    "hither with novelty": hither_window,
     "imesde": imesde_window,
     "faiss Flat": faiss_flat,
     "qdrant local": qdrant_local,
@@ -166,6 +177,7 @@ def job_memory(engine: str) -> Result:
         window.push(rows[start : start + 1024] + np.float32(1e-4 * (at // len(rows))), texts_of(1024, at))
         if at + 1024 == len(rows):
             full = resident_mb()
+    window.search(rows[0])
     return {
         "version": window.version,
         "full_mb": round(full - before, 1),
@@ -201,6 +213,7 @@ def job_push(forms: int) -> Result:
     known = new(forms - 1000)
     window.push(known)
     block = known[:1000]
+    window.push(block)  # what came after each is looked at once
     taken = {}
     for name, lines in (("known", [block] * 10), ("new", [new(1000)])):
         began = time.perf_counter()
@@ -252,14 +265,68 @@ def job_imesde_texts(paths: list[str]) -> Result:
     }
 
 
+def job_standing(queries: int) -> Result:
+    """Vectors of different forms, pushed by the thousand, each held against so many standing queries."""
+    import hither
+
+    base, _ = clustered(queries + 5000, DIM, 1, 1)
+    taken = {}
+    for some in (0, queries):
+        window = hither.Window(DIM, capacity=5000, novelty=False)
+        window.watch(base[:some], 0.25)
+        began = time.thread_time()
+        for at in range(queries, queries + 5000, 1000):
+            window.push(base[at : at + 1000])
+        taken[some] = time.thread_time() - began
+    return {"version": hither.__version__, "us_a_record": round((taken[queries] - taken[0]) / 5000 * 1e6, 1)}
+
+
+def job_text_query(engine: str) -> Result:
+    """A text looked for among 5,000 records, embedding it included. Each by its own embedder."""
+    base, _ = clustered(5000, DIM, 1, 1)
+    asked = [f"connection {i} refused by the disk of node {i % 9}" for i in range(60)]
+    if engine == "imesde":
+        from imesde import PyImesde
+
+        db = PyImesde(*imesde_model(), 16, 313, True)
+        db.ingest_batch_raw(base.tolist(), texts_of(5000))
+        search: Callable[[str], object] = lambda text: db.search(text, K)  # noqa: E731
+    else:
+        import hither
+
+        window = hither.Window(embedder=hither.Embedder(), capacity=5000, novelty=False)
+        window.push(base, texts_of(5000))
+        search = lambda text: window.search(text, K)  # noqa: E731
+    taken = []
+    for text in asked:
+        began = time.process_time()
+        search(text)
+        taken.append(time.process_time() - began)
+    return {"cpu_p50_us": round(float(np.percentile(taken, 50)) * 1e6, 1)}
+
+
+def job_threads(records: int) -> Result:
+    """4 readers alone, then beside 4 writers: a search in processor time of its thread."""
+    program = ROOT / "build/bin/bench_window"
+    if not program.exists():
+        raise ImportError("bench_window is built with -DHITHER_BENCH=ON")
+    done = subprocess.run([program, "--records", str(records)], stdout=subprocess.PIPE, check=True)
+    return dict(json.loads(done.stdout))
+
+
 def read_all(paths: list[str]) -> list[logs.Log]:
     return [logs.read_csv(path) for path in paths] + [logs.generated(kind) for kind in logs.KINDS]
 
 
-def job_anomaly(engine: str, paths: list[str]) -> Result:
+def first_lines(log: logs.Log, most: int) -> logs.Log:
+    labels = None if log.labels is None else log.labels[:most]
+    return logs.Log(log.name, log.messages[:most], log.raw[:most], log.events[:most], labels)
+
+
+def job_anomaly(engine: str, paths: list[str], most: int) -> Result:
     """Average precision of every score for every target of every log."""
     result: Result = {}
-    every = read_all(paths)
+    every = [first_lines(log, most) if most else log for log in read_all(paths)]
     for log in every if engine == "hither" else every[: len(paths) or None]:  # imesde takes a minute a sample
         if engine == "hither":
             scores = logs.hither_scores(log.messages)
@@ -297,6 +364,7 @@ def job_alarms(paths: list[str]) -> Result:
 def plan(options: argparse.Namespace) -> list[tuple[str, str, dict[str, Any]]]:
     """(title, job, its arguments), in order."""
     windows = ("hither", "imesde")
+    memory = ("hither", "hither with novelty", "imesde")
     return [
         *((f"search 5,000, {name}", "search", {"engine": name, "rows": 5000}) for name in ENGINES),
         *((f"search 20,000, {name}", "search", {"engine": name, "rows": 20_000}) for name in ENGINES),
@@ -306,11 +374,17 @@ def plan(options: argparse.Namespace) -> list[tuple[str, str, dict[str, Any]]]:
             for name in windows
         ),
         *((f"outliers of 5,000, {name}", "outliers", {"engine": name}) for name in windows),
-        *((f"memory, {name}", "memory", {"engine": name}) for name in windows),
+        *((f"memory, {name}", "memory", {"engine": name}) for name in memory),
         *((f"push beside {forms:,} forms, hither", "push", {"forms": forms}) for forms in (4000, 16_000)),
+        ("standing queries, hither", "standing", {"queries": 10_000}),
+        *((f"text query, {name}", "text_query", {"engine": name}) for name in windows),
+        ("threads, hither", "threads", {"records": 200_000}),
         ("watch, hither", "watch", {"paths": options.logs, "lines": options.lines}),
         ("texts, imesde", "imesde_texts", {"paths": options.logs}),
-        *((f"logs, {name}", "anomaly", {"engine": name, "paths": options.logs}) for name in windows),
+        *(
+            (f"logs, {name}", "anomaly", {"engine": name, "paths": options.logs, "most": options.sample})
+            for name in windows
+        ),
         ("alarms, hither", "alarms", {"paths": options.logs}),
     ]
 
@@ -344,9 +418,71 @@ def measure(options: argparse.Namespace) -> dict[str, Result]:
     return lines
 
 
+def average(lines: dict[str, Result], score: str, other: str) -> float:
+    """The mean of a score over the samples that the other was measured on too."""
+    merged: dict[str, dict[str, float]] = {}
+    for line in lines.values():
+        for target, row in line.get("precision", {}).items():
+            merged.setdefault(target, {}).update(row)
+    rows = [row for target, row in merged.items() if other in row and not target.startswith("generated")]
+    return float(np.mean([row[score] for row in rows])) if rows else float("nan")
+
+
+def goals(lines: dict[str, Result]) -> str:
+    """What was asked for beside what was reached; '-' where a measurement was left out."""
+
+    def get(title: str, key: str) -> float:
+        return float(lines.get(title, {}).get(key, float("nan")))
+
+    def search(rows: str, other: str) -> float:
+        return get(f"search {rows}, {other}", "cpu_p50_us") / get(f"search {rows}, hither", "cpu_p50_us")
+
+    def ingest(centroid: str) -> float:
+        title = f"ingest, centroid {centroid}, "
+        return get(title + "hither", "rows_per_s") / get(title + "imesde", "rows_per_s")
+
+    outliers = get("outliers of 5,000, imesde", "p50_us") / get("outliers of 5,000, hither", "p50_us")
+    query = get("text query, imesde", "cpu_p50_us") / get("text query, hither", "cpu_p50_us")
+    memory = get("memory, hither", "later_mb") / get("memory, imesde", "later_mb")
+    obtained = [share for line in lines.values() for share in line.get("obtained", {}).values()]
+    apart = max((max(share, 1 / max(share, 1e-9)) for share in obtained), default=float("nan"))
+    imesde = "imesde centroid"
+    precision = average(lines, "novelty", imesde) / average(lines, imesde, imesde)
+    least = [  # what, figure, at least
+        ("search 5,000, times imesde", search("5,000", "imesde"), 7),
+        ("search 5,000, times FAISS Flat", search("5,000", "faiss Flat"), 3),
+        ("search 20,000, times imesde", search("20,000", "imesde"), 10),
+        ("search 20,000, times Qdrant local", search("20,000", "qdrant local"), 80),
+        ("search 20,000, times FAISS Flat", search("20,000", "faiss Flat"), 4),
+        ("ingest with centroid, times imesde", ingest("on"), 5),
+        ("ingest without centroid, times imesde", ingest("off"), 5),
+        ("outliers of 5,000, times imesde", outliers, 5),
+        ("text query, times imesde (each its own embedder)", query, 2),
+        ("watch, lines a second of one core", get("watch, hither", "lines_per_cpu_s"), 100_000),
+        ("average precision of novelty, times imesde's centroid", precision, 3),
+    ]
+    most = [
+        ("outliers of 5,000, us", get("outliers of 5,000, hither", "p50_us"), 150),
+        ("push of a known form among 4,000, us", get("push beside 4,000 forms, hither", "known_us"), 1),
+        ("push of a new form among 4,000, us", get("push beside 4,000 forms, hither", "new_us"), 60),
+        ("push of a new form among 16,000, us", get("push beside 16,000 forms, hither", "new_us"), 200),
+        ("P99 of a search beside 4 writers, times idle", get("threads, hither", "p99_ratio"), 3),
+        ("memory without novelty, times imesde", memory, 1),
+        ("alarms obtained and asked for, factor between them", apart, 1.5),
+    ]
+    text = ["| what | goal | measured | |", "|---|---:|---:|---|"]
+    for rows, sign in ((least, "at least"), (most, "at most")):
+        for what, figure, goal in rows:
+            held = figure >= goal if sign == "at least" else figure <= goal
+            shown = "-" if figure != figure else f"{figure:,.3g}" if figure < 1e4 else f"{figure:,.0f}"
+            verdict = "" if figure != figure else "holds" if held else "does not hold"
+            text.append(f"| {what} | {sign} {goal:,} | {shown} | {verdict} |")
+    return "\n".join(text) + "\n"
+
+
 def report(lines: dict[str, Result]) -> str:
-    """The logs' figures as tables."""
-    text = []
+    """The goals, and the logs' figures, as tables."""
+    text = [goals(lines)]
     precision: dict[str, dict[str, float]] = {}
     for line in lines.values():
         for target, row in line.get("precision", {}).items():
@@ -372,6 +508,7 @@ def report(lines: dict[str, Result]) -> str:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench/run.py stream", description=__doc__.splitlines()[0])
     parser.add_argument("--logs", nargs="+", default=[], metavar="CSV", help="samples with columns Content and EventId")
+    parser.add_argument("--sample", type=int, default=0, metavar="N", help="only the first N lines of each log")
     parser.add_argument("--lines", type=int, default=1_000_000, help="lines for the command to read")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="only measurements whose title has one of the words")
     parser.add_argument("--worker", type=json.loads, help=argparse.SUPPRESS)
