@@ -10,9 +10,9 @@
 #include "base/alloc.h"
 #include "stream/ring_inside.h"
 
-/* Coding a row costs about as much as reading it sixteen times: with this share of the blocks a view costs at most half
- * as much again as one that codes none. */
-enum { BLOCK = 64, CHUNK_WORDS = 1024, CODED_AT_ONCE = 32 };
+/* Coding a row costs about as much as reading it sixteen times: with this share of the blocks a view costs at most
+ * double what one costs that codes none. */
+enum { BLOCK = 64, CHUNK_WORDS = 1024, CODED_AT_ONCE = 16 };
 
 /* ---- pins */
 
