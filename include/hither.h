@@ -474,6 +474,10 @@ struct hither_io {
     const char *(*network)(void *ctx, const char *path);
     /* Not 0 where reading a hole of a mapped file takes space, as on tmpfs: then compaction makes none. */
     int (*holes_cost)(void *ctx, const char *path);
+    /* Makes a file at `path`, where there is none, of the bytes of an open one, without copying them: a file that parts
+     * from the other where either is written (a reflink), or, if `sealed` says that nobody will write to it again,
+     * another name of the same (a hard link). UNSUPPORTED where neither can be; nothing is there then. */
+    hither_status (*share)(hither_file *from, const char *path, int sealed, hither_error *err);
 };
 
 /* The operating system's files. Lives as long as the process. Any thread. Since 0.1. */

@@ -31,8 +31,8 @@ hither_status ht_io_check(const ht_io *io, hither_error *err) {
     if (!io->open || !io->close || !io->read_at || !io->write_at || !io->file_size || !io->resize || !io->reserve ||
         !io->sync || !io->map || !io->unmap || !io->lock || !io->stat || !io->make_folder || !io->rename ||
         !io->remove || !io->sync_folder || !io->list)
-        return ht_fail(
-            err, HITHER_INVALID,
-            "hither_io lacks a function; only observe, start_sync, identity, network and holes_cost may be NULL");
+        return ht_fail(err, HITHER_INVALID,
+                       "hither_io lacks a function; only observe, start_sync, identity, network, holes_cost and share "
+                       "may be NULL");
     return HITHER_OK;
 }

@@ -19,6 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #if defined(__linux__)
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/vfs.h>
 #endif
 
@@ -307,6 +309,38 @@ static hither_status posix_rename(void *ctx, const char *from, const char *to, h
     return HITHER_OK;
 }
 
+/* A file of its own with the same blocks behind it; false where the file system has no such thing. */
+static bool reflink(const posix_file *from, const char *path) {
+#if defined(FICLONE)
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return false;
+    bool done = ioctl(fd, FICLONE, from->fd) == 0;
+    if (close(fd) == 0 && done)
+        return true;
+    unlink(path);
+#else
+    (void)from;
+    (void)path;
+#endif
+    return false;
+}
+
+static hither_status posix_share(ht_file *handle, const char *path, int sealed, hither_error *err) {
+    const posix_file *from = of(handle);
+    struct stat open_one, linked;
+    if (reflink(from, path))
+        return HITHER_OK;
+    if (sealed && link(from->path, path) == 0) {
+        /* The name may have come to mean another file meanwhile. */
+        if (fstat(from->fd, &open_one) == 0 && lstat(path, &linked) == 0 && open_one.st_ino == linked.st_ino &&
+            open_one.st_dev == linked.st_dev)
+            return HITHER_OK;
+        unlink(path);
+    }
+    return ht_fail(err, HITHER_UNSUPPORTED, "%s cannot share the space of %s", path, from->path);
+}
+
 static hither_status posix_remove(void *ctx, const char *path, hither_error *err) {
     (void)ctx;
     if (remove(path) != 0)
@@ -424,6 +458,7 @@ const ht_io *ht_io_posix(void) {
         .sync_folder = posix_sync_folder,
         .list = posix_list,
         .identity = posix_identity,
+        .share = posix_share,
 #if defined(__linux__)
         .network = posix_network,
         .holes_cost = posix_holes_cost,

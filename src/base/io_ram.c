@@ -560,6 +560,33 @@ static hither_status ram_rename(void *ctx, const char *from, const char *to, hit
     return status;
 }
 
+/* A file in RAM has no reflinks, but may have several names. */
+static hither_status ram_share(ht_file *handle, const char *path, int sealed, hither_error *err) {
+    ram_file *file = of(handle);
+    ram *r = file->ram;
+    entry *e = NULL;
+    if (!sealed)
+        return ht_fail(err, HITHER_UNSUPPORTED, "%s cannot share the space of %s", path, file->path);
+    char *name = tidy(path, err);
+    if (!name)
+        return HITHER_NOMEM;
+    pthread_mutex_lock(&r->mutex);
+    hither_status status = HITHER_OK;
+    if (find(r, name, strlen(name)) || !has_parent(r, name))
+        status = ht_fail(err, HITHER_UNSUPPORTED, "%s cannot be made", path);
+    else
+        status = add_entry(r, name, false, &e, err);
+    if (status == HITHER_OK) {
+        let_go(e->node);
+        e->node = file->node;
+        e->node->holders++;
+    }
+    pthread_mutex_unlock(&r->mutex);
+    if (status != HITHER_OK)
+        ht_release(name);
+    return status;
+}
+
 static hither_status ram_remove(void *ctx, const char *path, hither_error *err) {
     ram *r = ctx;
     char *name = tidy(path, err);
@@ -644,6 +671,7 @@ hither_status ht_io_ram_new(ht_io **out, hither_error *err) {
         .remove = ram_remove,
         .sync_folder = ram_sync_folder,
         .list = ram_list,
+        .share = ram_share,
     };
     *out = &r->io;
     return HITHER_OK;

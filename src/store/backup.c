@@ -156,15 +156,33 @@ static hither_status copy_range(backup *b, ht_file *from, ht_file *to, uint64_t 
     return HITHER_OK;
 }
 
-static hither_status copy_segment(backup *b, const part *p) {
+/* Whether the segment now lies at `path` without having been copied. Of a full one both may be names of one file: rows
+ * that are committed never change, and compaction and purge write new files. It is synced in any case, for a writer
+ * that does not sync may have left that to do. */
+static bool share_segment(backup *b, const part *p, const char *path) {
+    const ht_io *io = b->to->io;
+    ht_file *to = NULL;
+    if (io != b->from->io || !io->share ||
+        io->share(p->segment->file, path, p->committed == p->segment->header.capacity, NULL) != HITHER_OK)
+        return false;
+    hither_status status = io->open(io->ctx, path, 0, &to, NULL);
+    if (status == HITHER_OK) {
+        status = io->sync(to, NULL);
+        io->close(to);
+    }
+    if (status == HITHER_OK)
+        return true;
+    if (io->remove(io->ctx, path, NULL) != HITHER_OK) {
+        /* then the copy cannot be made either, and says why */
+    }
+    return false;
+}
+
+static hither_status copy_segment(backup *b, const part *p, const char *path) {
     const ht_io *io = b->to->io;
     const ht_segment_header *h = &p->segment->header;
     ht_file *from = p->segment->file, *to = NULL;
-    char *path = ht_path_join(b->to->path, p->segment->name);
-    if (!path)
-        return ht_fail_nomem(b->err, strlen(b->to->path), "a path");
     hither_status status = io->open(io->ctx, path, HT_IO_WRITE | HT_IO_CREATE | HT_IO_EXCLUSIVE, &to, b->err);
-    ht_release(path);
     if (status != HITHER_OK)
         return status;
     status = io->resize(to, h->file_bytes, b->err);
@@ -180,6 +198,15 @@ static hither_status copy_segment(backup *b, const part *p) {
     return status;
 }
 
+static hither_status take_segment(backup *b, const part *p) {
+    char *path = ht_path_join(b->to->path, p->segment->name);
+    if (!path)
+        return ht_fail_nomem(b->err, strlen(b->to->path), "a path");
+    hither_status status = share_segment(b, p, path) ? HITHER_OK : copy_segment(b, p, path);
+    ht_release(path);
+    return status;
+}
+
 static hither_status copy_segments(backup *b) {
     const ht_io *io = b->to->io;
     b->chunk = ht_alloc(CHUNK);
@@ -191,7 +218,7 @@ static hither_status copy_segments(backup *b) {
                  b->parts[i].committed * (sizeof(ht_row_sums) + b->parts[i].segment->header.stride);
     hither_status status = ht_progress_phase(b->progress, "copying", bytes, b->err);
     for (size_t i = 0; i < b->count && status == HITHER_OK; i++)
-        status = copy_segment(b, &b->parts[i]);
+        status = take_segment(b, &b->parts[i]);
     ht_release(b->chunk);
     return status == HITHER_OK ? io->sync_folder(io->ctx, b->to->segment_path, b->err) : status;
 }

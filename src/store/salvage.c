@@ -219,8 +219,7 @@ static hither_status open_segment(salvage *s, const ht_segment_header *expect) {
 
 static hither_status take_segment(salvage *s, const ht_segment_entry *entry, uint64_t begin) {
     const ht_segment_header *h = &entry->expect;
-    HT_TRY(open_segment(s, h));
-    hither_status status = HITHER_OK;
+    hither_status status = open_segment(s, h);
     for (uint64_t i = begin - h->first_slot; i < entry->committed && status == HITHER_OK; i++)
         status = take_slot(s, entry, i);
     if (status == HITHER_OK)

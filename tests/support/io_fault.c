@@ -322,6 +322,16 @@ static hither_status fault_make_folder(void *ctx, const char *path, hither_error
     return HITHER_OK;
 }
 
+/* Not while recording: what a crash leaves of a file with two names is not modelled. */
+static hither_status fault_share(ht_file *handle, const char *path, int sealed, hither_error *err) {
+    fault_file *file = of(handle);
+    io_fault *f = file->fault;
+    HT_TRY(gate(f, "share", path, err));
+    if (f->recording || !f->below->share)
+        return ht_fail(err, HITHER_UNSUPPORTED, "no sharing");
+    return f->below->share(file->below, path, sealed, err);
+}
+
 static hither_status fault_rename(void *ctx, const char *from, const char *to, hither_error *err) {
     io_fault *f = ctx;
     HT_TRY(gate(f, "rename", to, err));
@@ -442,6 +452,7 @@ io_fault *io_fault_new(const ht_io *below) {
         .remove = fault_remove,
         .sync_folder = fault_sync_folder,
         .list = fault_list,
+        .share = fault_share,
     };
     return f;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -112,6 +113,87 @@ static void test_copy_on_disk(void **state) {
 static void test_copy_in_ram(void **state) {
     (void)state;
     copy_in(false);
+}
+
+/* ---- space that is shared */
+
+static struct stat stat_of(const store_world *world, const char *name) {
+    struct stat st;
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", world->path, name);
+    if (stat(path, &st) != 0)
+        fail_msg("there is no %s", path);
+    return st;
+}
+
+/* A full segment is not copied, the one that grows is; and whatever either database does then, the other stays. Where
+ * the file system has reflinks the two have different numbers, and share their blocks; that is not looked at. */
+static void test_full_segments_are_shared(void **state) {
+    (void)state;
+    enum { WIDE = 4096 }; /* 64 rows fill the first segment */
+    store_world world;
+    hither_error err;
+    world_make(&world, true);
+    store_world copy = beside(&world, "copy");
+    ht_store *store = world_open(&world, 0);
+    ht_collection_row a = world_create(store, "a", WIDE), row;
+    ASSERT_OK(world_put(store, &a, 0, 64 + 3, &err));
+    ASSERT_OK(ht_store_backup(store, NULL, copy.path, NULL, &err));
+    struct stat full = stat_of(&copy, "seg/1-1.vec"), grows = stat_of(&copy, "seg/1-2.vec");
+    assert_true(full.st_nlink == 2 ? full.st_ino == stat_of(&world, "seg/1-1.vec").st_ino : full.st_nlink == 1);
+    assert_true(grows.st_nlink == 1 && grows.st_ino != stat_of(&world, "seg/1-2.vec").st_ino);
+    ASSERT_OK(world_put(store, &a, 20, 10, &err));
+    ht_store_close(store);
+    store = world_open(&copy, 0);
+    ASSERT_OK(ht_store_collection(store, "a", 0, &row, &err));
+    ASSERT_OK(world_put(store, &row, 40, 40, &err));
+    expect_sound(store);
+    world_expect(store, a.cid, 0, 80);
+    ht_store_close(store);
+    /* Purged of what it has replaced, which is in a segment that both have. */
+    hither_db *db;
+    ASSERT_OK(hither_db_open(world.path, NULL, &db, &err));
+    ASSERT_OK(hither_db_purge(db, NULL, &err));
+    ASSERT_OK(hither_db_verify(db, NULL, &err));
+    hither_db_close(db);
+    store = world_open(&copy, 0);
+    expect_sound(store);
+    world_expect(store, a.cid, 0, 80);
+    ht_store_close(store);
+    world_free(&world);
+}
+
+/* Sharing that fails, or cannot be, is copying. */
+static hither_status cannot_share(ht_file *from, const char *path, int sealed, hither_error *err) {
+    (void)from;
+    (void)path;
+    (void)sealed;
+    return err ? HITHER_UNSUPPORTED : HITHER_IO;
+}
+
+static void test_nothing_to_share(void **state) {
+    (void)state;
+    for (int missing = 0; missing < 2; missing++) {
+        store_world world;
+        hither_error err;
+        world_make(&world, true);
+        ht_io io = *ht_io_posix();
+        io.share = missing ? NULL : cannot_share;
+        world.io = &io;
+        store_world copy = beside(&world, "copy");
+        ht_store *store = world_open(&world, 0);
+        ht_collection_row a = world_create(store, "a", 4096);
+        ASSERT_OK(world_put(store, &a, 0, 64 + 3, &err));
+        ASSERT_OK(ht_store_backup(store, NULL, copy.path, NULL, &err));
+        assert_int_equal(stat_of(&copy, "seg/1-1.vec").st_nlink, 1);
+        ht_store_close(store);
+        store = world_open(&copy, 0);
+        expect_sound(store);
+        world_expect(store, a.cid, 0, 67);
+        ht_store_close(store);
+        world.io = ht_io_posix();
+        world_free(&world);
+    }
 }
 
 /* Restoring is backing up what was opened read-only. */
@@ -222,9 +304,9 @@ static void one_fault(uint64_t nth, bool for_good, bool *hit) {
     world_make_over(&world, io_fault_io(fault));
     store_world copy = beside(&world, "copy");
     ht_store *store = world_open(&world, 0);
-    ht_collection_row a = world_create(store, "a", DIM), b = world_create(store, "b", 3);
+    ht_collection_row a = world_create(store, "a", DIM), b = world_create(store, "b", 8192); /* 64 rows: 2 MiB */
     ASSERT_OK(world_put(store, &a, 0, ROWS, &err));
-    ASSERT_OK(world_put(store, &b, 0, 5, &err));
+    ASSERT_OK(world_put(store, &b, 0, 64, &err)); /* a full segment, which is shared */
 
     io_fault_arm(fault, nth, nth % 3 == 0 ? FAULT_SHORT_WRITE : nth % 3 == 1 ? FAULT_IO : FAULT_FULL, for_good);
     hither_status status = ht_store_backup(store, NULL, copy.path, NULL, &err);
@@ -236,7 +318,7 @@ static void one_fault(uint64_t nth, bool for_good, bool *hit) {
         ht_store *opened = world_open(&copy, 0);
         expect_sound(opened);
         world_expect(opened, a.cid, 0, ROWS);
-        world_expect(opened, b.cid, 0, 5);
+        world_expect(opened, b.cid, 0, 64);
         ht_store_close(opened);
     } else if (is_there(&copy)) {
         fail_msg("operation %" PRIu64 " (%s) failed, and left a folder", nth, io_fault_what(fault));
@@ -432,11 +514,18 @@ static void test_beside_a_writer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_copy_on_disk),          cmocka_unit_test(test_copy_in_ram),
-        cmocka_unit_test(test_copy_of_copy),          cmocka_unit_test(test_memory_to_disk),
-        cmocka_unit_test(test_refused_places),        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_faults_once),           cmocka_unit_test(test_faults_for_good),
-        cmocka_unit_test(test_commits_in_the_middle), cmocka_unit_test(test_beside_a_writer),
+        cmocka_unit_test(test_copy_on_disk),
+        cmocka_unit_test(test_copy_in_ram),
+        cmocka_unit_test(test_full_segments_are_shared),
+        cmocka_unit_test(test_nothing_to_share),
+        cmocka_unit_test(test_copy_of_copy),
+        cmocka_unit_test(test_memory_to_disk),
+        cmocka_unit_test(test_refused_places),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_faults_once),
+        cmocka_unit_test(test_faults_for_good),
+        cmocka_unit_test(test_commits_in_the_middle),
+        cmocka_unit_test(test_beside_a_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
