@@ -345,6 +345,14 @@ const ht_command ht_commands[] = {
      "Reads every committed byte of DB and checks it against its checksums. Prints \"ok: ...\" and ends with 0, or "
      "prints one line for each damaged place and ends with 3. Nothing is changed.",
      NULL, no_options, ht_run_verify},
+    {"ttl", "DB NAME SECONDS", 3, 3, "say how long rows live",
+     "From now on rows written to the collection live SECONDS, unless they say in their metadata when they end: "
+     "\"_expires\", seconds since 1970. 0: for ever, unless they say. off: what they say means nothing, as in a new "
+     "collection. A row that has ended is in no answer; expire, compact and purge remove it.",
+     "hither ttl notes.hither sessions 3600", no_options, ht_run_ttl},
+    {"expire", "DB NAME", 2, 2, "remove the rows that have ended",
+     "Deletes the rows of the collection whose time is over, and prints how many. They are in no answer before that.",
+     "hither expire notes.hither sessions", no_options, ht_run_expire},
     {"compact", "DB [NAME]", 1, 2, "give the space of deleted rows back",
      "Gives the space of deleted and replaced rows, of one collection or of all, back to the file system. Other "
      "processes may read meanwhile. It may be stopped at any moment. Prints nothing; on a terminal the progress is "
