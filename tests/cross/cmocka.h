@@ -28,6 +28,7 @@ static inline void cross_check(int holds, const char *what, const char *file, in
 #define assert_int_equal(a, b) cross_check((long long)(a) == (long long)(b), #a " == " #b, __FILE__, __LINE__)
 #define fail()                 cross_check(0, "fail()", __FILE__, __LINE__)
 #define print_error(...)       printf(__VA_ARGS__)
+#define fail_msg(...)          (printf(__VA_ARGS__), cross_check(0, "fail_msg()", __FILE__, __LINE__))
 
 #define cmocka_run_group_tests(tests, setup, teardown) cross_run(tests, sizeof tests / sizeof *tests)
 static inline int cross_run(const struct CMUnitTest *tests, size_t count) {

@@ -340,6 +340,60 @@ static void test_codes(void **state) {
     ht_fp_leave(fp);
 }
 
+/* What codes are made by, beside the obvious way to say it. */
+static void check_making(size_t dim, float offset, float inverse) {
+    guarded x = guarded_random(1, dim * sizeof(float), dim), ones = guarded_random(1, dim * sizeof(float), dim);
+    guarded code[2] = {guarded_random(1, dim * sizeof(float), dim), guarded_random(1, dim * sizeof(float), dim)};
+    uint8_t *nibbles = calloc(dim, 1);
+    float low = x.data[0], high = low, scales[2] = {0.7f, 0.13f}, offsets[2] = {-0.2f, 0.01f};
+    int64_t code1[2] = {0}, code2[2] = {0};
+    ht_code_span span;
+    ht_code_sums totals[2];
+    double rest[2];
+    level->code_span(x.data, dim, &span);
+    level->code_fit(x.data, dim, offset, inverse, nibbles, totals);
+    level->code_rest(x.data, dim, nibbles, scales, offsets, rest);
+    for (size_t j = 0; j < dim; j++) {
+        ones.data[j] = 1;
+        low = fminf(low, x.data[j]);
+        high = fmaxf(high, x.data[j]);
+        int n = (int)rintf(fminf(fmaxf((x.data[j] - offset) * inverse, -8), 7)) + 8;
+        assert_int_equal(nibbles[j], n);
+        int whole[2] = {n / 4 - 2, n - 8};
+        for (int which = 0; which < 2; which++) {
+            code[which].data[j] = (float)whole[which];
+            code1[which] += whole[which];
+            code2[which] += whole[which] * whole[which];
+        }
+    }
+    assert_true(span.low == low && span.high == high);
+    check_same_bits("sum", dim, span.sum, ht_ref_dot_f32(x.data, ones.data, dim));
+    check_same_bits("square", dim, span.square, ht_ref_dot_f32(x.data, x.data, dim));
+    for (int which = 0; which < 2; which++) {
+        check_same_bits("codes", dim, totals[which].code, (double)code1[which]);
+        check_same_bits("codes squared", dim, totals[which].code2, (double)code2[which]);
+        check_same_bits("codes by values", dim, totals[which].product, ht_ref_dot_f32(code[which].data, x.data, dim));
+        for (size_t j = 0; j < dim; j++)
+            code[which].data[j] = scales[which] * code[which].data[j] + offsets[which];
+        check_same_bits("rest", dim, rest[which], ht_ref_l2_f32(x.data, code[which].data, dim));
+        guarded_free(code[which]);
+    }
+    free(nibbles);
+    guarded_free(ones);
+    guarded_free(x);
+}
+
+static void test_making(void **state) {
+    (void)state;
+    ht_fp_state fp = ht_fp_enter();
+    for (size_t dim = 1; dim <= 130; dim++)
+        check_making(dim, 0.01f * (float)dim, dim % 7 == 0 ? 0 : 0.3f * (float)dim);
+    for (size_t dim = 500; dim <= 530; dim++)
+        check_making(dim, -0.05f, 9);
+    check_making(65535, 0.03f, 11);
+    ht_fp_leave(fp);
+}
+
 /* Rows picked by number, in any order and twice, with every sum at its largest too. */
 static void check_walk(size_t lines, bool extreme) {
     enum { WALKED = 9, NIBBLE_LINE = 64 };
@@ -539,9 +593,9 @@ int main(int argc, char **argv) {
     if (!level || !supported)
         return 77;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_estimates),   cmocka_unit_test(test_reference), cmocka_unit_test(test_overflow),
-        cmocka_unit_test(test_keep),        cmocka_unit_test(test_codes),     cmocka_unit_test(test_walk),
-        cmocka_unit_test(test_small_types), cmocka_unit_test(test_cells),
+        cmocka_unit_test(test_estimates), cmocka_unit_test(test_reference),   cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_keep),      cmocka_unit_test(test_codes),       cmocka_unit_test(test_making),
+        cmocka_unit_test(test_walk),      cmocka_unit_test(test_small_types), cmocka_unit_test(test_cells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
