@@ -50,6 +50,7 @@ typedef enum ht_opt {
     HT_OPT_MAN,
     HT_OPT_MAX_DISTANCE,
     HT_OPT_METRIC,
+    HT_OPT_MODEL,
     HT_OPT_NEAR,
     HT_OPT_NUMBER,
     HT_OPT_OFFSET,

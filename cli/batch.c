@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "model.h"
 
 void ht_batch_init(ht_batch *b, const ht_source *source, const char *name) {
     *b = (ht_batch){.source = source, .name = name};
@@ -88,10 +89,26 @@ hither_status ht_batch_add(ht_batch *b, const ht_target *target, const ht_row *r
 
 static hither_status make_collection(const ht_batch *b, ht_target *t, hither_error *err) {
     hither_embedder *embedder = NULL;
-    if (!b->dim)
-        HT_TRY(hither_embedder_builtin(&embedder, err));
+    if (!b->dim || ht_args_has(t->args, HT_OPT_MODEL))
+        HT_TRY(ht_model_option(t->args, &embedder, err));
     const hither_collection_options options = {
         .size = sizeof options, .dim = b->dim, .metric = t->metric, .embedder = embedder};
+    hither_status status = hither_collection_open(t->opened.db, t->name, &options, &t->opened.collection, err);
+    hither_embedder_close(embedder);
+    return status;
+}
+
+/* Opens an existing collection anew with the model that its texts need, where that is not the built-in one. */
+static hither_status give_model(ht_target *t, hither_error *err) {
+    hither_embedder *embedder = NULL;
+    HT_TRY(ht_args_has(t->args, HT_OPT_MODEL) ? ht_model_option(t->args, &embedder, err)
+                                              : ht_model_find(&t->opened.facts, &embedder, err));
+    if (!embedder)
+        return HITHER_OK;
+    const hither_collection_options options = {
+        .size = sizeof options, .flags = HITHER_COLLECTION_EXISTING, .embedder = embedder};
+    hither_collection_close(t->opened.collection);
+    t->opened.collection = NULL;
     hither_status status = hither_collection_open(t->opened.db, t->name, &options, &t->opened.collection, err);
     hither_embedder_close(embedder);
     return status;
@@ -105,10 +122,13 @@ static hither_status open_target(const ht_batch *b, ht_target *t, hither_error *
     const hither_collection_options existing = {
         .size = sizeof existing, .flags = HITHER_COLLECTION_EXISTING, .metric = t->metric};
     hither_status status = hither_collection_open(t->opened.db, t->name, &existing, &t->opened.collection, err);
-    if (status == HITHER_NOT_FOUND)
-        status = make_collection(b, t, err);
+    if (status == HITHER_NOT_FOUND) {
+        HT_TRY(make_collection(b, t, err));
+        return ht_read_facts(t->opened.collection, &t->opened.facts, err);
+    }
     HT_TRY(status);
-    return ht_read_facts(t->opened.collection, &t->opened.facts, err);
+    HT_TRY(ht_read_facts(t->opened.collection, &t->opened.facts, err));
+    return b->dim ? HITHER_OK : give_model(t, err);
 }
 
 static unsigned long long place_of(const ht_batch *b, size_t i) {

@@ -12,6 +12,7 @@
 typedef struct ht_target {
     const char *path, *name; /* of the database and the collection */
     hither_metric metric;    /* 0: not said */
+    const ht_args *args;     /* for --model */
     ht_ids_are asked;        /* --id-type */
     ht_ids_are ids;          /* as the collection has them, or as the first batch decided */
     ht_opened opened;        /* from the first write on */

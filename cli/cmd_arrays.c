@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "commands.h"
 #include "database.h"
+#include "model.h"
 #include "output.h"
 
 /* Many queries at once: the library codes an array once a call, where they repay it. */
@@ -145,7 +146,7 @@ int ht_run_embed(const ht_args *args) {
     ht_buf_init(&e.out, SIZE_MAX / 2);
     hither_status status = ht_reader_open(&e.reader, args->count ? args->operands[0] : "-", &err);
     if (status == HITHER_OK)
-        status = hither_embedder_builtin(&e.embedder, &err);
+        status = ht_model_option(args, &e.embedder, &err);
     if (status == HITHER_OK) {
         size_t bytes = (size_t)LINES_AT_ONCE * hither_embedder_dim(e.embedder) * sizeof(float);
         e.vectors = ht_alloc(bytes);

@@ -4,6 +4,7 @@
 #include "cmd_schema.h"
 #include "commands.h"
 #include "database.h"
+#include "model.h"
 #include "output.h"
 
 int ht_run_create(const ht_args *args) {
@@ -15,7 +16,8 @@ int ht_run_create(const ht_args *args) {
                                          .flags = HITHER_COLLECTION_NEW,
                                          .dim = (uint32_t)ht_args_number(args, HT_OPT_DIM, 0),
                                          .metric = ht_metric_option(args)};
-    hither_status status = options.dim ? HITHER_OK : hither_embedder_builtin(&embedder, &err);
+    hither_status status =
+        options.dim && !ht_args_has(args, HT_OPT_MODEL) ? HITHER_OK : ht_model_option(args, &embedder, &err);
     options.embedder = embedder;
     const char *given = ht_args_text(args, HT_OPT_SCHEMA, NULL);
     ht_buf schema;

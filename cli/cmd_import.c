@@ -225,7 +225,10 @@ int ht_run_import(const ht_args *args) {
     importer im = {.args = args,
                    .reader = {.fd = -1, .wake_fd = -1, .name = args->operands[2]},
                    .ids = {.fd = -1, .wake_fd = -1},
-                   .target = {.path = args->operands[0], .name = args->operands[1], .metric = ht_metric_option(args)},
+                   .target = {.path = args->operands[0],
+                              .name = args->operands[1],
+                              .metric = ht_metric_option(args),
+                              .args = args},
                    .began = seconds()};
     if (ht_args_has(args, HT_OPT_ID_TYPE))
         im.target.asked = args->values[HT_OPT_ID_TYPE].choice == 0 ? HT_IDS_INT : HT_IDS_TEXT;

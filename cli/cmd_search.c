@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "database.h"
 #include "import.h"
+#include "model.h"
 #include "plan.h"
 #include "rows.h"
 
@@ -347,7 +348,9 @@ int ht_run_search(const ht_args *args) {
     }
     if (!find_words(&s))
         return HT_EXIT_USAGE;
-    hither_status status = ht_open_both(args->operands[0], args->operands[1], HT_OPEN_READ, &s.opened, &err);
+    hither_status status = s.text && !ht_args_has(args, HT_OPT_KEYWORD)
+                               ? ht_open_for_texts(args, HT_OPEN_READ, &s.opened, &err)
+                               : ht_open_both(args->operands[0], args->operands[1], HT_OPEN_READ, &s.opened, &err);
     if (status == HITHER_OK) {
         status = s.text ? search_text(&s, &err) : s.id ? search_id(&s, &err) : search_vectors(&s, file, &err);
         ht_close_both(&s.opened);

@@ -18,17 +18,24 @@
 #define OPTION_WHERE(text)                                                                                             \
     { HT_OPT_WHERE, "where", 0, HT_KIND_TEXT, "JSON", text, 0, 0 }
 
+#define OPTION_MODEL(text)                                                                                             \
+    { HT_OPT_MODEL, "model", 0, HT_KIND_TEXT, "DIR", text, 0, 0 }
+
 static const ht_option no_options[] = {END_OF_OPTIONS};
 
 static const ht_option create_options[] = {
     {HT_OPT_DIM, "dim", 'd', HT_KIND_NUMBER, "N",
      "dimensions of its vectors; without it the collection is for texts and embeds them with the built-in embedder", 1,
      HITHER_MAX_DIM},
+    OPTION_MODEL("embed its texts with the sentence model in this folder"),
     OPTION_METRIC("what near means (default cosine)"),
     {HT_OPT_DTYPE, "dtype", 0, HT_KIND_CHOICE, "f32", "how a dimension is stored (default f32)", 0, 0},
     {HT_OPT_SCHEMA, "schema", 0, HT_KIND_TEXT, "JSON",
      "what rows must be like, as in {\"fields\": {\"year\": \"int\"}}; or the name of a file with it", 0, 0},
     END_OF_OPTIONS};
+
+static const ht_option embed_options[] = {
+    OPTION_MODEL("the folder of a sentence model, instead of the built-in embedder"), END_OF_OPTIONS};
 
 static const ht_option json_options[] = {OPTION_JSON("print JSON, one object a line"), END_OF_OPTIONS};
 
@@ -47,6 +54,7 @@ static const ht_option import_options[] = {
      "make the ids integers or strings (default: what the collection has; for a new one integers where all ids of the "
      "first batch are)",
      0, 0},
+    OPTION_MODEL("embed texts with the sentence model in this folder"),
     OPTION_METRIC("metric of a collection made by this import (default cosine)"),
     {HT_OPT_BATCH, "batch", 0, HT_KIND_NUMBER, "N", "rows a transaction (default 1000)", 1, 1000000},
     END_OF_OPTIONS};
@@ -58,6 +66,7 @@ static const ht_option search_options[] = {
     {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "ID", "search by the vector of the row with this id", 0, 0},
     {HT_OPT_KEYWORD, "keyword", 0, HT_KIND_FLAG, NULL,
      "search by the words of TEXT instead of a vector: words, \"phrases\", begin*, +must, -not", 0, 0},
+    OPTION_MODEL("the folder of the sentence model that the collection was made with"),
     {HT_OPT_HYBRID, "hybrid", 0, HT_KIND_FLAG, NULL, "search by words and by vectors, and make one order of both", 0,
      0},
     {HT_OPT_WORDS, "words", 0, HT_KIND_TEXT, "WORDS", "the words of --hybrid, where they are not TEXT", 0, 0},
@@ -132,6 +141,7 @@ static const ht_option export_options[] = {
     END_OF_OPTIONS};
 
 static const ht_option watch_options[] = {
+    OPTION_MODEL("tell what is near by the sentence model in this folder"),
     {HT_OPT_WINDOW, "window", 'w', HT_KIND_NUMBER, "N", "lines remembered (default 16384)", 1, 16777216},
     {HT_OPT_WARMUP, "warmup", 0, HT_KIND_NUMBER, "N", "lines learned before the first alarm (default 200)", 0,
      UINT64_MAX},
@@ -469,8 +479,12 @@ const ht_command ht_commands[] = {
      "search that asks for a recall takes the least effort that has it.",
      "hither tune fast.hi", json_options, ht_run_tune},
     {"embed", "[FILE|-]", 0, 1, "turn lines of text into vectors",
-     "Prints the built-in embedder's vector of each line of FILE or standard input, as one JSON array a line.",
-     "echo \"a bird of prey\" | hither embed", no_options, ht_run_embed},
+     "Prints the vector of each line of FILE or standard input, as one JSON array a line: the built-in embedder's, or "
+     "that "
+     "of a sentence model.",
+     "echo \"a bird of prey\" | hither embed\n"
+     "hither embed --model models/minilm notes.txt",
+     embed_options, ht_run_embed},
     {"help", "[COMMAND]", 0, 2, "print help", "Prints help about hither or about COMMAND.", NULL, help_options,
      ht_run_help},
 };
@@ -482,7 +496,9 @@ const char ht_about[] =
     "hither is an embedded vector engine: no server, no network, no model to download. A database is a folder, by "
     "convention NAME.hither, that holds named collections. A row of a collection has an id (an integer or a string), a "
     "vector, and where wanted a document (text) and metadata (a JSON object). Texts are embedded by the built-in "
-    "embedder, which finds texts that share words or parts of words, not texts that share a meaning.\n\n"
+    "embedder, which finds texts that share words or parts of words, not texts that share a meaning; with --model DIR "
+    "by "
+    "a sentence model in a folder, which does that too.\n\n"
     "One process at a time may write to a database; any number may read beside it.";
 
 const ht_man_section ht_man_sections[] = {
@@ -500,6 +516,8 @@ const ht_man_section ht_man_sections[] = {
      "written stays. A reader that closes its end of the pipe is not an error."},
     {"ENVIRONMENT",
      "HITHER_SIMD caps the instruction sets in use, e.g. scalar or avx2. HITHER_THREADS caps the threads. "
+     "HITHER_MODELS names folders of sentence models, separated by colons, among which the model of a collection is "
+     "found. "
      "NO_COLOR, when set and not empty, turns colours off; they are used on a terminal only. COLUMNS is "
      "the width of a terminal that does not tell its own."},
     {"FILES", "NAME.hither/ is a database. Nothing else is read or written, but the files named on the command line."},

@@ -2,6 +2,7 @@
 #include "database.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "import.h"
@@ -48,6 +49,7 @@ hither_status ht_read_facts(hither_collection *c, ht_facts *out, hither_error *e
                       .metric = HITHER_COSINE,
                       .embeds = *text_of(facts, "embedder") != '\0',
                       .count = (uint64_t)json_integer_value(json_object_get(facts, "count"))};
+    (void)snprintf(out->embedder, sizeof out->embedder, "%s", text_of(facts, "embedder"));
     for (int m = 0; m < 5; m++)
         if (!strcmp(text_of(facts, "metric"), metric_names[m]))
             out->metric = (hither_metric)(m + 1);

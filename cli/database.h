@@ -24,6 +24,7 @@ typedef struct ht_facts {
     hither_metric metric;
     ht_ids_are ids;
     bool embeds; /* it has an embedder */
+    char embedder[64];
     uint64_t count;
 } ht_facts;
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "database.h"
+#include "model.h"
 #include "output.h"
 #include "reader.h"
 #include "watch.h"
@@ -133,12 +134,15 @@ hither_status ht_watch_window(ht_watch *w, hither_error *err) {
         HT_TRY(read_rules(w, err));
         options.rules = w->rules.data;
     }
-    HT_TRY(open_state(w, &options, &opened, err));
-    if (opened)
-        return HITHER_OK;
+    if (ht_args_has(args, HT_OPT_MODEL))
+        HT_TRY(ht_model_option(args, &options.embedder, err));
+    hither_status status = open_state(w, &options, &opened, err);
     if (ways == 0)
         options.alarm_rate = USUAL_RATE;
-    return hither_window_new(&options, &w->window, err);
+    if (status == HITHER_OK && !opened)
+        status = hither_window_new(&options, &w->window, err);
+    hither_embedder_close(options.embedder);
+    return status;
 }
 
 void ht_watch_save(ht_watch *w, bool now) {

@@ -208,14 +208,37 @@ typedef struct hither_embedder hither_embedder;
  * that share a meaning. Errors: NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_embedder_builtin(hither_embedder **out, hither_error *err);
 
+typedef struct hither_embedder_options {
+    size_t size;
+    hither_dtype precision;      /* how it multiplies: HITHER_I8 (default) or HITHER_F32, some three times slower */
+    uint32_t max_tokens;         /* of a text, what is beyond is cut off; default: as the folder says, else 512 */
+    const char *query_prefix;    /* put before queries; default: as the folder says, else "" */
+    const char *document_prefix; /* put before all other texts; the same */
+} hither_embedder_options;
+
+/* A sentence model from its folder, as it is published: config.json, model.safetensors and tokenizer.json (or
+ * vocab.txt), and where they are there 1_Pooling/config.json and other settings. Encoders of the BERT family (MiniLM,
+ * BGE, E5, GTE in English) are possible; docs/models.md says which. With HITHER_I8 a text's vector is the same bytes on
+ * every machine and whatever it is embedded beside. Errors: MODEL (says what is missing, wrong or not supported),
+ * INVALID, SYNTAX, ENCODING, TOO_LARGE, UNSUPPORTED (a precision), NOT_FOUND, PERMISSION, IO, NOMEM. Any thread. Since
+ * 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_embedder_open(const char *folder,
+                                                                const hither_embedder_options *options,
+                                                                hither_embedder **out, hither_error *err);
+
 HITHER_API uint32_t hither_embedder_dim(const hither_embedder *embedder);
 /* The name stored with a collection, e.g. "builtin-1". Lives as long as the embedder. Since 0.1. */
 HITHER_API const char *hither_embedder_name(const hither_embedder *embedder);
 
 /* One unit vector a text into vectors (texts->count x dim floats, packed, the caller's); a text without tokens gives
- * the zero vector. Errors: ENCODING (names the text), TOO_LARGE, NOMEM. Any thread. Since 0.1. */
+ * the zero vector. Texts are spread over the pool's threads. Errors: ENCODING (names the text), TOO_LARGE, MODEL (what
+ * comes out is not finite), NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_embedder_embed(hither_embedder *embedder, const hither_strings *texts,
                                                                  float *vectors, hither_error *err);
+/* The same for texts that are searched by, where a model was trained with a prefix for these. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_embedder_embed_queries(hither_embedder *embedder,
+                                                                         const hither_strings *texts, float *vectors,
+                                                                         hither_error *err);
 HITHER_API void hither_embedder_close(hither_embedder *embedder);
 
 /* ---------------------------------------------------------------- results */

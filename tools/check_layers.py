@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "store": {"base"},
     "engine": {"base", "kernels", "index", "keyword", "store"},
     "stream": {"base", "kernels", "index"},
-    "embed": {"base"},
+    "embed": {"base", "kernels"},
     "api": {"base", "kernels", "index", "keyword", "store", "engine", "stream", "embed"},
 }
 # The command is a user of hither.h, and borrows these from base.

@@ -14,3 +14,6 @@ for level in scalar neon neon-dot; do
     echo "kernels.$level, aarch64:"
     qemu-aarch64 "$out/test_kernels" "$level"
 done
+$compile $files "$out/neon_dot.o" tests/kernels/test_transformer.c -o "$out/test_transformer" -lm
+echo "kernels.transformer, aarch64:"
+qemu-aarch64 "$out/test_transformer"

@@ -304,6 +304,20 @@ def embedder_builtin() -> Handle:
     return _made(out, lib.hither_embedder_close, "embedder")
 
 
+def embedder_open(
+    folder: bytes, precision: int, max_tokens: int, query_prefix: bytes | None, document_prefix: bytes | None
+) -> Handle:
+    options = ffi.new("hither_embedder_options *")
+    options.size = ffi.sizeof("hither_embedder_options")
+    options.precision = precision
+    options.max_tokens = max_tokens
+    kept = [ffi.new("char[]", text) if text is not None else ffi.NULL for text in (query_prefix, document_prefix)]
+    options.query_prefix, options.document_prefix = kept
+    out = ffi.new("hither_embedder **")
+    _call(lib.hither_embedder_open, folder, options, out)
+    return _made(out, lib.hither_embedder_close, "embedder")
+
+
 def embedder_dim(embedder: Handle) -> int:
     return int(lib.hither_embedder_dim(embedder._cdata))
 
@@ -312,12 +326,13 @@ def embedder_name(embedder: Handle) -> str:
     return str(ffi.string(lib.hither_embedder_name(embedder._cdata)).decode())
 
 
-def embed(embedder: Handle, column: Texts) -> NDArray[np.float32]:
+def embed(embedder: Handle, column: Texts, queries: bool = False) -> NDArray[np.float32]:
     held: list[Any] = []
     strings = ffi.new("hither_strings *")
     _set_strings(strings, column, held)
     vectors = np.empty((column.count, embedder_dim(embedder)), np.float32)
-    _on(embedder, lib.hither_embedder_embed, strings, ffi.from_buffer("float[]", vectors))
+    how = lib.hither_embedder_embed_queries if queries else lib.hither_embedder_embed
+    _on(embedder, how, strings, ffi.from_buffer("float[]", vectors))
     return vectors
 
 

@@ -1,7 +1,9 @@
-"""Embedder: texts to vectors."""
+"""Embedder: texts to vectors, by the built-in embedder or a sentence model from a folder."""
 
 from __future__ import annotations
 
+import operator
+import os
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -10,10 +12,13 @@ from numpy.typing import NDArray
 
 from . import _core
 from .arrays import Text, texts as text_column
+from .errors import InvalidError
 
 
 class Embedder:
-    """The built-in embedder: no model, 384 dimensions, the same bytes on every machine.
+    """Texts to vectors. ``Embedder()`` is the built-in embedder; `Embedder.open` takes a sentence model's folder.
+
+    The built-in one: no model, 384 dimensions, the same bytes on every machine.
 
     It hashes words, word pairs and character trigrams, so it finds texts that share words or parts of words, not texts
     that share a meaning. Any number of threads may use one.
@@ -33,6 +38,47 @@ class Embedder:
 
     def __init__(self) -> None:
         self._handle = _core.embedder_builtin()
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        precision: str = "i8",
+        max_tokens: int | None = None,
+        query_prefix: str | None = None,
+        document_prefix: str | None = None,
+    ) -> Embedder:
+        """A sentence model of the BERT family from its folder, as it is published (docs/models.md).
+
+        Parameters
+        ----------
+        folder : path
+            With config.json, model.safetensors, and tokenizer.json or vocab.txt.
+        precision : {"i8", "f32"}
+            How it multiplies: by bytes, with the same vectors on every machine, or in f32, some three times slower.
+        max_tokens : int, optional
+            What a text has beyond is cut off. Default: as the folder says, else 512.
+        query_prefix, document_prefix : str, optional
+            Put before texts that are searched by (`queries`), and before all others. Default: as the folder says.
+
+        Raises
+        ------
+        ModelError
+            The message says what is missing, wrong, or not supported.
+        """
+        if precision not in ("i8", "f32"):
+            raise InvalidError(f'precision is {precision!r}; "i8" and "f32" are possible')
+        prefixes = [None if text is None else text.encode() for text in (query_prefix, document_prefix)]
+        if any(text is not None and b"\0" in text for text in prefixes):
+            raise InvalidError("a prefix holds a NUL")
+        most = 0 if max_tokens is None else operator.index(max_tokens)
+        if max_tokens is not None and not 1 <= most <= 32768:
+            raise InvalidError(f"max_tokens is {most}; 1 to 32768 are possible")
+        dtype = _core.DTYPES[precision]
+        self = object.__new__(cls)
+        self._handle = _core.embedder_open(os.fsencode(folder), dtype, most, *prefixes)
+        return self
 
     @property
     def dim(self) -> int:
@@ -60,8 +106,15 @@ class Embedder:
             return vectors
         return _core.embed(self._handle, text_column(texts))
 
+    def queries(self, texts: Text | Iterable[Text]) -> NDArray[np.float32]:
+        """As calling it, for texts that are searched by: some models have a prefix for these."""
+        if isinstance(texts, (str, bytes)):
+            vectors: NDArray[np.float32] = _core.embed(self._handle, text_column([texts]), True)[0]
+            return vectors
+        return _core.embed(self._handle, text_column(texts), True)
+
     def __reduce__(self) -> NoReturn:
-        raise TypeError("an Embedder cannot be pickled; make hither.Embedder() in the other process")
+        raise TypeError("an Embedder cannot be pickled; make it anew in the other process")
 
     def __repr__(self) -> str:
         return f"<hither.Embedder {self.name!r}, {self.dim} dimensions>"

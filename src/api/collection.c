@@ -129,7 +129,8 @@ hither_status hither_collection_count(hither_collection *c, const char *where, u
 
 /* ---- texts to vectors */
 
-hither_status ht_texts_embed(hither_collection *c, const hither_strings *texts, ht_floats *out, hither_error *err) {
+hither_status ht_texts_embed(hither_collection *c, ht_embed_role role, const hither_strings *texts, ht_floats *out,
+                             hither_error *err) {
     if (!c->embedder && ht_collection_embedder(c->inner)[0])
         return ht_fail(err, HITHER_MODEL, "this collection was made with embedder '%s'; open it with that embedder",
                        ht_collection_embedder(c->inner));
@@ -139,7 +140,7 @@ hither_status ht_texts_embed(hither_collection *c, const hither_strings *texts, 
     float *vectors = ht_mul_size(texts->count, dim * sizeof(float), &bytes) ? ht_alloc(bytes) : NULL;
     if (!vectors)
         return ht_fail_nomem(err, texts->count, "the vectors of texts");
-    hither_status status = ht_embedder_embed(c->embedder, texts, vectors, err);
+    hither_status status = ht_embedder_embed(c->embedder, role, texts, vectors, err);
     if (status == HITHER_OK)
         ht_floats_own(vectors, texts->count, dim, out);
     else
@@ -190,7 +191,7 @@ static hither_status embed_documents(hither_collection *c, hither_mode mode, con
         if (!ht_strings_has(&b->documents, i))
             return ht_fail(err, HITHER_INVALID, "row %zu has neither a vector nor a document", i);
     }
-    return ht_texts_embed(c, &b->documents, out, err);
+    return ht_texts_embed(c, HT_EMBED_DOCUMENT, &b->documents, out, err);
 }
 
 static hither_status put(hither_collection *c, hither_mode mode, hither_batch *b, size_t *written, hither_error *err) {

@@ -26,7 +26,7 @@ HT_NODISCARD hither_status ht_moments_add(const hither_collection *c, hither_bat
 /* A field's path; NULL as above. `what` begins messages. */
 HT_NODISCARD hither_status ht_field_parse(const char *path, const char *what, ht_filter **out, hither_error *err);
 /* The vectors of texts, by the collection's embedder. */
-HT_NODISCARD hither_status ht_texts_embed(hither_collection *c, const hither_strings *texts, ht_floats *out,
-                                          hither_error *err);
+HT_NODISCARD hither_status ht_texts_embed(hither_collection *c, ht_embed_role role, const hither_strings *texts,
+                                          ht_floats *out, hither_error *err);
 
 #endif

@@ -109,7 +109,7 @@ static hither_status search(hither_collection *c, const hither_query *q, uint32_
     if (status == HITHER_OK && q->vectors.rows)
         status = ht_floats_read(&q->vectors, "queries", &vectors, err);
     else if (status == HITHER_OK && q->texts.count)
-        status = ht_texts_embed(c, &q->texts, &vectors, err);
+        status = ht_texts_embed(c, HT_EMBED_QUERY, &q->texts, &vectors, err);
     if (status == HITHER_OK)
         status = ht_collection_search(c->inner, vectors.view.rows ? &vectors.view : NULL, &q->ids, &wanted, out, err);
     ht_filter_free(filter);

@@ -24,7 +24,7 @@ struct hither_window {
 };
 
 static hither_status embed_form(void *ctx, const char *text, size_t bytes, float *vector, hither_error *err) {
-    return ht_embedder_one(ctx, text, bytes, vector, err);
+    return ht_embedder_one(ctx, HT_EMBED_DOCUMENT, text, bytes, vector, err);
 }
 
 static hither_status check_options(const hither_window_options *o, hither_error *err) {

@@ -136,8 +136,9 @@ static void add_token(int32_t *sums, previous *before, const ht_token *token) {
     }
 }
 
-static hither_status embed_one(const ht_embedder *embedder, const char *text, size_t bytes, float *vector,
+static hither_status embed_one(ht_embedder *embedder, ht_embed_role role, const char *text, size_t bytes, float *vector,
                                hither_error *err) {
+    (void)role;
     (void)embedder;
     /* The sums cannot overflow below this: a byte of text adds at most 32 to a dimension. */
     if (bytes > HITHER_MAX_TEXT_BYTES)
@@ -161,6 +162,11 @@ static hither_status embed_one(const ht_embedder *embedder, const char *text, si
     return HITHER_OK;
 }
 
+static void free_builtin(ht_embedder *embedder) { ht_release(embedder); }
+
+/* Enough to hide the hand-over, few enough to share a batch evenly. */
+enum { TEXTS_AN_ITEM = 64 };
+
 hither_status ht_embedder_builtin(ht_embedder **out, hither_error *err) {
     ht_embedder *embedder = ht_alloc(sizeof *embedder);
     if (!embedder) {
@@ -170,7 +176,9 @@ hither_status ht_embedder_builtin(ht_embedder **out, hither_error *err) {
     atomic_init(&embedder->references, 1);
     embedder->dim = HT_BUILTIN_DIM;
     embedder->name = HT_BUILTIN_NAME;
+    embedder->texts_an_item = TEXTS_AN_ITEM;
     embedder->one = embed_one;
+    embedder->free = free_builtin;
     *out = embedder;
     return HITHER_OK;
 }

@@ -8,6 +8,7 @@
 #define HT_EMBED_EMBED_H
 
 #include "base/error.h"
+#include "base/io.h"
 #include "base/strings.h"
 
 typedef struct ht_embedder ht_embedder;
@@ -18,15 +19,29 @@ typedef struct ht_embedder ht_embedder;
 #define HT_BUILTIN_NAME "builtin-1"
 HT_NODISCARD hither_status ht_embedder_builtin(ht_embedder **out, hither_error *err);
 
+/* A sentence model from its folder (docs/models.md). MODEL says what is missing, wrong or not supported; SYNTAX,
+ * TOO_LARGE, PERMISSION, IO, NOMEM. */
+typedef struct ht_model_options {
+    bool bytes;                                 /* multiply by bytes, else in f32 */
+    uint32_t max_tokens;                        /* 0: as the folder says */
+    const char *query_prefix, *document_prefix; /* NULL: as the folder says */
+} ht_model_options;
+HT_NODISCARD hither_status ht_embedder_model(const ht_io *io, const char *folder, const ht_model_options *options,
+                                             ht_embedder **out, hither_error *err);
+
+/* What a text is: some models were trained with another prefix for each. */
+typedef enum ht_embed_role { HT_EMBED_DOCUMENT, HT_EMBED_QUERY } ht_embed_role;
+
 ht_embedder *ht_embedder_acquire(ht_embedder *embedder);
 void ht_embedder_release(ht_embedder *embedder);
 uint32_t ht_embedder_dim(const ht_embedder *embedder);
 const char *ht_embedder_name(const ht_embedder *embedder);
 /* texts have passed ht_strings_check; a missing text gives the zero vector. Uses the pool for many texts. */
-HT_NODISCARD hither_status ht_embedder_embed(ht_embedder *embedder, const hither_strings *texts, float *vectors,
-                                             hither_error *err);
-/* One text on the calling thread, without allocating in the steady state. */
-HT_NODISCARD hither_status ht_embedder_one(ht_embedder *embedder, const char *text, size_t bytes, float *vector,
-                                           hither_error *err);
+HT_NODISCARD hither_status ht_embedder_embed(ht_embedder *embedder, ht_embed_role role, const hither_strings *texts,
+                                             float *vectors, hither_error *err);
+/* One text on the calling thread, without allocating in the steady state (but
+ * for a prefix). */
+HT_NODISCARD hither_status ht_embedder_one(ht_embedder *embedder, ht_embed_role role, const char *text, size_t bytes,
+                                           float *vector, hither_error *err);
 
 #endif

@@ -8,9 +8,6 @@
 #include "base/alloc.h"
 #include "base/pool.h"
 
-/* Texts handed to a worker at a time: enough to hide the hand-over, few enough to share a batch evenly. */
-#define TEXTS_AN_ITEM 64u
-
 ht_embedder *ht_embedder_acquire(ht_embedder *embedder) {
     atomic_fetch_add_explicit(&embedder->references, 1, memory_order_relaxed);
     return embedder;
@@ -18,19 +15,21 @@ ht_embedder *ht_embedder_acquire(ht_embedder *embedder) {
 
 void ht_embedder_release(ht_embedder *embedder) {
     if (embedder && atomic_fetch_sub_explicit(&embedder->references, 1, memory_order_acq_rel) == 1)
-        ht_release(embedder);
+        embedder->free(embedder);
 }
 
 uint32_t ht_embedder_dim(const ht_embedder *embedder) { return embedder->dim; }
 
 const char *ht_embedder_name(const ht_embedder *embedder) { return embedder->name; }
 
-hither_status ht_embedder_one(ht_embedder *embedder, const char *text, size_t bytes, float *vector, hither_error *err) {
-    return embedder->one(embedder, text, bytes, vector, err);
+hither_status ht_embedder_one(ht_embedder *embedder, ht_embed_role role, const char *text, size_t bytes, float *vector,
+                              hither_error *err) {
+    return embedder->one(embedder, role, text, bytes, vector, err);
 }
 
 typedef struct batch {
-    const ht_embedder *embedder;
+    ht_embedder *embedder;
+    ht_embed_role role;
     const hither_strings *texts;
     float *vectors;
     atomic_int failed; /* taken by the first item that fails, which alone writes status and error */
@@ -40,7 +39,8 @@ typedef struct batch {
 
 static void embed_item(void *ctx, size_t item) {
     batch *b = ctx;
-    size_t begin = item * TEXTS_AN_ITEM, end = ht_min_size(begin + TEXTS_AN_ITEM, b->texts->count);
+    size_t each = b->embedder->texts_an_item;
+    size_t begin = item * each, end = ht_min_size(begin + each, b->texts->count);
     size_t dim = b->embedder->dim;
     for (size_t i = begin; i < end && !atomic_load_explicit(&b->failed, memory_order_relaxed); i++) {
         ht_text text = ht_strings_at(b->texts, i);
@@ -50,7 +50,7 @@ static void embed_item(void *ctx, size_t item) {
             continue;
         }
         hither_error error = {0};
-        hither_status status = b->embedder->one(b->embedder, text.data, text.bytes, vector, &error);
+        hither_status status = b->embedder->one(b->embedder, b->role, text.data, text.bytes, vector, &error);
         int nobody = 0;
         if (status != HITHER_OK && atomic_compare_exchange_strong(&b->failed, &nobody, 1)) {
             b->status = status;
@@ -59,9 +59,10 @@ static void embed_item(void *ctx, size_t item) {
     }
 }
 
-hither_status ht_embedder_embed(ht_embedder *embedder, const hither_strings *texts, float *vectors, hither_error *err) {
-    batch b = {.embedder = embedder, .texts = texts, .vectors = vectors, .status = HITHER_OK};
-    size_t items = texts->count / TEXTS_AN_ITEM + (texts->count % TEXTS_AN_ITEM != 0);
+hither_status ht_embedder_embed(ht_embedder *embedder, ht_embed_role role, const hither_strings *texts, float *vectors,
+                                hither_error *err) {
+    batch b = {.embedder = embedder, .role = role, .texts = texts, .vectors = vectors, .status = HITHER_OK};
+    size_t items = texts->count / embedder->texts_an_item + (texts->count % embedder->texts_an_item != 0);
     if (items == 1)
         embed_item(&b, 0);
     else

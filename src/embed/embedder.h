@@ -14,8 +14,11 @@ struct ht_embedder {
     atomic_size_t references;
     uint32_t dim;
     const char *name;
+    size_t texts_an_item; /* handed to a worker at a time */
     /* Writes dim floats for one text; called from any number of threads at once. */
-    hither_status (*one)(const ht_embedder *embedder, const char *text, size_t bytes, float *vector, hither_error *err);
+    hither_status (*one)(ht_embedder *embedder, ht_embed_role role, const char *text, size_t bytes, float *vector,
+                         hither_error *err);
+    void (*free)(ht_embedder *embedder);
 };
 
 #endif

@@ -117,13 +117,12 @@ static inline void ints_nibbles(ints v, ints *half) {
     half[0] = _mm256_and_si256(v, nibble);
     half[1] = _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble);
 }
-/* vpmaddubsw would saturate: bytes are widened first. */
+/* vpmaddubsw would saturate: bytes are widened first, those at even places and those at odd ones. */
 static inline ints ints_dot_bytes(ints sum, ints codes, ints query) {
-    ints front = _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm256_castsi256_si128(codes)),
-                                   _mm256_cvtepi8_epi16(_mm256_castsi256_si128(query)));
-    ints back = _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm256_extracti128_si256(codes, 1)),
-                                  _mm256_cvtepi8_epi16(_mm256_extracti128_si256(query, 1)));
-    return _mm256_add_epi32(sum, _mm256_add_epi32(front, back));
+    ints even = _mm256_madd_epi16(_mm256_and_si256(codes, _mm256_set1_epi16(255)),
+                                  _mm256_srai_epi16(_mm256_slli_epi16(query, 8), 8));
+    ints odd = _mm256_madd_epi16(_mm256_srli_epi16(codes, 8), _mm256_srai_epi16(query, 8));
+    return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
 }
 static inline int32_t ints_sum(ints v) {
     __m128i four = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));

@@ -12,13 +12,12 @@ enum { PAIR_SUMS = 1 };
 static inline ints ints_dot(ints sum, ints codes, ints query) {
     return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(codes, query), _mm512_set1_epi16(1)));
 }
-/* vpmaddubsw would saturate: bytes are widened first. */
+/* vpmaddubsw would saturate: bytes are widened first, those at even places and those at odd ones. */
 static inline ints ints_dot_bytes(ints sum, ints codes, ints query) {
-    ints front = _mm512_madd_epi16(_mm512_cvtepu8_epi16(_mm512_castsi512_si256(codes)),
-                                   _mm512_cvtepi8_epi16(_mm512_castsi512_si256(query)));
-    ints back = _mm512_madd_epi16(_mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(codes, 1)),
-                                  _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64(query, 1)));
-    return _mm512_add_epi32(sum, _mm512_add_epi32(front, back));
+    ints even = _mm512_madd_epi16(_mm512_and_si512(codes, _mm512_set1_epi16(255)),
+                                  _mm512_srai_epi16(_mm512_slli_epi16(query, 8), 8));
+    ints odd = _mm512_madd_epi16(_mm512_srli_epi16(codes, 8), _mm512_srai_epi16(query, 8));
+    return _mm512_add_epi32(sum, _mm512_add_epi32(even, odd));
 }
 static inline void ints_pairs_sum(ints *sum, ints pairs, const ints *query) {
     const ints three = _mm512_set1_epi8(3);

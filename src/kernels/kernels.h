@@ -156,6 +156,28 @@ typedef struct ht_kernels {
 
     /* Bit i is set where types[i] == type and low <= values[i] <= low + range; exact, 64 of them. */
     uint64_t (*cells_in_range)(const uint8_t *types, const int64_t *values, uint8_t type, int64_t low, uint64_t range);
+
+    /* What a transformer computes, in f32; the same bits at every level. Values are finite and moderate: what overflows
+     * gives an infinity or a NaN, never a fault.
+     * x times the normal distribution's share below x, in place; |error| < 2e-7 * |x| + rounding. */
+    void (*gelu_f32)(float *x, size_t count);
+    /* x = (x + y), less its mean, by its deviation (its square + epsilon), times scale, plus shift. */
+    void (*add_norm_f32)(float *x, const float *y, size_t dim, const float *scale, const float *shift, float epsilon);
+    /* One head of attention: row i of qkv (rows are `stride` floats apart) holds `heads` times `width` floats of
+     * queries, as many of keys, as many of values. Writes the head's part of every row of out. room: tokens * (width +
+     * 1). */
+    void (*attend_f32)(const float *qkv, size_t stride, size_t tokens, size_t width, size_t head, size_t heads,
+                       float *room, float *out, size_t out_stride);
+    /* x as bytes: value i is about scale * (out[i] - zero); zero itself is exact. */
+    void (*quantize_u8)(const float *x, size_t count, uint8_t *out, float *scale, int32_t *zero);
+    /* out[i * out_stride + j] = sum over t of a[i * stride + t] * weight t of column j, exact. depth is a multiple of 4
+     * and at most 65,536, columns of 16. Weights lie as 16 columns after 16 columns; of those, 4 of the first column, 4
+     * of the second, and so on, then the next 4 of the first. */
+    void (*product_u8)(const uint8_t *a, size_t stride, size_t rows, const int8_t *weights, size_t depth,
+                       size_t columns, int32_t *out, size_t out_stride);
+    /* out[i] = (sums[i] - zero * totals[i]) * (scale * scales[i]) + bias[i]. */
+    void (*unscale_i32)(const int32_t *sums, size_t count, float scale, int32_t zero, const float *scales,
+                        const int32_t *totals, const float *bias, float *out);
 } ht_kernels;
 
 /* The table in use. Published once; never NULL. */

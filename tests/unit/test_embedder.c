@@ -28,7 +28,7 @@ static ht_embedder *new_embedder(void) {
 
 static void embed(ht_embedder *e, const char *text, float *vector) {
     hither_error err = {0};
-    ASSERT_OK(ht_embedder_one(e, text, strlen(text), vector, &err));
+    ASSERT_OK(ht_embedder_one(e, HT_EMBED_DOCUMENT, text, strlen(text), vector, &err));
 }
 
 static double similarity(ht_embedder *e, const char *a, const char *b) {
@@ -90,11 +90,11 @@ static void test_golden_random_texts(void **state) {
     ASSERT_OK(ht_column_check(&column, &err));
     hither_strings texts = ht_column_view(&column);
     float *vectors = malloc(texts.count * HT_BUILTIN_DIM * sizeof *vectors);
-    ASSERT_OK(ht_embedder_embed(e, &texts, vectors, &err));
+    ASSERT_OK(ht_embedder_embed(e, HT_EMBED_DOCUMENT, &texts, vectors, &err));
     for (size_t i = 0; i < texts.count; i++) {
         float one[HT_BUILTIN_DIM];
         ht_text text = ht_strings_at(&texts, i);
-        ASSERT_OK(ht_embedder_one(e, text.data, text.bytes, one, &err));
+        ASSERT_OK(ht_embedder_one(e, HT_EMBED_DOCUMENT, text.data, text.bytes, one, &err));
         assert_memory_equal(one, vectors + i * HT_BUILTIN_DIM, sizeof one);
         h = digest(h, one);
     }
@@ -143,20 +143,21 @@ static void test_missing_and_too_large(void **state) {
     const uint8_t valid[] = {1};
     float vectors[2 * HT_BUILTIN_DIM];
     memset(vectors, 0xFF, sizeof vectors);
-    ASSERT_OK(ht_embedder_embed(e, &(hither_strings){bytes, offsets, 2, valid}, vectors, &err));
+    ASSERT_OK(ht_embedder_embed(e, HT_EMBED_DOCUMENT, &(hither_strings){bytes, offsets, 2, valid}, vectors, &err));
     for (size_t i = HT_BUILTIN_DIM; i < 2 * HT_BUILTIN_DIM; i++)
         assert_true(vectors[i] == 0.0f);
-    ASSERT_OK(ht_embedder_embed(e, &(hither_strings){0}, NULL, &err));
+    ASSERT_OK(ht_embedder_embed(e, HT_EMBED_DOCUMENT, &(hither_strings){0}, NULL, &err));
 
     size_t large = (size_t)HITHER_MAX_TEXT_BYTES + 1;
     char *text = malloc(large);
     memset(text, 'a', large);
-    ASSERT_FAILS(ht_embedder_one(e, text, large, vectors, &err), HITHER_TOO_LARGE);
+    ASSERT_FAILS(ht_embedder_one(e, HT_EMBED_DOCUMENT, text, large, vectors, &err), HITHER_TOO_LARGE);
     const uint64_t two[] = {0, 4, 4 + large};
     char *column = malloc(large + 4);
     memset(column, 'b', large + 4);
-    ASSERT_FAILS(ht_embedder_embed(e, &(hither_strings){column, two, 2, NULL}, vectors, &err), HITHER_TOO_LARGE);
-    ASSERT_OK(ht_embedder_one(e, text, large - 1, vectors, &err));
+    ASSERT_FAILS(ht_embedder_embed(e, HT_EMBED_DOCUMENT, &(hither_strings){column, two, 2, NULL}, vectors, &err),
+                 HITHER_TOO_LARGE);
+    ASSERT_OK(ht_embedder_one(e, HT_EMBED_DOCUMENT, text, large - 1, vectors, &err));
     free(column);
     free(text);
     ht_embedder_release(e);
@@ -170,7 +171,7 @@ static void test_no_memory(void **state) {
     float vector[HT_BUILTIN_DIM];
     alloc_fault_arm(1, true);
     hither_status made = ht_embedder_builtin(&other, &err);
-    hither_status embedded = ht_embedder_one(e, "hawk", 4, vector, &err);
+    hither_status embedded = ht_embedder_one(e, HT_EMBED_DOCUMENT, "hawk", 4, vector, &err);
     alloc_fault_arm(0, false);
     assert_int_equal(made, HITHER_NOMEM);
     assert_null(other);

@@ -297,7 +297,7 @@ static void test_threads(void **state) {
 }
 
 static hither_status embed_builtin(void *ctx, const char *text, size_t bytes, float *vector, hither_error *err) {
-    return ht_embedder_one(ctx, text, bytes, vector, err);
+    return ht_embedder_one(ctx, HT_EMBED_DOCUMENT, text, bytes, vector, err);
 }
 
 /* What the scores are for: a new statement stands out, its repetition less, the usual least. */

@@ -1,0 +1,62 @@
+/* model.c: see model.h. */
+#include "model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+hither_status ht_model_option(const ht_args *args, hither_embedder **out, hither_error *err) {
+    const char *folder = ht_args_text(args, HT_OPT_MODEL, NULL);
+    return folder ? hither_embedder_open(folder, NULL, out, err) : hither_embedder_builtin(out, err);
+}
+
+/* Opens the folders of the list in turn; *out NULL if none has that name. A folder that cannot be opened is passed
+ * over: it is not the one meant, or nothing could be done with it. */
+static hither_status search_list(const char *list, const char *name, hither_embedder **out, hither_error *err) {
+    char *folders = ht_strdup(list), *rest = folders;
+    if (!folders)
+        return ht_fail_nomem(err, strlen(list), "HITHER_MODELS");
+    for (char *folder = strtok_r(rest, ":", &rest); folder && !*out; folder = strtok_r(NULL, ":", &rest)) {
+        hither_embedder *embedder;
+        if (hither_embedder_open(folder, NULL, &embedder, err) != HITHER_OK)
+            continue;
+        if (strcmp(hither_embedder_name(embedder), name) == 0)
+            *out = embedder;
+        else
+            hither_embedder_close(embedder);
+    }
+    ht_release(folders);
+    return HITHER_OK;
+}
+
+hither_status ht_model_find(const ht_facts *facts, hither_embedder **out, hither_error *err) {
+    *out = NULL;
+    if (!facts->embeds || strncmp(facts->embedder, "builtin-", 8) == 0)
+        return HITHER_OK;
+    const char *list = getenv("HITHER_MODELS");
+    if (list)
+        HT_TRY(search_list(list, facts->embedder, out, err));
+    if (*out)
+        return HITHER_OK;
+    return ht_fail(err, HITHER_MODEL, "the collection was made with the model %s; give its folder by --model DIR%s",
+                   facts->embedder, list ? " (none in HITHER_MODELS is it)" : " or HITHER_MODELS=DIR:DIR");
+}
+
+hither_status ht_open_for_texts(const ht_args *args, ht_open_how how, ht_opened *out, hither_error *err) {
+    hither_embedder *embedder = NULL;
+    HT_TRY(ht_open_both(args->operands[0], args->operands[1], how, out, err));
+    hither_status status = ht_args_has(args, HT_OPT_MODEL) ? ht_model_option(args, &embedder, err)
+                                                           : ht_model_find(&out->facts, &embedder, err);
+    if (status == HITHER_OK && embedder) {
+        const hither_collection_options options = {
+            .size = sizeof options, .flags = HITHER_COLLECTION_EXISTING, .embedder = embedder};
+        hither_collection_close(out->collection);
+        out->collection = NULL;
+        status = hither_collection_open(out->db, args->operands[1], &options, &out->collection, err);
+    }
+    hither_embedder_close(embedder);
+    if (status != HITHER_OK)
+        ht_close_both(out);
+    return status;
+}

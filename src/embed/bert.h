@@ -1,0 +1,42 @@
+/*
+ * bert.h: an encoder of the BERT family: tokens to one vector. Embeddings, then layers of attention and of a wider
+ * layer between two narrow ones, then the mean of the tokens or the first one.
+ *
+ * Two ways of multiplying: f32, the reference, whose last bits depend on the processor; and i8, with weights as bytes
+ * scaled a column and activations as bytes scaled a token, where the sums are exact and everything else is f32 in a
+ * fixed order, so that the vector of a text is the same bytes on every machine and in any company.
+ *
+ * Immutable once made: any thread, each with a room of its own.
+ */
+#ifndef HT_EMBED_BERT_H
+#define HT_EMBED_BERT_H
+
+#include "embed/tensors.h"
+
+typedef struct ht_bert_shape {
+    uint32_t vocabulary, positions, types, width, layers, heads, inner;
+    float epsilon;
+    bool bytes;    /* i8, else f32 */
+    bool first;    /* the vector is the first token's, else the mean of all */
+    uint32_t most; /* tokens of a text, at most positions */
+} ht_bert_shape;
+
+typedef struct ht_bert ht_bert;
+typedef struct ht_bert_room ht_bert_room; /* memory of one computation */
+
+/* Reads the weights; *digest is of the numbers read, whatever type they were stored as. MODEL, IO, NOMEM. */
+HT_NODISCARD hither_status ht_bert_load(const ht_tensors *tensors, const ht_bert_shape *shape, ht_bert **out,
+                                        uint64_t *digest, hither_error *err);
+void ht_bert_free(ht_bert *bert);
+
+HT_NODISCARD hither_status ht_bert_room_new(const ht_bert *bert, ht_bert_room **out, hither_error *err);
+void ht_bert_room_free(ht_bert_room *room);
+
+/* Where a text's tokens are to be put: shape.most of them, each below shape.vocabulary. */
+uint32_t *ht_bert_tokens(ht_bert_room *room);
+/* The unit vector, of shape.width floats, of the first `count` of them; of none the zero vector. MODEL if what comes
+ * out is not finite. */
+HT_NODISCARD hither_status ht_bert_vector(const ht_bert *bert, ht_bert_room *room, size_t count, float *out,
+                                          hither_error *err);
+
+#endif

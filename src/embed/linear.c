@@ -1,0 +1,82 @@
+/* linear.c: see linear.h. */
+#include "embed/linear.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "kernels/kernels.h"
+
+enum { GROUP = 16, WORD = 4 }; /* columns that lie together, and weights of one */
+
+static void pack_column(ht_linear *l, const float *w, size_t column) {
+    float most = 0;
+    for (size_t t = 0; t < l->depth; t++)
+        most = fabsf(w[t]) > most ? fabsf(w[t]) : most;
+    const float scale = most / 127;
+    int8_t *to = l->bytes + column / GROUP * GROUP * l->depth + column % GROUP * WORD;
+    int32_t total = 0;
+    for (size_t t = 0; t < l->depth; t++) {
+        float level = scale > 0 ? rintf(w[t] / scale) : 0;
+        int byte = (int)(level > 127 ? 127 : level < -127 ? -127 : level);
+        to[t / WORD * WORD * GROUP + t % WORD] = (int8_t)byte;
+        total += byte;
+    }
+    l->scales[column] = scale;
+    l->totals[column] = total;
+}
+
+hither_status ht_linear_init(ht_linear *l, float *weights, float *bias, size_t depth, size_t columns, bool bytes,
+                             hither_error *err) {
+    *l = (ht_linear){.depth = depth, .columns = columns, .bias = bias, .weights = weights};
+    if (!bytes)
+        return HITHER_OK;
+    l->bytes = ht_alloc_aligned(depth * columns);
+    l->scales = ht_calloc(columns, sizeof *l->scales);
+    l->totals = ht_calloc(columns, sizeof *l->totals);
+    if (!l->bytes || !l->scales || !l->totals) {
+        ht_linear_clear(l);
+        return ht_fail_nomem(err, depth * columns, "weights");
+    }
+    for (size_t c = 0; c < columns; c++)
+        pack_column(l, weights + c * depth, c);
+    ht_release(l->weights);
+    l->weights = NULL;
+    return HITHER_OK;
+}
+
+void ht_linear_clear(ht_linear *l) {
+    ht_release(l->bias);
+    ht_release(l->weights);
+    ht_release(l->bytes);
+    ht_release(l->scales);
+    ht_release(l->totals);
+    *l = (ht_linear){0};
+}
+
+static void apply_bytes(const ht_linear *l, const float *x, size_t rows, uint8_t *a, int32_t *sums, float *out) {
+    const ht_kernels *k = ht_kernels_get();
+    float scale[HT_LINEAR_ROWS];
+    int32_t zero[HT_LINEAR_ROWS];
+    for (size_t begin = 0; begin < rows; begin += HT_LINEAR_ROWS) {
+        size_t count = ht_min_size(rows - begin, HT_LINEAR_ROWS);
+        for (size_t r = 0; r < count; r++)
+            k->quantize_u8(x + (begin + r) * l->depth, l->depth, a + r * l->depth, &scale[r], &zero[r]);
+        k->product_u8(a, l->depth, count, l->bytes, l->depth, l->columns, sums, l->columns);
+        for (size_t r = 0; r < count; r++)
+            k->unscale_i32(sums + r * l->columns, l->columns, scale[r], zero[r], l->scales, l->totals, l->bias,
+                           out + (begin + r) * l->columns);
+    }
+}
+
+void ht_linear_apply(const ht_linear *l, const float *x, size_t rows, uint8_t *room_a, int32_t *room_sums, float *out) {
+    if (l->bytes) {
+        apply_bytes(l, x, rows, room_a, room_sums, out);
+        return;
+    }
+    ht_kernels_get()->dots_f32(x, l->depth * sizeof *x, rows, l->weights, l->depth * sizeof *x, l->columns, l->depth,
+                               out, l->columns);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < l->columns; c++)
+            out[r * l->columns + c] += l->bias[c];
+}

@@ -1,0 +1,206 @@
+/*
+ * test_transformer.c: what a transformer computes, at every level that runs here: the same bits as the scalar level,
+ * and near to slow sums in f64. Products of bytes are exact.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmocka_all.h"
+#include "kernels/kernels.h"
+
+enum { MOST = 600 };
+
+static const ht_kernels *level, *scalar;
+static uint64_t random_state;
+
+static uint64_t next_random(void) {
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return random_state >> 33;
+}
+
+static float next_value(float size) { return ((float)next_random() / 1073741824.0f - 1) * size; }
+
+static void fill(float *x, size_t count, float size) {
+    for (size_t i = 0; i < count; i++)
+        x[i] = next_random() % 40 == 0 ? 0 : next_value(size);
+}
+
+static void same(const float *a, const float *b, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t x, y;
+        memcpy(&x, &a[i], sizeof x);
+        memcpy(&y, &b[i], sizeof y);
+        if (x != y)
+            fail_msg("%s: element %zu is %a, scalar %a", level->name, i, (double)a[i], (double)b[i]);
+    }
+}
+
+static void test_gelu(void **state) {
+    (void)state;
+    float x[MOST], y[MOST], from[MOST];
+    for (size_t round = 0; round < 40; round++) {
+        size_t count = 1 + next_random() % MOST;
+        fill(from, count, round % 4 == 0 ? 30 : 3);
+        memcpy(x, from, sizeof x);
+        memcpy(y, from, sizeof y);
+        level->gelu_f32(x, count);
+        scalar->gelu_f32(y, count);
+        same(x, y, count);
+        for (size_t i = 0; i < count; i++) {
+            double wanted = from[i] * 0.5 * erfc(-(double)from[i] / sqrt(2));
+            assert_true(fabs(x[i] - wanted) <= 3e-7 * fabs((double)from[i]) + 1e-9);
+        }
+    }
+}
+
+static void test_add_norm(void **state) {
+    (void)state;
+    float x[MOST], y[MOST], from[MOST], other[MOST], scale[MOST], shift[MOST];
+    for (size_t round = 0; round < 40; round++) {
+        size_t dim = 2 + next_random() % (MOST - 2);
+        fill(from, dim, 4);
+        fill(other, dim, 4);
+        fill(scale, dim, 2);
+        fill(shift, dim, 1);
+        memcpy(x, from, sizeof x);
+        memcpy(y, from, sizeof y);
+        level->add_norm_f32(x, other, dim, scale, shift, 1e-5f);
+        scalar->add_norm_f32(y, other, dim, scale, shift, 1e-5f);
+        same(x, y, dim);
+        double mean = 0, square = 0;
+        for (size_t i = 0; i < dim; i++)
+            mean += ((double)from[i] + other[i]) / (double)dim;
+        for (size_t i = 0; i < dim; i++)
+            square += pow((double)from[i] + other[i] - mean, 2) / (double)dim;
+        for (size_t i = 0; i < dim; i++) {
+            double wanted = ((double)from[i] + other[i] - mean) / sqrt(square + 1e-5) * scale[i] + shift[i];
+            assert_true(fabs(x[i] - wanted) < 1e-5);
+        }
+    }
+}
+
+static double head_slowly(const float *qkv, size_t stride, size_t tokens, size_t width, size_t head, size_t heads,
+                          size_t row, size_t d) {
+    double top = -INFINITY, sum = 0, out = 0, scores[64];
+    const float *q = qkv + row * stride + head * width;
+    for (size_t j = 0; j < tokens; j++) {
+        const float *k = qkv + j * stride + (heads + head) * width;
+        scores[j] = 0;
+        for (size_t i = 0; i < width; i++)
+            scores[j] += (double)q[i] * k[i] / sqrt((double)width);
+        top = scores[j] > top ? scores[j] : top;
+    }
+    for (size_t j = 0; j < tokens; j++) {
+        sum += exp(scores[j] - top);
+        out += exp(scores[j] - top) * qkv[j * stride + (2 * heads + head) * width + d];
+    }
+    return out / sum;
+}
+
+static void test_attend(void **state) {
+    (void)state;
+    enum { TOKENS = 40, HEADS = 2, WIDTH = 24, STRIDE = 3 * HEADS * WIDTH };
+    static float qkv[TOKENS * STRIDE], room[TOKENS * (WIDTH + 1)], x[TOKENS * HEADS * WIDTH], y[TOKENS * HEADS * WIDTH];
+    for (size_t round = 0; round < 8; round++) {
+        size_t tokens = round == 0 ? 1 : 1 + next_random() % TOKENS;
+        fill(qkv, tokens * STRIDE, round % 2 ? 2 : 12);
+        for (size_t h = 0; h < HEADS; h++) {
+            level->attend_f32(qkv, STRIDE, tokens, WIDTH, h, HEADS, room, x, HEADS * WIDTH);
+            scalar->attend_f32(qkv, STRIDE, tokens, WIDTH, h, HEADS, room, y, HEADS * WIDTH);
+        }
+        same(x, y, tokens * HEADS * WIDTH);
+        for (size_t i = 0; i < tokens; i++)
+            for (size_t d = 0; d < HEADS * WIDTH; d++)
+                assert_true(fabs(x[i * HEADS * WIDTH + d] - head_slowly(qkv, STRIDE, tokens, WIDTH, d / WIDTH, HEADS, i,
+                                                                        d % WIDTH)) < 2e-5 * (round % 2 ? 2 : 12));
+    }
+}
+
+static void test_quantize(void **state) {
+    (void)state;
+    float x[MOST];
+    for (size_t round = 0; round < 60; round++) {
+        uint8_t a[MOST], b[MOST];
+        float step, other_step;
+        int32_t zero, other_zero;
+        size_t count = 1 + next_random() % MOST;
+        fill(x, count, round == 0 ? 0 : round == 1 ? 1e-42f : 3);
+        if (round % 3 == 2)
+            for (size_t i = 0; i < count; i++)
+                x[i] = fabsf(x[i]);
+        level->quantize_u8(x, count, a, &step, &zero);
+        scalar->quantize_u8(x, count, b, &other_step, &other_zero);
+        assert_memory_equal(a, b, count);
+        assert_true(step == other_step && zero == other_zero && zero >= 0 && zero <= 255);
+        for (size_t i = 0; round > 1 && i < count; i++)
+            assert_true(fabsf(x[i] - step * (float)(a[i] - zero)) <= step * 1.01f);
+    }
+    const float broken[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f};
+    uint8_t bytes[5];
+    float step;
+    int32_t zero;
+    level->quantize_u8(broken, 5, bytes, &step, &zero); /* whatever it gives, it does not trap */
+}
+
+static void test_product(void **state) {
+    (void)state;
+    for (size_t round = 0; round < 40; round++) {
+        const size_t depth = 4 * (1 + next_random() % 40), columns = 16 * (1 + next_random() % 9);
+        const size_t rows = 1 + next_random() % 20, stride = depth + next_random() % 3;
+        uint8_t *a = malloc(rows * stride);
+        int8_t *w = malloc(depth * columns);
+        int32_t *out = malloc(rows * columns * sizeof *out);
+        const bool extreme = round % 5 == 0;
+        for (size_t i = 0; i < rows * stride; i++)
+            a[i] = (uint8_t)(extreme ? 255 : next_random());
+        for (size_t i = 0; i < depth * columns; i++)
+            w[i] = (int8_t)(extreme ? round % 2 ? 127 : -128 : (int)(next_random() % 256) - 128);
+        level->product_u8(a, stride, rows, w, depth, columns, out, columns);
+        for (size_t r = 0; r < rows; r++) {
+            for (size_t c = 0; c < columns; c++) {
+                int32_t wanted = 0;
+                for (size_t t = 0; t < depth; t++)
+                    wanted += a[r * stride + t] * w[c / 16 * 16 * depth + t / 4 * 64 + c % 16 * 4 + t % 4];
+                assert_int_equal(out[r * columns + c], wanted);
+            }
+        }
+        free(a);
+        free(w);
+        free(out);
+    }
+}
+
+static void test_unscale(void **state) {
+    (void)state;
+    int32_t sums[MOST], totals[MOST];
+    float scales[MOST], bias[MOST], x[MOST], y[MOST];
+    fill(scales, MOST, 1);
+    fill(bias, MOST, 1);
+    for (size_t i = 0; i < MOST; i++) {
+        sums[i] = (int32_t)next_random() % 50000000;
+        totals[i] = (int32_t)(next_random() % 200000) - 100000;
+    }
+    level->unscale_i32(sums, MOST, 0.01f, 130, scales, totals, bias, x);
+    scalar->unscale_i32(sums, MOST, 0.01f, 130, scales, totals, bias, y);
+    same(x, y, MOST);
+    for (size_t i = 0; i < MOST; i++) {
+        double wanted = ((double)sums[i] - 130.0 * totals[i]) * 0.01 * scales[i] + bias[i];
+        assert_true(fabs(x[i] - wanted) <= 1e-6 * (fabs(wanted) + 1));
+    }
+}
+
+int main(void) {
+    int failed = 0, supported = 0;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gelu),     cmocka_unit_test(test_add_norm), cmocka_unit_test(test_attend),
+        cmocka_unit_test(test_quantize), cmocka_unit_test(test_product),  cmocka_unit_test(test_unscale),
+    };
+    scalar = ht_kernels_level(0, &supported);
+    for (size_t i = 0; (level = ht_kernels_level(i, &supported)); i++) {
+        random_state = 20240611;
+        if (supported)
+            failed += cmocka_run_group_tests_name(level->name, tests, NULL, NULL);
+    }
+    return failed;
+}
