@@ -139,7 +139,8 @@ static void check(const twin *t, ht_collection *c, uint64_t seed) {
 static void check_codes(const twin *t, ht_collection *c) {
     const ht_snapshot *s = atomic_load(&c->home.current);
     size_t coded = 0, plain = 0;
-    ht_scratch scratch = {0};
+    ht_scratch scratch;
+    memset(&scratch, 0, sizeof scratch); /* clang 14 refuses {0} where an atomic pointer is first */
     ht_vectors v;
     assert_int_equal(ht_parts_make(s, &scratch, DIM, t->metric, QUERIES, &v, &err), HITHER_OK);
     for (size_t p = 0; p < v.part_count; p++) {

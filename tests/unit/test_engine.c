@@ -262,7 +262,8 @@ static void the_first_query_after_an_open_makes_no_codes(void **state) {
         assert_int_equal(coded_blocks(c), round == 0 ? 5 : 0); /* the writer codes what it writes */
         for (int search = 0; search < 3; search++) {
             hither_matrix q = test_matrix(rows + 3 * WIDE, 1, WIDE);
-            ht_scratch scratch = {0};
+            ht_scratch scratch;
+            memset(&scratch, 0, sizeof scratch); /* clang 14 refuses {0} where an atomic pointer is first */
             ht_vectors all;
             ASSERT_OK(ht_parts_make(atomic_load(&c->home.current), &scratch, WIDE, HITHER_COSINE, 1, &all, &err));
             ht_hit hits[K], wanted[K];
