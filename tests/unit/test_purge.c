@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cmocka_all.h"
 #include "hither.h"
@@ -267,6 +269,83 @@ static void test_busy(void **state) {
     test_remove_tree(path);
 }
 
+/* ---- beside a reader in another process */
+
+static void say(int fd) { assert_int_equal(write(fd, "x", 1), 1); }
+
+static void hear(int fd) {
+    char c;
+    assert_int_equal(read(fd, &c, 1), 1);
+}
+
+/* Reads a row of a version, says so, and once it hears that it may, the rest: all of it, or that it is too late. 0: as
+ * it should be. */
+static int read_slowly(const char *path, int in, int out) {
+    hither_db *db;
+    hither_collection *c;
+    hither_cursor *cursor;
+    hither_result *rows;
+    char byte;
+    const hither_db_options reading = {.size = sizeof reading, .flags = HITHER_OPEN_READONLY};
+    if (hither_db_open(path, &reading, &db, NULL) != HITHER_OK ||
+        hither_collection_open(db, "c", NULL, &c, NULL) != HITHER_OK ||
+        hither_collection_scan(c, NULL, HITHER_INCLUDE_DOCUMENTS, &cursor, NULL) != HITHER_OK ||
+        hither_cursor_next(cursor, 1, &rows, NULL) != HITHER_OK)
+        return 1;
+    hither_result_free(rows);
+    if (write(out, "x", 1) != 1 || read(in, &byte, 1) != 1)
+        return 2;
+    hither_status status = hither_cursor_next(cursor, 10 * PLENTY, &rows, NULL);
+    if (status == HITHER_OK) {
+        size_t count = hither_result_count(rows, 0);
+        hither_result_free(rows);
+        if (count != PLENTY / 2 - 1)
+            return 3;
+    } else if (status != HITHER_STALE) {
+        return 4;
+    }
+    hither_cursor_close(cursor);
+    hither_collection_close(c);
+    hither_db_close(db);
+    return 0;
+}
+
+static void test_beside_a_process(void **state) {
+    (void)state;
+    char *path = test_path();
+    int there[2], back[2], ended = -1;
+    hither_db *db;
+    OK(hither_db_open(path, NULL, &db, &err));
+    hither_collection *c = open_in(db, "c");
+    write_and_delete(c);
+    hither_collection_close(c);
+    hither_db_close(db);
+    assert_int_equal(pipe(there) + pipe(back), 0);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(read_slowly(path, there[0], back[1]));
+    assert_true(child > 0);
+    hear(back[0]);
+    OK(hither_db_open(path, NULL, &db, &err));
+    const hither_work_options once = {.size = sizeof once, .wait_ms = 1};
+    hither_status status = hither_db_purge(db, &once, &err);
+    assert_true(status == HITHER_OK || status == HITHER_BUSY);
+    if (status == HITHER_OK)
+        assert_int_equal(count_in_tree(path), 0);
+    say(there[1]);
+    assert_int_equal(waitpid(child, &ended, 0), child);
+    assert_int_equal(ended, 0);
+    OK(hither_db_purge(db, &once, &err));
+    assert_int_equal(count_in_tree(path), 0);
+    OK(hither_db_verify(db, NULL, &err));
+    hither_db_close(db);
+    for (int i = 0; i < 2; i++) {
+        close(there[i]);
+        close(back[i]);
+    }
+    test_remove_tree(path);
+}
+
 static int at_once(void *ctx, uint64_t done, uint64_t total) {
     (void)done;
     (void)total;
@@ -292,10 +371,8 @@ static void test_refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_byte_is_left),
-        cmocka_unit_test(test_caches_after),
-        cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_no_byte_is_left),  cmocka_unit_test(test_caches_after), cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_beside_a_process), cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
