@@ -500,6 +500,7 @@ class Collection(_Closing):
     add = _mirror(_collection.Collection.add)
     compact = _mirror_long(_collection.Collection.compact)
     count = _mirror(_collection.Collection.count)
+    create_index = _mirror_long(_collection.Collection.create_index)
     delete = _mirror(_collection.Collection.delete)
     expire = _mirror(_collection.Collection.expire)
     facets = _mirror(_collection.Collection.facets)
