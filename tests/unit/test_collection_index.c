@@ -1,7 +1,7 @@
 /*
- * test_collection_index.c: collections with an index: what is found, with rows that come later and rows that go, under filters,
- * after opening again from the cache and from a spoilt one; built by the thread that keeps up with rows, beside
- * searches and writes.
+ * test_collection_index.c: collections with an index: what is found, with rows that come later and rows that go, under
+ * filters, after opening again from the cache and from a spoilt one; built by the thread that keeps up with rows,
+ * beside searches and writes.
  */
 #include <pthread.h>
 #include <stdatomic.h>
