@@ -217,7 +217,8 @@ static hither_status find(const searcher *s, const hither_query *query, hither_r
                                      .group_by = ht_args_text(s->args, HT_OPT_GROUP_BY, NULL),
                                      .group_size = (uint32_t)ht_args_number(s->args, HT_OPT_GROUP_SIZE, 0),
                                      .diversity = ht_args_real(s->args, HT_OPT_DIVERSITY, 0),
-                                     .vector_weight = ht_args_real(s->args, HT_OPT_VECTOR_WEIGHT, 0)};
+                                     .vector_weight = ht_args_real(s->args, HT_OPT_VECTOR_WEIGHT, 0),
+                                     .recall = ht_args_real(s->args, HT_OPT_RECALL, 0)};
     if (ht_args_has(s->args, HT_OPT_FUSION))
         options.fusion = s->args->values[HT_OPT_FUSION].choice ? HITHER_WEIGHTED : HITHER_RRF;
     if (ht_args_has(s->args, HT_OPT_RADIUS))

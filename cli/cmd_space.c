@@ -1,6 +1,6 @@
 /*
- * cmd_space.c: compact and purge: work that may take long, shows how far it is on a terminal, and stops soundly on
- * Ctrl-C. Each function is a command of the table.
+ * cmd_space.c: compact, purge and the index of a collection: work that may take long, shows how far it is on a
+ * terminal, and stops soundly on Ctrl-C. Each function is a command of the table.
  */
 #include <time.h>
 #include <unistd.h>
@@ -64,7 +64,21 @@ static hither_status compact_one(hither_db *db, const char *name, const hither_w
     return status;
 }
 
-static int run(const ht_args *args, bool purge) {
+static hither_status index_one(hither_db *db, const ht_args *args, const hither_work_options *options,
+                               hither_error *err) {
+    const hither_collection_options old = {.size = sizeof old, .flags = HITHER_COLLECTION_EXISTING};
+    const bool exact = ht_args_has(args, HT_OPT_KIND) && args->values[HT_OPT_KIND].choice == 0;
+    const hither_index_options index = {.size = sizeof index, .kind = exact ? HITHER_EXACT : HITHER_HNSW};
+    hither_collection *c;
+    HT_TRY(hither_collection_open(db, args->operands[1], &old, &c, err));
+    hither_status status = hither_collection_create_index(c, &index, options, err);
+    hither_collection_close(c);
+    return status;
+}
+
+enum { COMPACT, PURGE, INDEX };
+
+static int run(const ht_args *args, int what) {
     hither_error err = {0};
     hither_db *db = NULL;
     work w = {.began = seconds()};
@@ -72,8 +86,10 @@ static int run(const ht_args *args, bool purge) {
     if (ht_signals_catch() < 0)
         return ht_report(ht_fail(&err, HITHER_IO, "cannot make a pipe"), &err);
     hither_status status = ht_open_database(args->operands[0], HT_OPEN_WRITE, &db, &err);
-    if (status == HITHER_OK && purge)
+    if (status == HITHER_OK && what == PURGE)
         status = hither_db_purge(db, &options, &err);
+    else if (status == HITHER_OK && what == INDEX)
+        status = index_one(db, args, &options, &err);
     else if (status == HITHER_OK)
         status = args->count > 1 ? compact_one(db, args->operands[1], &options, &err)
                                  : hither_db_compact(db, &options, &err);
@@ -81,5 +97,6 @@ static int run(const ht_args *args, bool purge) {
     return finish(&w, status, &err);
 }
 
-int ht_run_compact(const ht_args *args) { return run(args, false); }
-int ht_run_purge(const ht_args *args) { return run(args, true); }
+int ht_run_compact(const ht_args *args) { return run(args, COMPACT); }
+int ht_run_purge(const ht_args *args) { return run(args, PURGE); }
+int ht_run_index(const ht_args *args) { return run(args, INDEX); }

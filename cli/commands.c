@@ -84,6 +84,8 @@ static const ht_option search_options[] = {
      HITHER_MAX_K},
     {HT_OPT_DIVERSITY, "diversity", 0, HT_KIND_REAL, "X",
      "of more rows than k choose k that are near and unlike one another; X from 0 (near) to 1 (unlike)", 0, 0},
+    {HT_OPT_RECALL, "recall", 0, HT_KIND_REAL, "R",
+     "of a collection with an index: the share of the true answers that is enough (default 0.95; 1 is exact)", 0, 0},
     {HT_OPT_EXPLAIN, "explain", 0, HT_KIND_FLAG, NULL, "print what the search did, stage by stage", 0, 0},
     OPTION_JSON("print one JSON object a hit"),
     END_OF_OPTIONS};
@@ -230,6 +232,10 @@ static const ht_option knn_options[] = {
      "bf16: read uint16 as the upper halves of float32; b1: read uint8 as packed bits; others are what the file says",
      0, 0},
     OPTION_JSON("print one JSON object a query"),
+    END_OF_OPTIONS};
+
+static const ht_option index_options[] = {
+    {HT_OPT_KIND, "kind", 0, HT_KIND_CHOICE, "exact|hnsw", "what it is (default hnsw: a graph); exact: none", 0, 0},
     END_OF_OPTIONS};
 
 static const ht_option index_build_options[] = {
@@ -439,6 +445,14 @@ const ht_command ht_commands[] = {
      "hither knn base.npy queries.npy --radius 0.2\n"
      "hither knn bits.npy queries.npy --dtype b1",
      knn_options, ht_run_knn},
+    {"index", "DB NAME", 2, 2, "give a collection an index, so that large ones need not be read to be searched",
+     "Makes an index of the rows there are, on all cores; rows that come later are found at once, and built in by and "
+     "by. It is a cache beside the rows: without it search is exact, only slower. A search uses it where that costs "
+     "less, and finds the share of the true answers that --recall asks for (0.95 unless it says otherwise; 1 is "
+     "exact). --kind exact takes it away.",
+     "hither index notes.hither articles --kind hnsw\n"
+     "hither search notes.hither articles \"a bird of prey\" --recall 0.99",
+     index_options, ht_run_index},
     {"index build", "FILE.npy|-", 1, 1, "make a file of an array that is searched at once",
      "Writes the rows of FILE.npy, and what searching them needs, to the file named by -o. Numbers are float16, "
      "float32, float64 or int8, with --dtype bf16 also uint16, and with --dtype b1 also packed uint8; they are stored "

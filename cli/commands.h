@@ -23,6 +23,7 @@ int ht_run_get(const ht_args *args);
 int ht_run_grep(const ht_args *args);
 int ht_run_help(const ht_args *args);
 int ht_run_import(const ht_args *args);
+int ht_run_index(const ht_args *args);
 int ht_run_index_build(const ht_args *args);
 int ht_run_index_info(const ht_args *args);
 int ht_run_index_search(const ht_args *args);

@@ -36,7 +36,9 @@ int main(int argc, char **argv) {
     const char *first = argc > 1 ? argv[1] : "";
     int words = 1;
     const ht_command *command = ht_command_at(argc - 1, argv + 1, &words);
-    if (command) {
+    if (command && words == 1 && argc < 4 && ht_command_group(first)) {
+        code = ht_group(first, argc > 2 ? argv[2] : ""); /* `hither index`: its help, rather than a word too few */
+    } else if (command) {
         code = run(command, argc - 1 - words, argv + 1 + words);
     } else if (ht_command_group(first)) {
         code = ht_group(first, argc > 2 ? argv[2] : "");
