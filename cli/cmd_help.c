@@ -75,9 +75,15 @@ int ht_run_help(const ht_args *args) {
         return args->count == 1 ? print_group(args->operands[0]) : ht_group(args->operands[0], args->operands[1]);
     if (!command)
         return ht_unknown_command(args->operands[0]);
+    if (words == 1 && args->count > 1 && ht_command_group(args->operands[0]))
+        return ht_group(args->operands[0], args->operands[1]);
     ht_buf out;
     ht_buf_init(&out, SIZE_MAX / 2);
     ht_help_command(&out, command);
+    if (words == 1 && ht_command_group(command->name)) { /* a command that others stand beside */
+        ht_buf_putc(&out, '\n');
+        ht_help_group(&out, command->name);
+    }
     ht_out_buf(&out);
     ht_buf_clear(&out);
     return HT_EXIT_OK;
