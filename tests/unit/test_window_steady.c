@@ -34,7 +34,7 @@ int pthread_mutex_lock(pthread_mutex_t *mutex) {
 }
 
 static hither_status embed(void *ctx, const char *text, size_t bytes, float *vector, hither_error *err) {
-    return ht_embedder_one(ctx, text, bytes, vector, err);
+    return ht_embedder_one(ctx, HT_EMBED_DOCUMENT, text, bytes, vector, err);
 }
 
 /* Lines of one length, so that each place has seen the longest once the window is full. */
