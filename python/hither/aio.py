@@ -499,6 +499,7 @@ class Collection(_Closing):
 
     add = _mirror(_collection.Collection.add)
     compact = _mirror_long(_collection.Collection.compact)
+    create_index = _mirror_long(_collection.Collection.create_index)
     count = _mirror(_collection.Collection.count)
     create_index = _mirror_long(_collection.Collection.create_index)
     delete = _mirror(_collection.Collection.delete)

@@ -432,7 +432,7 @@ def test_a_schema_is_set_shown_and_kept(tmp_path: Path) -> None:
 def test_columns_of_an_answer_are_its_hits() -> None:
     with hither.connect(":memory:") as db:
         c = db.collection("c", dim=1)
-        texts = ["plain", "", None, "ä,b\"", "語"]
+        texts = ["plain", "", None, 'ä,b"', "語"]
         for present in (texts[:2], texts, [None, None]):
             ids = list(range(len(present)))
             payloads = [{"t": t, "n": [1, {"x": 1e300}]} if t != "" else None for t in present]
