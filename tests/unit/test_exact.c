@@ -601,7 +601,7 @@ static void many_units_put_off(void **state) {
 /* Where codes keep too much of a unit, rows are read in full behind it, and then codes are tried again. */
 static void codes_given_up(void **state) {
     (void)state;
-    enum { UNITS = 5, DIM = 300, UNIT_ROWS = 4096, ROWS = UNITS * UNIT_ROWS, QUERIES = 6, K = 20 };
+    enum { UNITS = 5, DIM = 300, UNIT_ROWS = 4096, ROWS = UNITS * UNIT_ROWS, QUERIES = 6, K = 60 };
     hither_error err;
     example e;
     make(&e, RANDOM, HITHER_DOT, DIM, ROWS, QUERIES, K, true);
