@@ -107,7 +107,7 @@ static hither_status search_nearest(ht_run *run, const hither_matrix *queries, h
         for (size_t j = 0; j < n; j++) {
             if (first + j)
                 ht_result_next_group(run->result);
-            const ht_hit *hits = &scratch->hits[j * k];
+            const ht_hit *hits = k ? &scratch->hits[j * k] : NULL; /* k is 0 where no row is left */
             HT_TRY(ht_run_add(run, hits, ht_run_cut(run, hits, scratch->counts[j]), err));
         }
     }
