@@ -65,6 +65,7 @@ static hither_status absorb(verify *v, const char *place, hither_status status, 
 typedef struct wal_index {
     uint32_t frames;     /* committed ones */
     uint32_t backfilled; /* of these, in the main file too */
+    uint32_t salts[2];   /* others whenever the log starts over */
 } wal_index;
 
 static bool read_index(sqlite3_file *file, wal_index *out) {
@@ -79,7 +80,7 @@ static bool read_index(sqlite3_file *file, wal_index *out) {
         for (size_t i = 0; i < sizeof words / sizeof *words; i++)
             words[i] = ((uint32_t volatile *)region)[i];
         if (memcmp(words, words + 12, 48) == 0) {
-            *out = (wal_index){words[4], words[24]};
+            *out = (wal_index){words[4], words[24], {words[8], words[9]}};
             return true;
         }
     }
@@ -138,10 +139,11 @@ static hither_status check_log(verify *v, sqlite3_file *main, log_walk *walk) {
         hither_status status = ht_wal_scan_file(&wal, &scan, &why);
         if (status != HITHER_OK)
             return absorb(v, "catalog-wal", status, &why);
-        /* The log may have started over meanwhile; never while this transaction needs it. */
+        /* The log may have started over meanwhile, and have grown again; never while this transaction needs it. */
         if (scan.good >= index.frames)
             return HITHER_OK;
-        if (!read_index(main, &again) || (again.frames < index.frames && attempt < WAL_ATTEMPTS))
+        if (!read_index(main, &again) ||
+            (memcmp(again.salts, index.salts, sizeof again.salts) != 0 && attempt < WAL_ATTEMPTS))
             continue;
         return report(v, "catalog-wal", "frame %" PRIu32 " (offset %" PRIu64 ") of %" PRIu32 " fails its checksum",
                       scan.good + 1, HT_WAL_HEADER + (uint64_t)scan.good * HT_WAL_FRAME, index.frames);
