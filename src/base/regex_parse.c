@@ -204,10 +204,10 @@ static hither_status class_member(parser *p, uint32_t *out, bool *shorthand) {
 static hither_status parse_class(parser *p, uint32_t *node) {
     uint32_t first = range_count(p);
     size_t begin = p->at++;
-    bool negated = here(p) == '^', shorthand;
+    bool negated = here(p) == '^', shorthand = false;
     p->at += negated;
     for (bool any = false; !any || here(p) != ']' || !more(p); any = true) {
-        uint32_t low, high;
+        uint32_t low = 0, high;
         if (!more(p)) {
             p->at = begin;
             return refuse(p, "a [ without its ]");
@@ -317,12 +317,11 @@ static bool number(parser *p, uint32_t *out) {
 
 static hither_status braces(parser *p, uint32_t *min, uint32_t *max) {
     p->at++;
-    bool least = number(p, min), most = least;
+    bool least = number(p, min);
     *max = *min;
     if (here(p) == ',') {
         p->at++;
-        most = number(p, max);
-        if (!most)
+        if (!number(p, max))
             *max = UINT32_MAX;
     }
     if (!least || here(p) != '}')

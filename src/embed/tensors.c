@@ -165,7 +165,7 @@ static hither_status read_numbers(const ht_tensors *f, const tensor *t, float *o
 
 hither_status ht_tensors_read(const ht_tensors *f, const char *name, size_t rows, size_t columns, float *out,
                               hither_error *err) {
-    tensor t;
+    tensor t = {0};
     const json_t *entry = json_object_get(f->header, name);
     if (!entry)
         return ht_fail(err, HITHER_MODEL, "%.100s: there is no array \"%.80s\"", f->path, name);

@@ -25,7 +25,10 @@ spec.loader.exec_module(make_sample)
 @pytest.fixture(params=SAMPLES, ids=lambda path: path.name.split(".")[0])
 def sample(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     with tarfile.open(request.param) as archive:
-        archive.extractall(tmp_path, filter="data")
+        if hasattr(tarfile, "data_filter"):  # from 3.11.4 on
+            archive.extractall(tmp_path, filter="data")
+        else:
+            archive.extractall(tmp_path)
     return tmp_path
 
 
