@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/strings.h"
+
 /* Ends the message before a character that was cut in two. */
 static void drop_half_character(char *message, size_t length) {
     size_t start = length;
@@ -24,6 +26,13 @@ static void drop_half_character(char *message, size_t length) {
         message[start - 1] = '\0';
 }
 
+/* What a message quotes may be cut within a character, or be none: each such byte becomes a question mark. */
+static void mend(char *message) {
+    size_t bytes = strlen(message), at = 0;
+    while ((at += ht_utf8_valid_prefix(message + at, bytes - at)) < bytes)
+        message[at++] = '?';
+}
+
 static void fill(hither_error *err, hither_status status, int os_errno, const char *format, va_list args)
     __attribute__((format(printf, 4, 0)));
 static void fill(hither_error *err, hither_status status, int os_errno, const char *format, va_list args) {
@@ -34,6 +43,7 @@ static void fill(hither_error *err, hither_status status, int os_errno, const ch
         err->message[0] = '\0';
     else if ((size_t)wanted >= sizeof err->message)
         drop_half_character(err->message, sizeof err->message - 1);
+    mend(err->message);
 }
 
 hither_status ht_fail(hither_error *err, hither_status status, const char *format, ...) {
