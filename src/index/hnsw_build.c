@@ -111,12 +111,7 @@ static void add_peers(const build *b, hnsw_walker *w, uint32_t q, unsigned level
             w->list[count++] = e;
         if (count < room && e < b->end)
             continue;
-        hnsw_keys(g, w->kernels, &w->probe, w->list, count, w->sums, w->keys);
-        for (size_t i = 0; i < count; i++) {
-            hnsw_candidate c = hnsw_pack(w->keys[i], w->list[i]);
-            if (hnsw_pool_wants(&w->pool, c))
-                hnsw_pool_add(&w->pool, c);
-        }
+        hnsw_take(g, w, &w->pool, count);
         count = 0;
     }
 }
@@ -169,9 +164,8 @@ static void choose_slice(void *ctx, size_t item) {
 
 /* ---- 2: links back */
 
-/* Wishes and candidates both are numbers that sort as they are. */
-static int compare_numbers(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+static int compare_wishes(const void *a, const void *b) {
+    wish x = *(const wish *)a, y = *(const wish *)b;
     return x < y ? -1 : x > y;
 }
 
@@ -198,11 +192,7 @@ static void grant(build *b, hnsw_walker *w, uint32_t target, const wish *first, 
         return;
     }
     hnsw_probe_node(g, target, &w->probe);
-    hnsw_keys(g, w->kernels, &w->probe, w->list, count, w->sums, w->keys);
-    for (size_t i = 0; i < count; i++)
-        w->pool.items[i] = hnsw_pack(w->keys[i], w->list[i]);
-    qsort(w->pool.items, count, sizeof *w->pool.items, compare_numbers);
-    w->pool.count = count;
+    hnsw_rank(g, w, count);
     uint32_t *chosen = w->chosen;
     size_t kept = hnsw_select(g, w, most, chosen);
     uint32_t spare = b->level == 0 ? links[most] : HNSW_NONE; /* hnsw_reach.c's; it moves up to the others */
@@ -245,7 +235,7 @@ static size_t collect_wishes(build *b, unsigned level, wish *out) {
         for (size_t i = 0; i < hnsw_width(g, level) && chosen[i] != HNSW_NONE; i++)
             out[count++] = wish_of(chosen[i], q);
     }
-    qsort(out, count, sizeof *out, compare_numbers);
+    qsort(out, count, sizeof *out, compare_wishes);
     return count;
 }
 

@@ -4,7 +4,6 @@
  * goes: what could be reached through it stays near. Node by node, so in parallel; the result does not depend on it.
  */
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -52,21 +51,13 @@ static bool gather(const repair *r, hnsw_walker *w, uint32_t node, unsigned leve
     return any;
 }
 
-static int compare_numbers(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static void relink(const repair *r, hnsw_walker *w, uint32_t node, uint32_t fresh, unsigned level) {
     const ht_hnsw *g = r->old;
     uint32_t *out = hnsw_links(r->fresh, fresh, level);
     size_t count, kept = 0;
     if (gather(r, w, node, level, &count)) {
         hnsw_probe_node(g, node, &w->probe);
-        hnsw_keys(g, w->kernels, &w->probe, w->list, count, w->sums, w->keys);
-        for (size_t i = 0; i < count; i++)
-            w->pool.items[i] = hnsw_pack(w->keys[i], w->list[i]);
-        qsort(w->pool.items, count, sizeof *w->pool.items, compare_numbers);
+        hnsw_rank(g, w, count);
         w->pool.count = ht_min_size(count, g->spec.ef_build);
         kept = hnsw_select(g, w, hnsw_most(g, level), w->chosen);
     } else {

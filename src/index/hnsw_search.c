@@ -85,14 +85,9 @@ static void walk_qualifying(const finder *f) {
     hnsw_pool *pool = &w->results;
     while (pool->next < pool->count) {
         size_t count = qualifying(f, hnsw_pool_expand(pool));
-        hnsw_keys(f->g, w->kernels, &w->probe, w->list, count, w->sums, w->keys);
+        hnsw_take(f->g, w, pool, count);
         w->stats.visited += count;
         w->stats.hops++;
-        for (size_t i = 0; i < count; i++) {
-            hnsw_candidate c = hnsw_pack(w->keys[i], w->list[i]);
-            if (hnsw_pool_wants(pool, c))
-                hnsw_pool_add(pool, c);
-        }
     }
 }
 

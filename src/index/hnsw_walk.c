@@ -3,6 +3,7 @@
  * has some.
  */
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -163,20 +164,37 @@ size_t hnsw_unvisited(const ht_hnsw *g, hnsw_walker *w, uint32_t node, unsigned 
     return count;
 }
 
+void hnsw_take(const ht_hnsw *g, hnsw_walker *w, hnsw_pool *pool, size_t count) {
+    hnsw_keys(g, w->kernels, &w->probe, w->list, count, w->sums, w->keys);
+    for (size_t i = 0; i < count; i++) {
+        hnsw_candidate c = hnsw_pack(w->keys[i], w->list[i]);
+        if (hnsw_pool_wants(pool, c))
+            hnsw_pool_add(pool, c);
+    }
+}
+
+static int compare_candidates(const void *a, const void *b) {
+    hnsw_candidate x = *(const hnsw_candidate *)a, y = *(const hnsw_candidate *)b;
+    return x < y ? -1 : x > y;
+}
+
+void hnsw_rank(const ht_hnsw *g, hnsw_walker *w, size_t count) {
+    hnsw_keys(g, w->kernels, &w->probe, w->list, count, w->sums, w->keys);
+    for (size_t i = 0; i < count; i++)
+        w->pool.items[i] = hnsw_pack(w->keys[i], w->list[i]);
+    qsort(w->pool.items, count, sizeof *w->pool.items, compare_candidates);
+    w->pool.count = count;
+}
+
 void hnsw_walk(const ht_hnsw *g, hnsw_walker *w, unsigned level) {
     hnsw_pool *pool = &w->pool;
     while (pool->next < pool->count) {
         size_t count = hnsw_unvisited(g, w, hnsw_pool_expand(pool), level);
         if (pool->next < pool->count) /* most often what is expanded next */
             __builtin_prefetch(hnsw_links(g, hnsw_node(pool->items[pool->next]), level));
-        hnsw_keys(g, w->kernels, &w->probe, w->list, count, w->sums, w->keys);
+        hnsw_take(g, w, pool, count);
         w->stats.visited += count;
         w->stats.hops++;
-        for (size_t i = 0; i < count; i++) {
-            hnsw_candidate c = hnsw_pack(w->keys[i], w->list[i]);
-            if (hnsw_pool_wants(pool, c))
-                hnsw_pool_add(pool, c);
-        }
     }
 }
 
