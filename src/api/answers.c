@@ -80,13 +80,7 @@ static hither_status add_plan(hither_result *r, const ht_searched *s, size_t fou
 static hither_status give(hither_result *r, const ht_searched *s, size_t found, hither_result **out,
                           hither_error *err) {
     hither_status status = add_plan(r, s, found, err);
-    if (status == HITHER_OK)
-        status = ht_result_check(r, err);
-    if (status == HITHER_OK)
-        *out = r;
-    else
-        hither_result_free(r);
-    return status;
+    return ht_result_hand_over(status, r, out, err);
 }
 
 hither_status ht_answers_found(size_t queries, const ht_found *found, const ht_searched *s, hither_result **out,

@@ -339,13 +339,7 @@ hither_status hither_window_push_matched(hither_window *w, const hither_window_r
     hither_result *result;
     HT_TRY(ht_result_new(0, 0, true, &result, err));
     hither_status status = push_given(w, rows, scores, result, err);
-    if (status == HITHER_OK)
-        status = ht_result_check(result, err);
-    if (status == HITHER_OK)
-        *matches = result;
-    else
-        hither_result_free(result);
-    return status;
+    return ht_result_hand_over(status, result, matches, err);
 }
 
 hither_status hither_window_push(hither_window *w, const hither_strings *texts, hither_score *scores,

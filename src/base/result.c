@@ -179,6 +179,16 @@ hither_status ht_result_check(hither_result *r, hither_error *err) {
     return ht_buf_check(&r->next, "the token of a page", err);
 }
 
+hither_status ht_result_hand_over(hither_status status, hither_result *r, hither_result **out, hither_error *err) {
+    if (status == HITHER_OK)
+        status = ht_result_check(r, err);
+    if (status == HITHER_OK)
+        *out = r;
+    else
+        hither_result_free(r);
+    return status;
+}
+
 /* ---- reading */
 
 static const result_group *group_at(const hither_result *r, size_t i) {

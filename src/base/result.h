@@ -29,5 +29,9 @@ void ht_result_plan(hither_result *r, const char *json);
 ht_buf *ht_result_plan_buf(hither_result *r); /* to append to instead */
 void ht_result_next(hither_result *r, const char *token);
 HT_NODISCARD hither_status ht_result_check(hither_result *r, hither_error *err);
+/* The end of a call with this status: if all went well, and the check says so too, the result is the caller's; if not,
+ * it is freed. */
+HT_NODISCARD hither_status ht_result_hand_over(hither_status status, hither_result *r, hither_result **out,
+                                               hither_error *err);
 
 #endif

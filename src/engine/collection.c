@@ -460,13 +460,7 @@ hither_status ht_collection_info(ht_collection *c, hither_result **out, hither_e
     hither_result *result;
     HT_TRY(ht_result_new(HITHER_INCLUDE_METADATA, 0, false, &result, err));
     hither_status status = ht_collection_describe(c->db, &row, result, err);
-    if (status == HITHER_OK)
-        status = ht_result_check(result, err);
-    if (status == HITHER_OK)
-        *out = result;
-    else
-        hither_result_free(result);
-    return status;
+    return ht_result_hand_over(status, result, out, err);
 }
 
 static hither_status count_rows(ht_collection *c, const ht_filter *filter, uint64_t *out, hither_error *err) {

@@ -149,7 +149,7 @@ static hither_status facets(ht_collection *c, const ht_filter *field, const ht_f
     ht_release(n.facets);
     ht_selection_clear(&n.selected);
     ht_reading_close(&n.view);
-    return ht_hand_over(status, result, out, err);
+    return ht_result_hand_over(status, result, out, err);
 }
 
 hither_status ht_collection_facets(ht_collection *c, const ht_filter *field, const ht_filter *filter, uint32_t limit,

@@ -286,7 +286,7 @@ static hither_status list_page(ht_collection *c, const ht_page *page, hither_res
     ht_release(l.slots);
     ht_selection_clear(&l.selected);
     ht_reading_close(&l.view);
-    return ht_hand_over(status, result, out, err);
+    return ht_result_hand_over(status, result, out, err);
 }
 
 hither_status ht_collection_page(ht_collection *c, const ht_page *page, hither_result **out, hither_error *err) {

@@ -25,7 +25,7 @@ static hither_status get(ht_collection *c, const hither_ids *ids, const ht_filte
     if (status == HITHER_OK)
         status = get_rows(&v, ids, filter, result, err);
     ht_reading_close(&v);
-    return ht_hand_over(status, result, out, err);
+    return ht_result_hand_over(status, result, out, err);
 }
 
 hither_status ht_collection_get(ht_collection *c, const hither_ids *ids, const ht_filter *filter, uint32_t include,

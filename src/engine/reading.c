@@ -121,13 +121,3 @@ hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *
     }
     return HITHER_OK;
 }
-
-hither_status ht_hand_over(hither_status status, hither_result *result, hither_result **out, hither_error *err) {
-    if (status == HITHER_OK)
-        status = ht_result_check(result, err);
-    if (status == HITHER_OK)
-        *out = result;
-    else
-        hither_result_free(result);
-    return status;
-}

@@ -44,7 +44,4 @@ HT_NODISCARD hither_status ht_reading_vectors_of(ht_reading *v, const hither_ids
 HT_NODISCARD hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *filter, hither_result *out,
                                               hither_error *err);
 
-/* The end of a call: the result is the caller's if all went well, and freed if not. */
-hither_status ht_hand_over(hither_status status, hither_result *result, hither_result **out, hither_error *err);
-
 #endif

@@ -49,7 +49,7 @@ hither_status ht_run_end(ht_run *run, hither_status status, const char *kind, hi
     ht_explain_end(&run->explain);
     ht_selection_clear(&run->selected);
     ht_reading_close(&run->view);
-    return ht_hand_over(status, run->result, out, err);
+    return ht_result_hand_over(status, run->result, out, err);
 }
 
 hither_status ht_run_nearest(ht_run *run, const float *queries, size_t stride, size_t n, size_t k, ht_hit *hits,

@@ -67,5 +67,5 @@ hither_status ht_window_explain(ht_window *w, const hither_score *score, hither_
         status = ht_buf_check(&json, "an explanation", err);
     }
     ht_buf_clear(&json);
-    return ht_window_finish(status, result, out, err);
+    return ht_result_hand_over(status, result, out, err);
 }

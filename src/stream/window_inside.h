@@ -98,8 +98,6 @@ void ht_window_put(const ht_moment *view, uint64_t number, hither_result *result
 HT_NODISCARD hither_status ht_window_sum(ht_window *w, double *sums, double *weight, hither_error *err);
 /* The text of a query as a vector. */
 HT_NODISCARD hither_status ht_window_embed(const ht_window *w, ht_text text, float *vector, hither_error *err);
-HT_NODISCARD hither_status ht_window_finish(hither_status status, hither_result *result, hither_result **out,
-                                            hither_error *err);
 
 /* For window_file.c and snapshots: takes the next record in, unscored; and when all are in. */
 HT_NODISCARD hither_status ht_window_restore_one(ht_window *w, uint32_t form, const ht_ring_record *record,

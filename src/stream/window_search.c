@@ -111,7 +111,7 @@ static hither_status answer_all(ht_window *w, const asked *a, hither_result **ou
         status = answer(w, a, i, query, result, err);
     }
     ht_release(query);
-    return ht_window_finish(status, result, out, err);
+    return ht_result_hand_over(status, result, out, err);
 }
 
 hither_status ht_window_search(ht_window *w, const hither_strings *texts, const hither_matrix *vectors, uint32_t k,
@@ -160,5 +160,5 @@ hither_status ht_window_outliers(ht_window *w, uint32_t n, double below, hither_
     }
     ht_release(opposite);
     ht_release(sums);
-    return ht_window_finish(status, result, out, err);
+    return ht_result_hand_over(status, result, out, err);
 }

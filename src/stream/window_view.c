@@ -35,16 +35,6 @@ void ht_window_put(const ht_moment *view, uint64_t number, hither_result *result
     ht_result_document(result, r.text);
 }
 
-hither_status ht_window_finish(hither_status status, hither_result *result, hither_result **out, hither_error *err) {
-    if (status == HITHER_OK)
-        status = ht_result_check(result, err);
-    if (status == HITHER_OK)
-        *out = result;
-    else
-        hither_result_free(result);
-    return status;
-}
-
 hither_status ht_window_get(ht_window *w, const uint64_t *records, size_t count, hither_result **out,
                             hither_error *err) {
     hither_result *result;
@@ -59,7 +49,7 @@ hither_status ht_window_get(ht_window *w, const uint64_t *records, size_t count,
     }
     if (status == HITHER_OK)
         ht_moment_close(&view);
-    return ht_window_finish(status, result, out, err);
+    return ht_result_hand_over(status, result, out, err);
 }
 
 hither_status ht_window_info(ht_window *w, hither_result **out, hither_error *err) {
@@ -68,7 +58,7 @@ hither_status ht_window_info(ht_window *w, hither_result **out, hither_error *er
     HT_TRY(ht_result_new(HITHER_INCLUDE_METADATA, 0, false, &result, err));
     hither_status status = ht_window_view(w, &view, err);
     if (status != HITHER_OK)
-        return ht_window_finish(status, result, out, err);
+        return ht_result_hand_over(status, result, out, err);
     size_t records = view.records, forms = records;
     ht_moment_close(&view);
     if (!w->spec.no_novelty) {
@@ -84,7 +74,7 @@ hither_status ht_window_info(ht_window *w, hither_result **out, hither_error *er
                          w->spec.capacity, w->spec.dim, records, forms, ht_ring_next(w->ring), ht_ring_busy(w->ring));
     ht_result_add_int(result, 0);
     ht_result_metadata(result, (ht_text){json, (size_t)bytes});
-    return ht_window_finish(HITHER_OK, result, out, err);
+    return ht_result_hand_over(HITHER_OK, result, out, err);
 }
 
 /* ---- the mean */
