@@ -68,7 +68,7 @@ test-neon:
 	@sh tools/setup.sh cross
 	@sh tools/test_neon.sh
 
-## torture: every failing operation, 100,000 crashes, 5,000 kills, a million ties, 100,000 operations, 10^8 records of a stream; takes hours
+## torture: every failing operation, 100,000 crashes, 5,000 kills, a million ties, 100,000 operations, 10^9 records of a stream; takes hours
 .PHONY: torture
 torture: all
 	@sh tools/setup.sh test
@@ -78,8 +78,8 @@ torture: all
 	@HITHER_FAULT_STEP=1 build/dev/bin/test_io_errors
 	@HITHER_FAULT_STEP=1 build/dev/bin/test_oom
 	@HITHER_TIES=1000000 build/dev/bin/test_exact
-	@HITHER_STREAM_RECORDS=100000000 build/dev/bin/test_window_ring
-	@HITHER_STREAM_RECORDS=100000000 build/dev/bin/test_window_open
+	@HITHER_STREAM_RECORDS=1000000000 build/dev/bin/test_window_ring
+	@HITHER_STREAM_RECORDS=1000000000 build/dev/bin/test_window_open
 	@HITHER_KILLS=5000 $(PYTHON) -m pytest -q tests/python/test_kill.py
 	@HITHER_SWEEP_OPERATIONS=100000 HITHER_LINEAR_ROUNDS=5000 \
 		$(PYTHON) -m pytest -q tests/python/test_sweep.py tests/python/test_linear.py

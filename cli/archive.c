@@ -18,6 +18,7 @@ struct ht_archive {
     const char *name; /* within path */
     hither_db *db;
     hither_collection *collection;
+    hither_embedder *embedder;
     int64_t next; /* id of the next line */
     ht_buf ids;
     ht_column documents, metadata;
@@ -47,36 +48,50 @@ static void disconnect(ht_archive *a) {
     a->db = NULL;
 }
 
-static hither_status connect_to(ht_archive *a, hither_error *err) {
+/* Whether a collection that is there takes lines: first looked at without an embedder, to say what is wrong with it. */
+static hither_status check(ht_archive *a, hither_error *err) {
     ht_facts facts = {0};
-    hither_embedder *embedder;
-    HT_TRY(hither_embedder_builtin(&embedder, err));
+    HT_TRY(ht_read_facts(a->collection, &facts, err));
+    if (!facts.embeds)
+        return ht_fail(err, HITHER_MODEL,
+                       "--archive: collection \"%.80s\" holds vectors and has no embedder; name another one", a->name);
+    if (facts.ids == HT_IDS_TEXT)
+        return ht_fail(err, HITHER_INVALID,
+                       "--archive: the ids of collection \"%.80s\" are strings, lines have integers; name another one",
+                       a->name);
+    const char *mine = hither_embedder_name(a->embedder);
+    if (strcmp(facts.embedder, mine) != 0)
+        return ht_fail(err, HITHER_MODEL,
+                       "--archive: collection \"%.80s\" was made with the embedder %.60s and the window has %.60s; %s, "
+                       "or name another collection",
+                       a->name, facts.embedder, mine,
+                       strncmp(facts.embedder, "builtin-", 8) == 0 ? "leave out --model"
+                                                                   : "give that one's folder by --model DIR");
+    return HITHER_OK;
+}
+
+static hither_status connect_to(ht_archive *a, hither_error *err) {
     hither_status status = ht_open_database(a->path, HT_OPEN_MAKE, &a->db, err);
     hither_collection_options options = {.size = sizeof options, .flags = HITHER_COLLECTION_EXISTING};
     if (status == HITHER_OK)
         status = hither_collection_open(a->db, a->name, &options, &a->collection, err);
-    if (status == HITHER_NOT_FOUND && a->db) {
+    if (status == HITHER_OK) {
+        status = check(a, err);
+        hither_collection_close(a->collection);
+        a->collection = NULL;
+    } else if (status == HITHER_NOT_FOUND && a->db) {
         options.flags = 0;
-        options.embedder = embedder;
-        status = hither_collection_open(a->db, a->name, &options, &a->collection, err);
+        status = HITHER_OK;
     }
+    options.embedder = a->embedder;
     if (status == HITHER_OK)
-        status = ht_read_facts(a->collection, &facts, err);
-    if (status == HITHER_OK && !facts.embeds)
-        status =
-            ht_fail(err, HITHER_MODEL,
-                    "--archive: collection \"%.80s\" holds vectors and has no embedder; name another one", a->name);
-    if (status == HITHER_OK && facts.ids == HT_IDS_TEXT)
-        status = ht_fail(
-            err, HITHER_INVALID,
-            "--archive: the ids of collection \"%.80s\" are strings, lines have integers; name another one", a->name);
-    hither_embedder_close(embedder);
+        status = hither_collection_open(a->db, a->name, &options, &a->collection, err);
     if (status != HITHER_OK)
         disconnect(a);
     return status;
 }
 
-hither_status ht_archive_open(const char *place, ht_archive **out, hither_error *err) {
+hither_status ht_archive_open(const char *place, hither_embedder *embedder, ht_archive **out, hither_error *err) {
     *out = NULL;
     const char *slash = strrchr(place, '/');
     if (!slash || slash == place || !slash[1])
@@ -91,6 +106,7 @@ hither_status ht_archive_open(const char *place, ht_archive **out, hither_error 
         ht_release(a);
         return ht_fail_nomem(err, strlen(place), "the archive");
     }
+    a->embedder = embedder;
     a->path[slash - place] = '\0';
     a->name = a->path + (slash - place) + 1;
     a->next = clock_ms(CLOCK_REALTIME) * 1000;

@@ -10,9 +10,10 @@
 
 typedef struct ht_archive ht_archive;
 
-/* place is DB/NAME; both are made when missing. Fails if the collection is there and takes no texts, or its ids are no
- * integers. */
-HT_NODISCARD hither_status ht_archive_open(const char *place, ht_archive **out, hither_error *err);
+/* place is DB/NAME; both are made when missing. Fails if the collection is there and takes no texts, was made with
+ * another embedder than this, or its ids are no integers. The embedder is the caller's, and lives longer. */
+HT_NODISCARD hither_status ht_archive_open(const char *place, hither_embedder *embedder, ht_archive **out,
+                                           hither_error *err);
 /* Takes a line in. file and level may be NULL. It gets the id `ht_archive_next` gave before. */
 void ht_archive_add(ht_archive *a, ht_text line, int64_t time_ms, const char *file, const char *level);
 int64_t ht_archive_next(const ht_archive *a);

@@ -1,6 +1,7 @@
 /*
- * cmd_grep.c: grep by meaning (near.h). Lines are printed as they come, or with -k the nearest of all at the end.
- * Memory: a batch, the lines before for -C, and k lines.
+ * cmd_grep.c: grep by meaning: by near.h, or with a sentence model by a window with one standing query, which embeds
+ * each form once. Lines are printed as they come, or with -k the nearest of all at the end. Memory: a batch, the lines
+ * before for -C, k lines, and the window's forms.
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +9,11 @@
 #include "base/alloc.h"
 #include "commands.h"
 #include "lines.h"
+#include "model.h"
 #include "near.h"
 #include "output.h"
+
+enum { WINDOW = 16384 };
 
 static const double LEAST = 0.1; /* of the k nearest; below, a line shares next to nothing with the pattern */
 
@@ -27,6 +31,9 @@ typedef struct grep {
     ht_lines lines;
     ht_near_room room;
     ht_near pattern;
+    hither_embedder *model; /* NULL: lines are compared by near.h */
+    hither_window *window;
+    hither_result *nearness; /* of the batch, by the window */
     double threshold;
     uint32_t k;             /* 0: all */
     kept *best;             /* k of them, nearest first */
@@ -148,8 +155,16 @@ static hither_status match(grep *g, const kept *line, hither_error *err) {
     return HITHER_OK;
 }
 
-static hither_status look_at(grep *g, kept *line, hither_error *err) {
-    HT_TRY(ht_near_line(&g->pattern, &g->room, (ht_text){line->text, line->bytes}, &line->part, err));
+/* How near line i of the batch is. */
+static hither_status compare(grep *g, size_t i, kept *line, hither_error *err) {
+    if (!g->model)
+        return ht_near_line(&g->pattern, &g->room, (ht_text){line->text, line->bytes}, &line->part, err);
+    line->part = (ht_near_part){1 - hither_result_distances(g->nearness, i)[0], 0, line->bytes};
+    return HITHER_OK;
+}
+
+static hither_status look_at(grep *g, size_t i, kept *line, hither_error *err) {
+    HT_TRY(compare(g, i, line, err));
     if ((double)line->part.similarity >= g->threshold && line->bytes > 0)
         HT_TRY(match(g, line, err));
     else if (g->after > 0 && line->number > 1) {
@@ -164,30 +179,51 @@ static hither_status take(void *ctx, hither_error *err) {
     grep *g = ctx;
     const ht_lines *l = &g->lines;
     const hither_strings lines = ht_column_view(&l->texts);
+    const hither_window_rows rows = {.size = sizeof rows, .texts = lines};
     hither_status status = HITHER_OK;
+    if (g->model)
+        HT_TRY(hither_window_push_matched(g->window, &rows, NULL, &g->nearness, err));
     for (size_t i = 0; status == HITHER_OK && i < lines.count && !g->lines.stop; i++) {
         const ht_text text = ht_strings_at(&lines, i);
         ht_buf_reset(&g->clean);
         ht_clean_utf8(&g->clean, text.data, text.bytes);
-        HT_TRY(ht_buf_check(&g->clean, "a line", err));
+        if ((status = ht_buf_check(&g->clean, "a line", err)) != HITHER_OK)
+            break;
         kept line = {.text = g->clean.data,
                      .bytes = g->clean.size,
                      .file = !strcmp(l->files[i], "-") ? "(standard input)" : l->files[i],
                      .number = l->numbers[i],
                      .order = ++g->order};
-        status = look_at(g, &line, err);
+        status = look_at(g, i, &line, err);
     }
+    hither_result_free(g->nearness);
+    g->nearness = NULL;
     g->lines.stop |= !ht_out_buf(&g->out) || !ht_out_flush();
     return status;
 }
 
 /* ---- beginning and end */
 
+static hither_status begin_model(grep *g, hither_error *err) {
+    const char *pattern = g->args->operands[0];
+    const uint64_t offsets[] = {0, strlen(pattern)};
+    const float all = 2; /* each line gets its distance */
+    HT_TRY(ht_model_option(g->args, &g->model, err));
+    const hither_window_options options = {
+        .size = sizeof options, .embedder = g->model, .capacity = WINDOW, .no_centroid = 1};
+    HT_TRY(hither_window_new(&options, &g->window, err));
+    const hither_window_queries queries = {
+        .size = sizeof queries, .texts = {.bytes = pattern, .offsets = offsets, .count = 1}, .radius = &all};
+    return hither_window_queries_set(g->window, &queries, err);
+}
+
 static hither_status begin(grep *g, hither_error *err) {
     g->best = ht_calloc((size_t)g->k + 1, sizeof *g->best);
     g->before = ht_calloc(g->context + 1, sizeof *g->before);
     if (!g->best || !g->before)
         return ht_fail_nomem(err, ((size_t)g->k + g->context) * sizeof *g->best, "lines");
+    if (ht_args_has(g->args, HT_OPT_MODEL))
+        return begin_model(g, err);
     HT_TRY(ht_near_room_init(&g->room, err));
     return ht_near_init(&g->pattern, g->args->operands[0], &g->room, err);
 }
@@ -203,6 +239,8 @@ static void end(grep *g) {
     ht_out_buf(&g->out);
     ht_release(g->before);
     ht_release(g->best);
+    hither_window_close(g->window);
+    hither_embedder_close(g->model);
     ht_near_clear(&g->pattern);
     ht_near_room_clear(&g->room);
     ht_buf_clear(&g->clean);

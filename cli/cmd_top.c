@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "groups.h"
 #include "lines.h"
+#include "model.h"
 #include "output.h"
 
 enum { GROUPS = 4096, WINDOW = 16384, MINUTE = 60, MOST = 200 };
@@ -18,6 +19,7 @@ enum { GROUPS = 4096, WINDOW = 16384, MINUTE = 60, MOST = 200 };
 typedef struct top {
     const ht_args *args;
     ht_lines lines;
+    hither_embedder *embedder;
     hither_window *window;
     ht_groups *groups;
     hither_score scores[HT_LINES_AT_ONCE];
@@ -92,9 +94,11 @@ static hither_status take(void *ctx, hither_error *err) {
 }
 
 static hither_status run(top *t, hither_error *err) {
-    const hither_window_options options = {.size = sizeof options, .capacity = WINDOW, .no_centroid = 1};
+    HT_TRY(ht_model_option(t->args, &t->embedder, err));
+    const hither_window_options options = {
+        .size = sizeof options, .embedder = t->embedder, .capacity = WINDOW, .no_centroid = 1};
     HT_TRY(hither_window_new(&options, &t->window, err));
-    HT_TRY(ht_groups_new(GROUPS, HT_NEAR, &t->groups, err));
+    HT_TRY(ht_groups_new(GROUPS, HT_NEAR, t->embedder, &t->groups, err));
     return ht_lines_run(&t->lines, err);
 }
 
@@ -118,6 +122,7 @@ int ht_run_top(const ht_args *args) {
     ht_lines_say_flaws(&t->lines);
     ht_groups_free(t->groups);
     hither_window_close(t->window);
+    hither_embedder_close(t->embedder);
     ht_lines_clear(&t->lines);
     ht_buf_clear(&t->out);
     ht_release(t);

@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "groups.h"
 #include "lines.h"
+#include "model.h"
 #include "output.h"
 
 enum { GROUPS = 65536, WINDOW = 16384 };
@@ -12,6 +13,7 @@ enum { GROUPS = 65536, WINDOW = 16384 };
 typedef struct uniq {
     const ht_args *args;
     ht_lines lines;
+    hither_embedder *embedder;
     hither_window *window; /* knows which lines have one form */
     ht_groups *groups;
     hither_score scores[HT_LINES_AT_ONCE];
@@ -41,12 +43,14 @@ static void print(void *ctx, const ht_line_group *group) {
 }
 
 static hither_status run(uniq *u, hither_error *err) {
-    const hither_window_options options = {.size = sizeof options, .capacity = WINDOW, .no_centroid = 1};
+    HT_TRY(ht_model_option(u->args, &u->embedder, err));
+    const hither_window_options options = {
+        .size = sizeof options, .embedder = u->embedder, .capacity = WINDOW, .no_centroid = 1};
     double near = ht_args_has(u->args, HT_OPT_NEAR) ? HT_NEAR : 0;
     if (ht_args_has(u->args, HT_OPT_THRESHOLD))
         near = 1 - u->args->values[HT_OPT_THRESHOLD].real;
     HT_TRY(hither_window_new(&options, &u->window, err));
-    HT_TRY(ht_groups_new(GROUPS, near, &u->groups, err));
+    HT_TRY(ht_groups_new(GROUPS, near, u->embedder, &u->groups, err));
     ht_groups_on_leaving(u->groups, print, u);
     hither_status status = ht_lines_run(&u->lines, err);
     for (size_t i = 0; i < ht_groups_count(u->groups) && !u->lines.stop; i++)
@@ -68,6 +72,7 @@ int ht_run_uniq(const ht_args *args) {
     ht_lines_say_flaws(&u->lines);
     ht_groups_free(u->groups);
     hither_window_close(u->window);
+    hither_embedder_close(u->embedder);
     ht_lines_clear(&u->lines);
     ht_buf_clear(&u->out);
     ht_release(u);

@@ -201,12 +201,13 @@ static hither_status begin(ht_watch *w, hither_error *err) {
     const bool view = ht_args_has(w->args, HT_OPT_VIEW);
     HT_TRY(ht_watch_window(w, err));
     if (ht_args_has(w->args, HT_OPT_ARCHIVE))
-        HT_TRY(ht_archive_open(w->args->values[HT_OPT_ARCHIVE].text, &w->archive, err));
+        HT_TRY(ht_archive_open(w->args->values[HT_OPT_ARCHIVE].text, w->embedder, &w->archive, err));
     if (w->archive || ht_args_has(w->args, HT_OPT_STATE))
         w->lines.idle = idle;
     if (view || ht_args_has(w->args, HT_OPT_QUERIES)) {
         w->standing = &w->queries;
-        HT_TRY(ht_standing_open(w->standing, w->window, ht_args_text(w->args, HT_OPT_QUERIES, NULL), err));
+        HT_TRY(ht_standing_open(w->standing, w->window, ht_args_text(w->args, HT_OPT_QUERIES, NULL),
+                                ht_args_has(w->args, HT_OPT_MODEL), err));
     }
     return view ? begin_view(w, err) : HITHER_OK;
 }
@@ -220,6 +221,7 @@ static void end(ht_watch *w) {
     if (w->standing)
         ht_standing_close(w->standing);
     hither_window_close(w->window);
+    hither_embedder_close(w->embedder);
     ht_lines_clear(&w->lines);
     ht_buf_clear(&w->out);
     ht_buf_clear(&w->rules);

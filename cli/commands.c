@@ -182,6 +182,7 @@ static const ht_option watch_options[] = {
     END_OF_OPTIONS};
 
 static const ht_option grep_options[] = {
+    OPTION_MODEL("tell what is near by the sentence model in this folder"),
     {HT_OPT_THRESHOLD, "threshold", 't', HT_KIND_REAL, "X",
      "print lines with a part that is this similar to PATTERN (1: equal; default 0.5)", 0, 0},
     {HT_OPT_K, "k", 'k', HT_KIND_NUMBER, "N", "print only the N nearest lines, nearest first, at the end", 1, 100000},
@@ -194,6 +195,7 @@ static const ht_option grep_options[] = {
     END_OF_OPTIONS};
 
 static const ht_option uniq_options[] = {
+    OPTION_MODEL("tell what is near by the sentence model in this folder"),
     {HT_OPT_NEAR, "near", 0, HT_KIND_FLAG, NULL,
      "group lines that are near-equal; without it only lines that differ in numbers, times, addresses and the like", 0,
      0},
@@ -203,6 +205,7 @@ static const ht_option uniq_options[] = {
     END_OF_OPTIONS};
 
 static const ht_option top_options[] = {
+    OPTION_MODEL("tell what is near by the sentence model in this folder"),
     {HT_OPT_EVERY, "every", 0, HT_KIND_NUMBER, "SECONDS", "show the groups anew after so long (default 2)", 1, 3600},
     {HT_OPT_LIMIT, "limit", 'n', HT_KIND_NUMBER, "N", "show N groups (default: what fits; 10 where it is no terminal)",
      1, 200},
@@ -407,7 +410,8 @@ const ht_command ht_commands[] = {
      "About one line in a thousand is printed (--rate), fewer if fewer are new or rare, and of each form only the "
      "first "
      "line while the window remembers it.\n\n"
-     "The first lines are learned without alarms. Nothing is written to disk. Lines that are not UTF-8, hold NUL bytes "
+     "The first lines are learned without alarms. Without --state and --archive nothing is written to disk. Lines that "
+     "are not UTF-8, hold NUL bytes "
      "or are longer than 64 KiB are taken as well as can be, and counted on standard error at the end.",
      "tail -f app.log | hither watch\nhither watch -f --rate 0.5% /var/log/*.log\njournalctl -f -o json | hither watch "
      "--json",
@@ -417,7 +421,8 @@ const ht_command ht_commands[] = {
      "many "
      "words as PATTERN has. Near is what the built-in embedder takes for near: lines that share words, parts of words "
      "or "
-     "misspelt words, in any order.\n\n"
+     "misspelt words, in any order. With --model it is what a sentence model takes for near, of lines as wholes with "
+     "their numbers, times and the like masked; each form of line is embedded once.\n\n"
      "Ends with 0 if a line was found, with 1 if none was.",
      "hither grep \"disk is full\" /var/log/syslog -n -C 2\njournalctl -f | hither grep \"connection refused by host\"",
      grep_options, ht_run_grep},

@@ -25,7 +25,8 @@ struct ht_groups {
     void *ctx;
 };
 
-hither_status ht_groups_new(uint32_t capacity, double near, ht_groups **out, hither_error *err) {
+hither_status ht_groups_new(uint32_t capacity, double near, hither_embedder *embedder, ht_groups **out,
+                            hither_error *err) {
     *out = NULL;
     ht_groups *g = ht_calloc(1, sizeof *g);
     if (!g)
@@ -34,7 +35,8 @@ hither_status ht_groups_new(uint32_t capacity, double near, ht_groups **out, hit
     g->near = near;
     g->groups = ht_calloc(capacity, sizeof *g->groups);
     g->forms = ht_calloc(FORMS, sizeof *g->forms);
-    const hither_window_options options = {.size = sizeof options, .capacity = capacity, .no_centroid = 1};
+    const hither_window_options options = {
+        .size = sizeof options, .embedder = embedder, .capacity = capacity, .no_centroid = 1};
     hither_status status = g->groups && g->forms ? hither_window_new(&options, &g->leaders, err)
                                                  : ht_fail_nomem(err, capacity * sizeof *g->groups, "groups of lines");
     if (status == HITHER_OK)

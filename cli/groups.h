@@ -23,8 +23,10 @@ typedef struct ht_line_group {
 
 typedef struct ht_groups ht_groups;
 
-/* near: the cosine distance up to which lines are near-equal; 0: only lines of one form are. */
-HT_NODISCARD hither_status ht_groups_new(uint32_t capacity, double near, ht_groups **out, hither_error *err);
+/* near: the cosine distance up to which lines are near-equal, by this embedder (NULL: the built-in one);
+ * 0: only lines of one form are. */
+HT_NODISCARD hither_status ht_groups_new(uint32_t capacity, double near, hither_embedder *embedder, ht_groups **out,
+                                         hither_error *err);
 void ht_groups_free(ht_groups *g);
 /* leaving, if not NULL, is called with each group that is about to be forgotten. */
 void ht_groups_on_leaving(ht_groups *g, void (*leaving)(void *ctx, const ht_line_group *group), void *ctx);

@@ -75,7 +75,7 @@ static hither_status tell(ht_standing *s, hither_error *err) {
         return ht_fail_nomem(err, s->count * sizeof *radius, "standing queries");
     for (size_t i = 0; i < s->count; i++) {
         ht_column_add(&texts, s->queries[i].text, strlen(s->queries[i].text));
-        radius[i] = 1 - HT_NEAR_LOOK;
+        radius[i] = s->whole ? 1 - (float)HT_NEAR_ENOUGH : 1 - HT_NEAR_LOOK;
     }
     hither_status status = ht_column_check(&texts, err);
     if (status == HITHER_OK)
@@ -88,8 +88,8 @@ static hither_status tell(ht_standing *s, hither_error *err) {
     return status;
 }
 
-hither_status ht_standing_open(ht_standing *s, hither_window *window, const char *path, hither_error *err) {
-    *s = (ht_standing){.path = path, .window = window};
+hither_status ht_standing_open(ht_standing *s, hither_window *window, const char *path, bool whole, hither_error *err) {
+    *s = (ht_standing){.path = path, .window = window, .whole = whole};
     ht_buf_init(&s->clean, SIZE_MAX / 2);
     HT_TRY(ht_near_room_init(&s->room, err));
     if (path)
@@ -137,6 +137,11 @@ hither_status ht_standing_match(ht_standing *s, const hither_result *matches, si
     *similarity = 0;
     if (count == 0)
         return HITHER_OK;
+    if (s->whole) { /* nearest first */
+        *query = s->queries[numbers[0]].text;
+        *similarity = 1 - hither_result_distances(matches, group)[0];
+        return HITHER_OK;
+    }
     ht_buf_reset(&s->clean);
     ht_clean_utf8(&s->clean, line.data, line.bytes);
     HT_TRY(ht_buf_check(&s->clean, "a line", err));

@@ -28,7 +28,7 @@ hither_status ht_view_open(const ht_watch *watch, ht_view **out, hither_error *e
     v->watch = watch;
     v->began_ms = clock_ms();
     v->dirty = true;
-    hither_status status = ht_groups_new(GROUPS, HT_NEAR, &v->groups, err);
+    hither_status status = ht_groups_new(GROUPS, HT_NEAR, watch->embedder, &v->groups, err);
     if (status == HITHER_OK)
         status = ht_screen_open(&v->screen, err);
     if (status != HITHER_OK) {

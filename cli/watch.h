@@ -15,6 +15,7 @@ struct ht_view;
 
 typedef struct ht_watch {
     const ht_args *args;
+    hither_embedder *embedder; /* of window, groups and archive */
     hither_window *window;
     ht_lines lines;
     ht_clock clock;

@@ -134,14 +134,13 @@ hither_status ht_watch_window(ht_watch *w, hither_error *err) {
         HT_TRY(read_rules(w, err));
         options.rules = w->rules.data;
     }
-    if (ht_args_has(args, HT_OPT_MODEL))
-        HT_TRY(ht_model_option(args, &options.embedder, err));
+    HT_TRY(ht_model_option(args, &w->embedder, err));
+    options.embedder = w->embedder;
     hither_status status = open_state(w, &options, &opened, err);
     if (ways == 0)
         options.alarm_rate = USUAL_RATE;
     if (status == HITHER_OK && !opened)
         status = hither_window_new(&options, &w->window, err);
-    hither_embedder_close(options.embedder);
     return status;
 }
 

@@ -116,7 +116,7 @@ static void groups_are_led_by_the_nearest(void **state) {
     ht_groups *groups;
     ASSERT_OK(hither_embedder_builtin(&embedder, &err));
     ASSERT_OK(hither_window_new(&(hither_window_options){.size = sizeof(hither_window_options)}, &window, &err));
-    ASSERT_OK(ht_groups_new(CAPACITY, 0.3, &groups, &err));
+    ASSERT_OK(ht_groups_new(CAPACITY, 0.3, NULL, &groups, &err));
     static const char *const words[] = {"disk", "full", "user", "login", "failed", "network", "down", "is"};
     const uint32_t dim = hither_embedder_dim(embedder);
     twin *twins = calloc(LINES, sizeof *twins);
@@ -186,7 +186,7 @@ static void growing_groups(void **state) {
     hither_window *window;
     ht_groups *groups;
     ASSERT_OK(hither_window_new(NULL, &window, &err));
-    ASSERT_OK(ht_groups_new(100, 0.3, &groups, &err));
+    ASSERT_OK(ht_groups_new(100, 0.3, NULL, &groups, &err));
     static const char *const kinds[] = {"disk full", "user login failed", "network is down", "tea is ready"};
     for (unsigned tick = 0; tick < 100; tick++) {
         for (size_t kind = 0; kind < 4; kind++) /* the second grows, the fourth stops */

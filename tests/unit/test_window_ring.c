@@ -1,7 +1,7 @@
 /*
  * test_window_ring.c: the ring holds exactly the newest records, whole, whoever writes and reads beside each other; a
  * reader's records stay; a push that finds no room fails and is counted. HITHER_STREAM_RECORDS sets how many records
- * the threads push.
+ * the threads push; above 10^8 they have 16 dimensions instead of 40, and so no codes, and readers look less often.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,30 +18,43 @@
 
 #define DIM 40u
 
+static unsigned dim = DIM;
+
 /* Everything in a record follows from one number. */
 static void make_vector(uint64_t seed, float *vector) {
-    for (unsigned j = 0; j < DIM; j++)
-        vector[j] = (float)((seed >> j % 16 & 0xff) + j + 1) - 40;
+    const uint32_t mixed = (uint32_t)(seed * 0x9e3779b97f4a7c15u >> 32);
+    for (uint32_t j = 0; j < dim; j++)
+        vector[j] = (float)((int32_t)(mixed * (2 * j + 1)) >> 8) + 0.5f;
 }
 
 static ht_ring_record make_record(uint64_t seed, float *vector, char *text) {
     make_vector(seed, vector);
-    int bytes = snprintf(text, 64, "record %llu %.*s", (unsigned long long)seed, (int)(seed % 30),
-                         "..............................");
-    return (ht_ring_record){
-        .vector = vector, .norm = -1, .text = {text, (size_t)bytes}, .time_ms = (int64_t)seed, .metadata = {NULL, 0}};
+    memcpy(text, &seed, sizeof seed);
+    memset(text + sizeof seed, (int)(seed % 100), 32);
+    return (ht_ring_record){.vector = vector,
+                            .norm = -1,
+                            .text = {text, sizeof seed + (size_t)(seed % 31)},
+                            .time_ms = (int64_t)seed,
+                            .metadata = {NULL, 0}};
 }
 
-static hither_status push(ht_ring *ring, uint64_t seed, hither_error *err) {
+/* Records of the numbers from seed on, as many as are taken at once. */
+static hither_status push_some(ht_ring *ring, uint64_t seed, uint32_t want, uint32_t *count, hither_error *err) {
     float vector[DIM];
     char text[64];
     uint64_t number;
-    uint32_t one;
-    const ht_ring_record record = make_record(seed, vector, text);
-    HT_TRY(ht_ring_claim(ring, 1, &number, &one, err));
-    HT_TRY(ht_ring_reserve(ring, number, record.text.bytes, err));
-    ht_ring_write(ring, number, &record);
+    HT_TRY(ht_ring_claim(ring, want, &number, count, err));
+    for (uint32_t i = 0; i < *count; i++) {
+        const ht_ring_record record = make_record(seed + i, vector, text);
+        HT_TRY(ht_ring_reserve(ring, number + i, record.text.bytes, err));
+        ht_ring_write(ring, number + i, &record);
+    }
     return HITHER_OK;
+}
+
+static hither_status push(ht_ring *ring, uint64_t seed, hither_error *err) {
+    uint32_t one;
+    return push_some(ring, seed, 1, &one, err);
 }
 
 static bool is_whole(const ht_moment *view, uint64_t number) {
@@ -50,7 +63,7 @@ static bool is_whole(const ht_moment *view, uint64_t number) {
     const ht_ring_record r = ht_moment_record(view, number);
     const ht_ring_record wanted = make_record((uint64_t)r.time_ms, vector, text);
     return r.text.bytes == wanted.text.bytes && memcmp(r.text.data, text, r.text.bytes) == 0 &&
-           memcmp(r.vector, vector, sizeof vector) == 0 && !r.metadata.data;
+           memcmp(r.vector, vector, dim * sizeof *vector) == 0 && !r.metadata.data;
 }
 
 static void test_newest(void **state) {
@@ -92,7 +105,7 @@ static void check_search(ht_moment *view, uint64_t seed) {
     for (uint64_t n = view->base; count > 0 && n < view->end; n++) {
         if (!ht_moment_has(view, n))
             continue;
-        ht_hit hit = {ht_ref_distance_f32(HITHER_COSINE, query, ht_moment_record(view, n).vector, DIM), n};
+        ht_hit hit = {ht_ref_distance_f32(HITHER_COSINE, query, ht_moment_record(view, n).vector, dim), n};
         better += ht_hit_before(hit, hits[count - 1]);
     }
     assert_int_equal(better, count > 0 ? count - 1 : 0);
@@ -178,11 +191,12 @@ static void test_unfinished(void **state) {
 
 /* ---- threads */
 
-enum { WRITERS = 4, READERS = 4, CAPACITY = 3000 };
+enum { WRITERS = 4, READERS = 4, CAPACITY = 3000, AT_ONCE = 16, LONG = 100000000 };
 
 typedef struct shared {
     ht_ring *ring;
     uint64_t each;
+    long nap_ns; /* of a reader after four views */
     _Atomic uint64_t torn, short_views, views, retries;
     atomic_bool done;
 } shared;
@@ -192,9 +206,13 @@ static void *write_records(void *arg) {
     shared *s = arg;
     uint64_t base = (uint64_t)atomic_fetch_add(&order, 1) << 40;
     ht_fp_state fp = ht_fp_enter();
-    for (uint64_t i = 0; i < s->each; i++) {
+    for (uint64_t i = 0; i < s->each;) {
+        const uint64_t most = s->each - i, want = 1 + i % AT_ONCE;
         hither_error err;
-        while (push(s->ring, base + i, &err) != HITHER_OK) {
+        uint32_t count;
+        if (push_some(s->ring, base + i, (uint32_t)(want < most ? want : most), &count, &err) == HITHER_OK) {
+            i += count;
+        } else {
             atomic_fetch_add(&s->retries, 1);
             nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
         }
@@ -211,8 +229,9 @@ static void *read_records(void *arg) {
         ht_moment view;
         uint64_t before = ht_ring_next(s->ring);
         ASSERT_OK(ht_moment_open(s->ring, &view, &err));
-        /* What was claimed before may be unfinished yet, by one record a writer. */
-        if (before >= CAPACITY + WRITERS ? view.records != CAPACITY : view.records + WRITERS < before)
+        /* What was claimed before may be unfinished yet, by one claim a writer. */
+        if (before >= CAPACITY + WRITERS * AT_ONCE ? view.records != CAPACITY
+                                                   : view.records + WRITERS * AT_ONCE < before)
             atomic_fetch_add(&s->short_views, 1);
         uint64_t seen = atomic_fetch_add(&s->views, 1), step = seen % 16 == 0 ? 1 : 61;
         for (uint64_t n = view.base; n < view.end; n += step)
@@ -221,6 +240,8 @@ static void *read_records(void *arg) {
         if (seen % 32 == 0)
             check_search(&view, seen);
         ht_moment_close(&view);
+        if (seen % 4 == 3)
+            nanosleep(&(struct timespec){.tv_nsec = s->nap_ns}, NULL);
     }
     ht_fp_leave(fp);
     return NULL;
@@ -238,9 +259,10 @@ static void test_threads(void **state) {
 #endif
 #endif
     hither_error err = {0};
-    shared s = {.each = total / WRITERS};
+    shared s = {.each = total / WRITERS, .nap_ns = total > LONG ? 800000 : 10000};
     pthread_t threads[WRITERS + READERS];
-    ASSERT_OK(ht_ring_new(CAPACITY, DIM, 0, 0, &s.ring, &err));
+    dim = total > LONG ? 16 : DIM;
+    ASSERT_OK(ht_ring_new(CAPACITY, dim, 0, 0, &s.ring, &err));
     for (int i = 0; i < WRITERS + READERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, i < WRITERS ? write_records : read_records, &s), 0);
     for (int i = 0; i < WRITERS; i++)
