@@ -6,10 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
+import hither
 import pytest
 import tiny_bert
-
-import hither
 
 COMMAND = Path(__file__).resolve().parents[2] / "build" / "bin" / "hither"
 pytestmark = pytest.mark.skipif(not COMMAND.exists(), reason="the command is not built")
