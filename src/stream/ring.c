@@ -257,6 +257,31 @@ hither_status ht_ring_reserve(ht_ring *r, uint64_t number, size_t bytes, hither_
     return HITHER_OK;
 }
 
+bool ht_ring_code(const ht_ring *r, ht_slab *slab, uint64_t ticket, uint64_t at) {
+    const uint64_t block = at / HT_CODE_ROWS;
+    uint64_t before = atomic_load_explicit(&slab->coding[block], memory_order_relaxed);
+    if (before == ticket + 1 || !atomic_compare_exchange_strong_explicit(&slab->coding[block], &before, ticket + 1,
+                                                                         memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    ht_codes_make(slab->rows, r->stride, r->dim, (size_t)at, (size_t)at + HT_CODE_ROWS, slab->codes);
+    atomic_store_explicit(&slab->coded[block], ticket + 1, memory_order_release);
+    return true;
+}
+
+/* While somebody searches, who writes the last record of a block codes it before the record is shown: until then the
+ * block cannot be written over. Where two write the last ones at the same time neither does, and a reader will. */
+static void code_last(const ht_ring *r, ht_slab *slab, uint64_t number) {
+    const uint64_t ticket = number / HT_CODE_ROWS * HT_CODE_ROWS, at = ht_ring_place(r, ticket) % HT_SLAB_ROWS;
+    if (!slab->codes || number >= atomic_load_explicit(&r->sought, memory_order_relaxed))
+        return;
+    for (uint64_t i = HT_CODE_ROWS; i-- > 0;) { /* mostly the others are behind, and the first look ends it */
+        const uint64_t flag = atomic_load_explicit(&slab->flags[at + i], memory_order_acquire);
+        if (ticket + i != number && (flag & ~HT_GIVEN_UP) != ticket + i + 1)
+            return;
+    }
+    ht_ring_code(r, slab, ticket, at);
+}
+
 static void settle(ht_ring *r, const ht_slab *slab, uint64_t number, uint64_t mark) {
     uint64_t place = ht_ring_place(r, number);
     atomic_store_explicit(&slab->flags[place % HT_SLAB_ROWS], (number + 1) | mark, memory_order_release);
@@ -283,6 +308,7 @@ void ht_ring_write(ht_ring *r, uint64_t number, const ht_ring_record *record) {
     slot->has_metadata = record->metadata.data != NULL;
     slot->time_ms = record->time_ms;
     slot->scale = record->scale;
+    code_last(r, slab, number);
     settle(r, slab, number, 0);
 }
 

@@ -61,6 +61,7 @@ struct ht_ring {
     _Alignas(64) _Atomic uint64_t next;   /* ticket */
     _Alignas(64) _Atomic uint64_t opened; /* chunks that may be written, all before this */
     _Atomic uint64_t floor;               /* tickets below may be written over, or soon will */
+    _Atomic uint64_t sought;              /* tickets below are coded by who writes them: somebody searches */
     _Atomic uint64_t busy;
     ht_ring_pin pins[HT_RING_READERS];
 };
@@ -74,6 +75,12 @@ static inline ht_slab *ht_ring_slab(const ht_ring *r, uint64_t place) {
 static inline float *ht_slab_row(const ht_ring *r, const ht_slab *slab, uint64_t at) {
     return (float *)(void *)((char *)slab->rows + at * r->stride);
 }
+/* The codes of the block of 64 records whose first has this ticket, which lies at `at` of its slab. */
+static inline bool ht_ring_coded(const ht_slab *slab, uint64_t ticket, uint64_t at) {
+    return slab->codes && atomic_load_explicit(&slab->coded[at / HT_CODE_ROWS], memory_order_acquire) == ticket + 1;
+}
+/* Makes them, unless somebody else does; false: they are not there yet. All its records are written, and stay so. */
+bool ht_ring_code(const ht_ring *r, ht_slab *slab, uint64_t ticket, uint64_t at);
 /* Every record of the chunk, which is open, is settled. */
 static inline bool ht_ring_whole(const ht_ring *r, uint64_t chunk) {
     return atomic_load_explicit(&r->done[chunk % r->chunks], memory_order_acquire) >=

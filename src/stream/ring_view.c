@@ -1,8 +1,9 @@
 /*
  * ring_view.c: looking at a ring while others write into it. A view pins what it may read, marks the newest whole
  * records in a bit array, and lays them out as parts for exact search, where they lie. Only blocks of 64 records some
- * of which are being written are copied, so that nothing is read that is not whole. Codes of a block are made by a
- * reader that meets it, a few blocks each time, so that none pays for all that came; meanwhile its rows are read.
+ * of which are being written are copied, so that nothing is read that is not whole. Codes of a block that has none are
+ * made by a reader that meets it, a few blocks each time, so that none pays for all that came; meanwhile its rows are
+ * read. While readers come, writers make them.
  */
 #include <sched.h>
 #include <string.h>
@@ -148,20 +149,11 @@ static void mark(const ht_ring *r, ht_moment *view, uint64_t low, uint64_t end) 
 /* ---- where they lie */
 
 static bool have_codes(const ht_ring *r, ht_slab *slab, uint64_t ticket, uint64_t at, size_t *budget) {
-    size_t block = (size_t)at / BLOCK;
-    if (!slab->codes)
-        return false;
-    if (atomic_load_explicit(&slab->coded[block], memory_order_acquire) == ticket + 1)
+    if (ht_ring_coded(slab, ticket, at))
         return true;
-    if (*budget == 0)
-        return false;
-    uint64_t before = atomic_load_explicit(&slab->coding[block], memory_order_relaxed);
-    if (before == ticket + 1 || !atomic_compare_exchange_strong_explicit(&slab->coding[block], &before, ticket + 1,
-                                                                         memory_order_acq_rel, memory_order_relaxed))
+    if (!slab->codes || *budget == 0 || !ht_ring_code(r, slab, ticket, at))
         return false;
     --*budget;
-    ht_codes_make(slab->rows, r->stride, r->dim, (size_t)at, (size_t)at + BLOCK, slab->codes);
-    atomic_store_explicit(&slab->coded[block], ticket + 1, memory_order_release);
     return true;
 }
 
@@ -240,6 +232,18 @@ static hither_status lay_out(const ht_ring *r, ht_ring_scratch *s, ht_moment *vi
     return HITHER_OK;
 }
 
+/* Before the first search of a view. */
+static hither_status prepare(ht_moment *view, hither_metric metric, hither_error *err) {
+    ht_ring *r = view->ring;
+    if (!view->vectors.parts)
+        HT_TRY(lay_out(r, &r->pins[view->pin].scratch, view, err));
+    view->vectors.metric = metric;
+    const uint64_t until = view->end + r->capacity; /* of no search since then nobody makes codes any more */
+    if (atomic_load_explicit(&r->sought, memory_order_relaxed) < until - r->capacity / 8)
+        atomic_store_explicit(&r->sought, until, memory_order_relaxed);
+    return HITHER_OK;
+}
+
 hither_status ht_moment_open(ht_ring *r, ht_moment *view, hither_error *err) {
     view->ring = r;
     view->pin = take_pin(r);
@@ -247,13 +251,13 @@ hither_status ht_moment_open(ht_ring *r, ht_moment *view, hither_error *err) {
     uint64_t low = pin_down(r, pin), end = atomic_load_explicit(&r->next, memory_order_acquire);
     /* What came since belongs to it too, but no more than the pin allows to look back from. */
     hither_status status = need_words(&pin->scratch, (size_t)((end - low) / BLOCK) + 2, err);
-    if (status == HITHER_OK) {
-        mark(r, view, low, end);
-        status = lay_out(r, &pin->scratch, view, err);
-    }
-    if (status != HITHER_OK)
+    if (status != HITHER_OK) {
         ht_moment_close(view);
-    return status;
+        return status;
+    }
+    mark(r, view, low, end);
+    view->vectors = (ht_vectors){.parts = NULL};
+    return HITHER_OK;
 }
 
 /* ---- use */
@@ -288,7 +292,7 @@ hither_status ht_moment_search(ht_moment *view, hither_metric metric, const floa
     *count = 0;
     if (view->end == view->base)
         return HITHER_OK;
-    view->vectors.metric = metric;
+    HT_TRY(prepare(view, metric, err));
     HT_TRY(ht_exact_search_in(&s->exact, &view->vectors, query, view->ring->stride, 1, &view->live, NULL, k, 1, hits,
                               count, NULL, err));
     for (size_t i = 0; i < *count; i++)
@@ -302,7 +306,7 @@ hither_status ht_moment_within(ht_moment *view, hither_metric metric, const floa
     *found = (ht_found){0};
     if (view->end == view->base)
         return HITHER_OK;
-    view->vectors.metric = metric;
+    HT_TRY(prepare(view, metric, err));
     HT_TRY(ht_exact_within(&s->exact, &view->vectors, query, view->ring->stride, 1, &view->live, NULL, radius, 1, found,
                            NULL, err));
     for (size_t i = 0; i < found->count; i++)

@@ -2,6 +2,7 @@
  * window_search.c: the records of a window nearest to a query, within a radius of it, or farthest from the mean. Each
  * search stands on one view; the answer is that of comparing every record of it: ordered by D, then by number. No lock.
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -126,22 +127,34 @@ hither_status ht_window_within(ht_window *w, const hither_strings *texts, const 
 
 /* ---- the mean */
 
-/* Farthest from the mean is nearest to its opposite: D there is 1 + similarity. */
-static hither_status farthest(ht_window *w, const float *opposite, uint32_t n, double below, hither_result *result,
+/* The records nearest to `opposite`, at most n of them and none at 1 + below or farther. Only where fewer than all may
+ * be asked for is there a need to rank those that are too near to the mean. */
+static hither_status farthest(ht_moment *view, const float *opposite, uint32_t n, double below, ht_found *found,
                               hither_error *err) {
+    if (n >= view->records) {
+        const float radius = (float)(1 + below);
+        return ht_moment_within(view, HITHER_COSINE, opposite, nextafterf(radius, INFINITY), found, err);
+    }
+    *found = (ht_found){.hits = ht_alloc(n * sizeof *found->hits)};
+    if (!found->hits)
+        return ht_fail_nomem(err, n * sizeof *found->hits, "hits");
+    return ht_moment_search(view, HITHER_COSINE, opposite, n, found->hits, &found->count, err);
+}
+
+/* Farthest from the mean is nearest to its opposite: D there is 1 + similarity. */
+static hither_status put_farthest(ht_window *w, const float *opposite, uint32_t n, double below, hither_result *result,
+                                  hither_error *err) {
     ht_moment view;
+    ht_found found = {0};
+    size_t kept = 0;
     HT_TRY(ht_window_view(w, &view, err));
-    size_t room = n < view.records ? n : view.records, count = 0, kept = 0;
-    ht_hit *hits = ht_alloc((room > 0 ? room : 1) * sizeof *hits);
-    hither_status status = hits ? HITHER_OK : ht_fail_nomem(err, room * sizeof *hits, "hits");
-    if (status == HITHER_OK && room > 0)
-        status = ht_moment_search(&view, HITHER_COSINE, opposite, room, hits, &count, err);
-    for (; status == HITHER_OK && kept < count && hits[kept].distance - 1 < below; kept++)
-        hits[kept].distance = 2 - hits[kept].distance;
+    hither_status status = view.records > 0 ? farthest(&view, opposite, n, below, &found, err) : HITHER_OK;
+    for (; status == HITHER_OK && kept < found.count && found.hits[kept].distance - 1 < below; kept++)
+        found.hits[kept].distance = 2 - found.hits[kept].distance;
     if (status == HITHER_OK)
-        put_hits(&view, hits, kept, result);
+        put_hits(&view, found.hits, kept, result);
     ht_moment_close(&view);
-    ht_release(hits);
+    ht_release(found.hits);
     return status;
 }
 
@@ -156,7 +169,7 @@ hither_status ht_window_outliers(ht_window *w, uint32_t n, double below, hither_
     if (status == HITHER_OK) {
         for (size_t i = 0; i < padded; i++)
             opposite[i] = -(float)sums[i];
-        status = farthest(w, opposite, n, below, result, err);
+        status = put_farthest(w, opposite, n, below, result, err);
     }
     ht_release(opposite);
     ht_release(sums);

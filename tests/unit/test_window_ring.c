@@ -14,7 +14,7 @@
 #include "cmocka_all.h"
 #include "kernels/kernels.h"
 #include "kernels/reference.h"
-#include "stream/ring.h"
+#include "stream/ring_inside.h"
 
 #define DIM 40u
 
@@ -125,6 +125,44 @@ static void test_search(void **state) {
         check_search(&view, i);
         ht_moment_close(&view);
     }
+    ht_ring_free(ring);
+}
+
+static size_t coded_blocks(const ht_ring *ring, uint64_t from, uint64_t to) {
+    size_t count = 0;
+    for (uint64_t ticket = (from + 63) / 64 * 64; ticket + 64 <= to; ticket += 64) {
+        const uint64_t place = ht_ring_place(ring, ticket);
+        count += ht_ring_coded(ht_ring_slab(ring, place), ticket, place % HT_SLAB_ROWS);
+    }
+    return count;
+}
+
+/* Records are coded by who writes them while somebody searches, and by nobody else. */
+static void test_coded(void **state) {
+    (void)state;
+    hither_error err = {0};
+    ht_ring *ring;
+    ht_moment view;
+    ASSERT_OK(ht_ring_new(6400, DIM, 0, 0, &ring, &err));
+    uint64_t n = 0;
+    for (; n < 6400; n++)
+        ASSERT_OK(push(ring, n, &err));
+    assert_int_equal(coded_blocks(ring, 0, n), 0);
+    ASSERT_OK(ht_moment_open(ring, &view, &err)); /* not by looking */
+    ht_moment_close(&view);
+    assert_int_equal(coded_blocks(ring, 0, n), 0);
+    ASSERT_OK(ht_moment_open(ring, &view, &err));
+    check_search(&view, 1);
+    ht_moment_close(&view);
+    const size_t by_reader = coded_blocks(ring, 0, n);
+    assert_true(by_reader > 0 && by_reader < 20);
+    for (; n < 20000; n++)
+        ASSERT_OK(push(ring, n, &err));
+    assert_int_equal(coded_blocks(ring, 6400, 12800), 100);
+    assert_int_equal(coded_blocks(ring, 12864, 20000), 0);
+    ASSERT_OK(ht_moment_open(ring, &view, &err));
+    check_search(&view, 2);
+    ht_moment_close(&view);
     ht_ring_free(ring);
 }
 
@@ -294,8 +332,8 @@ static void test_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_newest),     cmocka_unit_test(test_search),  cmocka_unit_test(test_pinned),
-        cmocka_unit_test(test_unfinished), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_newest), cmocka_unit_test(test_search),     cmocka_unit_test(test_coded),
+        cmocka_unit_test(test_pinned), cmocka_unit_test(test_unfinished), cmocka_unit_test(test_threads),
     };
     ht_fp_state fp = ht_fp_enter();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
