@@ -63,7 +63,7 @@ static void sweep(fault_kind kind, bool for_good) {
     const char *text = getenv("HITHER_FAULT_STEP");
     uint64_t otherwise = kind == FAULT_IO && !for_good ? 1 : 5, step = text ? strtoull(text, NULL, 10) : otherwise;
     act list[ACTS];
-    scenario_make(list, ACTS, SEED, true);
+    scenario_make(list, ACTS, SEED, true, false);
     uint64_t n = 1;
     while (run(list, n, kind, for_good))
         n += step ? step : 1;

@@ -58,7 +58,7 @@ static void sweep(bool for_good) {
     const char *text = getenv("HITHER_FAULT_STEP");
     uint64_t step = text ? strtoull(text, NULL, 10) : STEP;
     act list[ACTS];
-    scenario_make(list, ACTS, SEED, false);
+    scenario_make(list, ACTS, SEED, false, false);
     run(list, 0, false); /* what is kept for good, by SQLite for one, is asked for here */
     uint64_t n = 1;
     while (run(list, n, for_good))

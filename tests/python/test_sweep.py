@@ -1,4 +1,4 @@
-"""A long random life of a database against a naive twin: writes, deletes, filters, searches, reopening, crashes.
+"""A long random life of a database against a naive twin: writes, deletes, filters, searches, space, copies, crashes.
 
 HITHER_SWEEP_OPERATIONS says how many operations (`make torture`: 100,000), HITHER_SWEEP_SEED which. A crash is a copy
 of the folder taken while the database is open: what `kill -9` at that moment leaves. The copy must hold what was
@@ -98,20 +98,41 @@ class Life:
         self.db.close()
         self.open()
 
+    def space(self) -> None:
+        self.settle()
+        self.random.choice([self.db.compact, self.db.compact, self.db.purge])()
+
+    def same(self, path: Path) -> None:
+        with hither.connect(path) as db:
+            db.verify()
+            assert list(self.everything(db["c"]).items()) == list(self.rows.items())
+
+    def copy(self) -> None:
+        """A backup has the same rows, and so has one of a pack."""
+        self.settle()
+        pack, copy = self.folder / "pack", self.folder / "copy.hither"
+        if self.random.random() < 0.5:
+            self.db.backup(copy)
+        else:
+            self.db.pack(pack)
+            with hither.connect(pack) as packed:
+                packed.backup(copy)
+            pack.unlink()
+        self.same(copy)
+        shutil.rmtree(copy)
+
     def crash(self) -> None:
         copy = self.folder / "copy.hither"
         self.settle()
         shutil.copytree(self.db.info()["path"], copy)
         if self.random.random() < 0.5:
             shutil.rmtree(copy / "cache")
-        with hither.connect(copy) as db:
-            db.verify()
-            assert list(self.everything(db["c"]).items()) == list(self.rows.items())
+        self.same(copy)
         shutil.rmtree(copy)
 
     def run(self, operations: int) -> None:
         often = {self.upsert: 40, self.search: 40, self.update: 8, self.delete: 6, self.compare: 2, self.reopen: 2}
-        often[self.crash] = 1
+        often[self.crash] = often[self.space] = often[self.copy] = 1
         for _ in range(operations):
             self.random.choices(list(often), list(often.values()))[0]()
         self.compare()

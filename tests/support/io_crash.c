@@ -25,6 +25,8 @@ typedef struct disk {
     size_t nodes;
     entry *entries;
     size_t count;
+    char **moved; /* paths of what was moved with its folder */
+    size_t moved_count;
     uint64_t random, mode;
 } disk;
 
@@ -133,10 +135,30 @@ static void put(disk *d, const char *path, size_t node, bool folder) {
     d->entries[d->count++] = (entry){path, node, folder};
 }
 
+static void move(disk *d, const char *from, const char *to) {
+    size_t length = strlen(from);
+    for (size_t i = 0; i < d->count; i++) {
+        const char *old = d->entries[i].path;
+        if (strncmp(old, from, length) != 0 || (old[length] != '/' && old[length] != '\0'))
+            continue;
+        size_t room = strlen(to) + strlen(old + length) + 1;
+        char *path = malloc(room);
+        d->moved = realloc(d->moved, (d->moved_count + 1) * sizeof *d->moved);
+        must(path && d->moved);
+        snprintf(path, room, "%s%s", to, old + length);
+        d->moved[d->moved_count++] = path;
+        d->entries[i].path = path;
+    }
+}
+
 static void apply_name(disk *d, const trace_step *s) {
     switch (s->op) {
     case TRACE_CREATE:
+    case TRACE_LINK:
         put(d, s->path, s->node, false);
+        break;
+    case TRACE_MOVE:
+        move(d, s->from, s->path);
         break;
     case TRACE_FOLDER:
         put(d, s->path, 0, true);
@@ -165,11 +187,12 @@ static void make_ancestors(disk *d, const char *path) {
     }
 }
 
-/* Whether the trace made this folder, so that it is there only if the disk has it. */
+/* Whether the trace made or moved this folder, so that it is there only if the disk has it. */
 static bool was_made(const trace *t, size_t steps, const char *path, size_t length) {
     for (size_t i = 0; i < steps; i++) {
         const trace_step *s = &t->steps[i];
-        if (s->op == TRACE_FOLDER && strncmp(s->path, path, length) == 0 && s->path[length] == '\0')
+        if ((s->op == TRACE_FOLDER || s->op == TRACE_MOVE) && strncmp(s->path, path, length) == 0 &&
+            s->path[length] == '\0')
             return true;
     }
     return false;
@@ -192,6 +215,8 @@ static bool has_folders(disk *d, const trace *t, size_t steps, const char *path)
 
 static void give_names(disk *d, const trace *t, size_t steps) {
     char node[64];
+    bool *named = calloc(t->nodes + 1, sizeof *named);
+    must(named != NULL);
     if (t->count > 0) /* what was made first lies outermost */
         make_ancestors(d, t->steps[0].path);
     qsort(d->entries, d->count, sizeof *d->entries, by_length);
@@ -204,10 +229,16 @@ static void give_names(disk *d, const trace *t, size_t steps) {
             must(d->io->make_folder(d->io->ctx, e->path, NULL) == HITHER_OK);
             continue;
         }
-        file_of(d, e->node);
+        ht_file *file = file_of(d, e->node);
+        if (named[e->node]) {
+            must(d->io->share(file, e->path, true, NULL) == HITHER_OK);
+            continue;
+        }
         snprintf(node, sizeof node, "node-%zu", e->node);
         must(d->io->rename(d->io->ctx, node, e->path, NULL) == HITHER_OK);
+        named[e->node] = true;
     }
+    free(named);
 }
 
 ht_io *io_crash_build(const trace *t, size_t steps, uint64_t seed) {
@@ -240,6 +271,9 @@ ht_io *io_crash_build(const trace *t, size_t steps, uint64_t seed) {
         hither_status status = d.io->remove(d.io->ctx, path, NULL);
         must(status == HITHER_OK || status == HITHER_NOT_FOUND); /* it has a name now */
     }
+    for (size_t i = 0; i < d.moved_count; i++)
+        free(d.moved[i]);
+    free(d.moved);
     free(durable);
     free(d.files);
     free(d.entries);

@@ -107,7 +107,10 @@ static size_t text_number(io_fault *f, const char *text, size_t length) {
     return t->text_count++;
 }
 
-static const char *keep(io_fault *f, const char *path) { return f->trace.texts[text_number(f, path, strlen(path))]; }
+static const char *keep(io_fault *f, const char *path) {
+    size_t number = text_number(f, path, strlen(path)); /* may move the list */
+    return f->trace.texts[number];
+}
 
 static size_t folder_of(io_fault *f, const char *path) {
     const char *slash = strrchr(path, '/');
@@ -140,18 +143,22 @@ static void drop_name(io_fault *f, const char *path) {
     *n = f->names[--f->name_count];
 }
 
+static void add_name(io_fault *f, const char *path, size_t node) {
+    f->names = grown(f->names, f->name_count, &f->name_room, sizeof *f->names);
+    f->names[f->name_count++] = (file_name){strdup(path), node};
+}
+
 /* The node of a path that was opened; a path not known is a new file. */
 static size_t node_of(io_fault *f, const char *path) {
-    file_name *n = find_name(f, path);
+    const file_name *n = find_name(f, path);
     if (n)
         return n->node;
-    f->names = grown(f->names, f->name_count, &f->name_room, sizeof *f->names);
-    n = &f->names[f->name_count++];
-    *n = (file_name){strdup(path), f->trace.nodes++};
+    size_t node = f->trace.nodes++;
+    add_name(f, path, node);
     size_t before = f->synced_room;
-    f->name_synced = grown(f->name_synced, n->node, &f->synced_room, sizeof *f->name_synced);
+    f->name_synced = grown(f->name_synced, node, &f->synced_room, sizeof *f->name_synced);
     memset(f->name_synced + before, 0, (f->synced_room - before) * sizeof *f->name_synced);
-    size_t node = n->node, folder = folder_of(f, path);
+    size_t folder = folder_of(f, path);
     add_step(f, TRACE_CREATE, node, path)->folder = folder;
     return node;
 }
@@ -322,31 +329,66 @@ static hither_status fault_make_folder(void *ctx, const char *path, hither_error
     return HITHER_OK;
 }
 
-/* Not while recording: what a crash leaves of a file with two names is not modelled. */
+/* A file that grows is not shared while recording: a crash would have to know that its copy does not grow with it. */
 static hither_status fault_share(ht_file *handle, const char *path, int sealed, hither_error *err) {
     fault_file *file = of(handle);
     io_fault *f = file->fault;
     HT_TRY(gate(f, "share", path, err));
-    if (f->recording || !f->below->share)
+    if ((f->recording && !sealed) || !f->below->share)
         return ht_fail(err, HITHER_UNSUPPORTED, "no sharing");
-    return f->below->share(file->below, path, sealed, err);
+    HT_TRY(f->below->share(file->below, path, sealed, err));
+    pthread_mutex_lock(&f->mutex);
+    if (f->recording) {
+        size_t folder = folder_of(f, path);
+        add_step(f, TRACE_LINK, file->node, path)->folder = folder;
+        add_name(f, path, file->node);
+    }
+    pthread_mutex_unlock(&f->mutex);
+    return HITHER_OK;
+}
+
+static void record_rename(io_fault *f, const char *from, const char *to) {
+    size_t node = node_of(f, from), folder = folder_of(f, to);
+    trace_step *step = add_step(f, TRACE_RENAME, node, to);
+    step->folder = folder;
+    step->from = keep(f, from);
+    drop_name(f, to);
+    file_name *n = find_name(f, from);
+    free(n->path);
+    n->path = strdup(to);
+}
+
+static void record_move(io_fault *f, const char *from, const char *to) {
+    size_t folder = folder_of(f, to), length = strlen(from), room = strlen(to) + 1;
+    trace_step *step = add_step(f, TRACE_MOVE, 0, to);
+    step->folder = folder;
+    step->from = keep(f, from);
+    for (size_t i = 0; i < f->name_count; i++) {
+        char *old = f->names[i].path;
+        if (strncmp(old, from, length) != 0 || old[length] != '/')
+            continue;
+        size_t bytes = room + strlen(old + length);
+        char *moved = malloc(bytes);
+        if (!moved)
+            abort();
+        snprintf(moved, bytes, "%s%s", to, old + length);
+        f->names[i].path = moved;
+        free(old);
+    }
 }
 
 static hither_status fault_rename(void *ctx, const char *from, const char *to, hither_error *err) {
     io_fault *f = ctx;
+    ht_io_kind kind = HT_IO_FILE;
+    uint64_t bytes;
     HT_TRY(gate(f, "rename", to, err));
+    HT_TRY(f->below->stat(f->below->ctx, from, &kind, &bytes, err));
     HT_TRY(f->below->rename(f->below->ctx, from, to, err));
     pthread_mutex_lock(&f->mutex);
-    if (f->recording) {
-        size_t node = node_of(f, from), folder = folder_of(f, to);
-        trace_step *step = add_step(f, TRACE_RENAME, node, to);
-        step->folder = folder;
-        step->from = keep(f, from);
-        drop_name(f, to);
-        file_name *n = find_name(f, from);
-        free(n->path);
-        n->path = strdup(to);
-    }
+    if (f->recording && kind == HT_IO_FOLDER)
+        record_move(f, from, to);
+    else if (f->recording)
+        record_rename(f, from, to);
     pthread_mutex_unlock(&f->mutex);
     return HITHER_OK;
 }

@@ -8,7 +8,8 @@
  *    over RAM SQLite's operations are calls of the table anyway).
  *
  * 2. It records what changes the disk into a trace: io_fault_record. A step is a write with its data, a change of
- *    size, a sync, a failed sync, a create, a folder made, a rename, a removal, or the sync of a folder. Take
+ *    size, a sync, a failed sync, a create, a second name, a folder made, a rename (of a folder: with all in it), a
+ *    removal, or the sync of a folder. Take
  *    io_fault_steps after a call was acknowledged, and you know which crashes must not lose it.
  *
  * 3. It builds what a crash after any number of steps may leave on the disk, as a new table of files in RAM:

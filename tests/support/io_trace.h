@@ -10,6 +10,8 @@ typedef enum trace_op {
     TRACE_CREATE,
     TRACE_FOLDER, /* made */
     TRACE_RENAME,
+    TRACE_MOVE, /* a folder renamed, with all in it */
+    TRACE_LINK, /* one more name of a file */
     TRACE_REMOVE,
     TRACE_WRITE,
     TRACE_RESIZE,
@@ -25,7 +27,7 @@ typedef struct trace_step {
     size_t node;      /* of the file; files are numbered in the order of their creation */
     size_t folder;    /* number of the folder whose sync makes this durable, or that is synced; NO_FOLDER */
     const char *path; /* the trace's; of a rename the new one */
-    const char *from; /* of a rename */
+    const char *from; /* of a rename or a move */
     uint64_t offset;  /* of a write; the size of a resize */
     size_t bytes;
     unsigned char *data;

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/strings.h"
 #include "engine/compact.h"
+#include "engine/state.h"
 
 static const char *const collection_names[SCENARIO_COLLECTIONS] = {"notes", "large", "third \xc3\xa9"};
 
@@ -92,7 +93,7 @@ static void draw_act(act *a, const model *m, uint64_t *random, bool large) {
     }
 }
 
-void scenario_make(act *acts, size_t count, uint64_t seed, bool large) {
+void scenario_make(act *acts, size_t count, uint64_t seed, bool large, bool copies) {
     model m = {0};
     uint64_t random = ht_mix64(seed);
     for (size_t i = 0; i < count; i++) {
@@ -101,6 +102,8 @@ void scenario_make(act *acts, size_t count, uint64_t seed, bool large) {
             acts[i].kind = ACT_OPEN;
         else if (i + 1 == count)
             acts[i].kind = ACT_COMPACT;
+        else if (copies && (i == count * 2 / 3 || i == count * 5 / 6))
+            acts[i].kind = i == count * 2 / 3 ? ACT_BACKUP : ACT_PACK;
         else
             draw_act(&acts[i], &m, &random, large);
         model_apply(&m, &acts[i]);
@@ -108,8 +111,8 @@ void scenario_make(act *acts, size_t count, uint64_t seed, bool large) {
 }
 
 void act_describe(const act *a, char *text, size_t room) {
-    static const char *const verbs[] = {"open",   "create", "drop",  "insert", "upsert",
-                                        "update", "delete", "flush", "compact"};
+    static const char *const verbs[] = {"open",   "create", "drop",    "insert", "upsert", "update",
+                                        "delete", "flush",  "compact", "backup", "pack"};
     snprintf(text, room, "%s in \"%s\", %zu rows, version %" PRIu32, verbs[a->kind], collection_names[a->collection],
              a->count, a->version);
 }
@@ -217,9 +220,17 @@ static hither_status do_in_collection(ht_db *db, const act *a, hither_error *err
     return status;
 }
 
+void act_copy_path(const act *a, const char *path, char *out, size_t room) {
+    snprintf(out, room, "%s.copy-%" PRIu32, path, a->version);
+}
+
 hither_status act_do(const ht_io *io, const char *path, ht_db **db, const act *a, hither_error *err) {
+    char copy[700];
+    act_copy_path(a, path, copy, sizeof copy);
     switch (a->kind) {
     case ACT_OPEN:
+        if (*db)
+            ht_db_keep_codes(*db, 0);
         ht_db_close(*db);
         *db = NULL;
         return ht_db_open_io(io, path, 0, 0, db, err);
@@ -227,6 +238,10 @@ hither_status act_do(const ht_io *io, const char *path, ht_db **db, const act *a
         return ht_db_flush(*db, err);
     case ACT_COMPACT:
         return a->version % 2 ? ht_db_purge(*db, &(ht_progress){0}, err) : ht_db_compact(*db, &(ht_progress){0}, err);
+    case ACT_BACKUP:
+        return ht_db_backup(*db, copy, &(ht_progress){0}, err);
+    case ACT_PACK:
+        return ht_db_pack(*db, copy, err);
     case ACT_DROP:
         return ht_db_drop(*db, collection_names[a->collection], err);
     default:

@@ -2,8 +2,8 @@
  * scenario.h: what the tests of faults do to a database, and what must be in it afterwards.
  *
  * A scenario is a list of acts, drawn from a seed: open, create, drop, insert, upsert, update, delete, flush, compact,
- * reopen. A model, plain arrays that know nothing of the engine, says what the database holds after each. Both are
- * compared as text (scenario_expect, scenario_dump), every byte of every row included. One thread.
+ * back up, pack, reopen. A model, plain arrays that know nothing of the engine, says what the database holds after
+ * each. Both are compared as text (scenario_expect, scenario_dump), every byte of every row included. One thread.
  */
 #ifndef HT_TESTS_SCENARIO_H
 #define HT_TESTS_SCENARIO_H
@@ -35,7 +35,9 @@ typedef enum act_kind {
     ACT_UPDATE,
     ACT_DELETE,
     ACT_FLUSH,
-    ACT_COMPACT /* or purge: of odd versions */
+    ACT_COMPACT, /* or purge: of odd versions */
+    ACT_BACKUP,
+    ACT_PACK
 } act_kind;
 
 typedef struct act {
@@ -49,13 +51,15 @@ typedef struct act {
 } act;
 
 /* The first act opens, the second creates, the last compacts. `large` mixes in a collection whose vectors fill segments
- * quickly. */
-void scenario_make(act *acts, size_t count, uint64_t seed, bool large);
+ * quickly; with `copies` one act backs up and one packs. */
+void scenario_make(act *acts, size_t count, uint64_t seed, bool large, bool copies);
 void model_apply(model *m, const act *a);
 void scenario_expect(const model *m, ht_buf *out);
+/* Where a BACKUP or a PACK puts its copy. */
+void act_copy_path(const act *a, const char *path, char *out, size_t room);
 void act_describe(const act *a, char *text, size_t room);
 
-/* Does one act. *db is opened, closed and reopened as the acts say; after a failed open it is NULL. */
+/* Does one act. *db is opened, closed and reopened as the acts say, its caches kept; after a failed open it is NULL. */
 HT_NODISCARD hither_status act_do(const ht_io *io, const char *path, ht_db **db, const act *a, hither_error *err);
 HT_NODISCARD hither_status scenario_dump(ht_db *db, ht_buf *out, hither_error *err);
 
