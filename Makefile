@@ -77,6 +77,7 @@ torture: all
 	@HITHER_CRASH_STATES=100000 build/dev/bin/test_crash_replay
 	@HITHER_FAULT_STEP=1 build/dev/bin/test_io_errors
 	@HITHER_FAULT_STEP=1 build/dev/bin/test_oom
+	@HITHER_DAMAGE_STEP=1 build/dev/bin/test_damage
 	@HITHER_TIES=1000000 build/dev/bin/test_exact
 	@HITHER_STREAM_RECORDS=1000000000 build/dev/bin/test_window_ring
 	@HITHER_STREAM_RECORDS=1000000000 build/dev/bin/test_window_open
