@@ -31,6 +31,7 @@ typedef enum ht_opt {
     HT_OPT_EF,
     HT_OPT_EVERY,
     HT_OPT_EXPLAIN,
+    HT_OPT_FAST,
     HT_OPT_FOLLOW,
     HT_OPT_FUSION,
     HT_OPT_FORMAT,

@@ -260,7 +260,7 @@ int ht_run_verify(const ht_args *args) {
     hither_result *report = NULL;
     hither_status status = ht_open_database(args->operands[0], HT_OPEN_READ, &db, &err);
     if (status == HITHER_OK)
-        status = hither_db_verify(db, &report, &err);
+        status = (ht_args_has(args, HT_OPT_FAST) ? hither_db_verify_fast : hither_db_verify)(db, &report, &err);
     if (status == HITHER_OK)
         status = print_all_well(db, &err);
     if (status == HITHER_CORRUPT && report)

@@ -39,6 +39,12 @@ static const ht_option embed_options[] = {
 
 static const ht_option json_options[] = {OPTION_JSON("print JSON, one object a line"), END_OF_OPTIONS};
 
+static const ht_option verify_options[] = {
+    {HT_OPT_FAST, "fast", 0, HT_KIND_FLAG, NULL,
+     "leave the rows out: the log, the catalog's pages, headers and sizes of segments; damaged vectors stay unnoticed",
+     0, 0},
+    END_OF_OPTIONS};
+
 static const ht_option import_options[] = {
     {HT_OPT_FORMAT, "format", 'f', HT_KIND_CHOICE, "text|jsonl|csv|npy|parquet",
      "what FILE holds (default: by its extension; text if that is unknown or there is none)", 0, 0},
@@ -361,9 +367,9 @@ const ht_command ht_commands[] = {
     {"info", "DB [NAME]", 1, 2, "say what a database or a collection is",
      "Prints facts about the database, or about collection NAME.", NULL, json_options, ht_run_info},
     {"verify", "DB", 1, 1, "check every byte of a database",
-     "Reads every committed byte of DB and checks it against its checksums. Prints \"ok: ...\" and ends with 0, or "
-     "prints one line for each damaged place and ends with 3. Nothing is changed.",
-     NULL, no_options, ht_run_verify},
+     "Reads every committed byte of DB and checks it against its checksums, and rows against their schema. Prints "
+     "\"ok: ...\" and ends with 0, or prints one line for each damaged place and ends with 3. Nothing is changed.",
+     NULL, verify_options, ht_run_verify},
     {"ttl", "DB NAME SECONDS", 3, 3, "say how long rows live",
      "From now on rows written to the collection live SECONDS, unless they say in their metadata when they end: "
      "\"_expires\", seconds since 1970. 0: for ever, unless they say. off: what they say means nothing, as in a new "

@@ -556,7 +556,7 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_db_flush(hither_db *db, hither
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_list(hither_db *db, hither_result **out, hither_error *err);
 
 /* One record whose metadata is a JSON object: path, format, version, sqlite, readonly, durability, simd, bytes (of
- * catalog and of segments), collections. Any thread. Since 0.1. */
+ * catalog and of segments), cache_bytes, dead_bytes (vectors of dead rows, which compaction gives back), collections. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_info(hither_db *db, hither_result **out, hither_error *err);
 
 /* Removes a collection and its rows; open handles on it get NOT_FOUND from then on. Rename keeps rows and handles.
@@ -565,11 +565,16 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_db_drop(hither_db *db, const c
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_rename(hither_db *db, const char *from, const char *to,
                                                             hither_error *err);
 
-/* Reads every committed byte and checks it: catalog pages and structure, segment headers, every row's checksums, and
- * that catalog and segments agree. HITHER_OK when all is well, HITHER_CORRUPT when anything is not; *report (may be
- * NULL) then, and only then as well as on OK, holds one record a finding: ids are the places, documents what is wrong
- * there. The database stays usable. Any thread. Since 0.1. */
+/* Reads every committed byte and checks it: catalog pages and structure, segment headers, every row's checksums, that
+ * catalog and segments agree, and, where nothing was found by then, that rows are as the schema of their collection
+ * says (of each collection the first that is not). HITHER_OK when all is well, HITHER_CORRUPT when anything is not;
+ * *report (may be NULL) then, and only then as well as on OK, holds one record a finding: ids are the places, documents
+ * what is wrong there. The database stays usable. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_verify(hither_db *db, hither_result **report, hither_error *err);
+/* The same without reading the rows: the log, every page of the catalog, headers and sizes of segments, and that
+ * catalog and segments agree. Damaged vectors stay unnoticed. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_db_verify_fast(hither_db *db, hither_result **report,
+                                                                 hither_error *err);
 
 /* For work that may take long. progress (may be NULL) is called now and then, on the calling thread and with no lock
  * held; done rises towards total, which may rise too. Anything but 0 stops the work: INTERRUPTED. It may use the

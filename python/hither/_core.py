@@ -456,13 +456,13 @@ def db_repair(path: bytes, to: bytes) -> list[tuple[str, str]]:
     return _findings(ffi.gc(out[0], lib.hither_result_free))
 
 
-def db_verify(db: Handle) -> None:
+def db_verify(db: Handle, fast: bool) -> None:
     """Raises CorruptError with the findings in its message and in its `findings`."""
     out = ffi.new("hither_result **")
     err = ffi.new("hither_error *")
     cdata = db.enter()
     try:
-        status = lib.hither_db_verify(cdata, out, err)
+        status = (lib.hither_db_verify_fast if fast else lib.hither_db_verify)(cdata, out, err)
     finally:
         db.leave()
     check_report(status, err, None if out[0] == ffi.NULL else ffi.gc(out[0], lib.hither_result_free))

@@ -350,9 +350,12 @@ class Database(_Closing):
         """
         await _run(*_jobs.backup(self._inner._handle, os.fsencode(path)))
 
-    async def verify(self) -> None:
+    async def verify(self, fast: bool = False) -> None:
         """Read every committed byte and check it; see `hither.Database.verify`. Cancelling stops it."""
-        await _run(*_jobs.verify(self._inner._handle))
+        if fast:
+            await _run(lambda: self._inner.verify(True))
+        else:
+            await _run(*_jobs.verify(self._inner._handle))
 
     async def contains(self, name: str) -> bool:
         """Whether there is a collection of this name."""

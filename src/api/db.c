@@ -105,6 +105,11 @@ hither_status hither_db_verify(hither_db *db, hither_result **report, hither_err
     return ht_db_verify(ht_db_in(db), NULL, report, err);
 }
 
+hither_status hither_db_verify_fast(hither_db *db, hither_result **report, hither_error *err) {
+    HT_TRY(check_call(db, db, err));
+    return ht_db_verify_fast(ht_db_in(db), report, err);
+}
+
 hither_status ht_new_path_check(const char *path, hither_error *err) {
     if (!path || !*path)
         return ht_fail(err, HITHER_INVALID, "the path of the new database is missing");

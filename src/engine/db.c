@@ -229,23 +229,32 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const ht_collection_row *)a)->name, ((const ht_collection_row *)b)->name);
 }
 
-hither_status ht_db_list(ht_db *db, hither_result **out, hither_error *err) {
-    HT_TRY(ht_fork_check(db->generation, err));
+hither_status ht_db_collections(ht_db *db, ht_collection_row **out, size_t *count, hither_error *err) {
     rows all = {.err = err};
-    hither_result *result = NULL;
     hither_status status = ht_store_collections(db->store, collect, &all, err);
-    if (status == HITHER_OK)
-        status = ht_result_new(HITHER_INCLUDE_METADATA, 0, false, &result, err);
-    if (status != HITHER_OK)
-        goto done;
+    if (status != HITHER_OK) {
+        ht_release(all.rows);
+        return status;
+    }
     if (all.count)
         qsort(all.rows, all.count, sizeof *all.rows, by_name);
-    for (size_t i = 0; i < all.count && status == HITHER_OK; i++)
-        status = ht_collection_describe(db, &all.rows[i], result, err);
+    *out = all.rows;
+    *count = all.count;
+    return HITHER_OK;
+}
+
+hither_status ht_db_list(ht_db *db, hither_result **out, hither_error *err) {
+    HT_TRY(ht_fork_check(db->generation, err));
+    ht_collection_row *all = NULL;
+    size_t count = 0;
+    hither_result *result = NULL;
+    HT_TRY(ht_db_collections(db, &all, &count, err));
+    hither_status status = ht_result_new(HITHER_INCLUDE_METADATA, 0, false, &result, err);
+    for (size_t i = 0; i < count && status == HITHER_OK; i++)
+        status = ht_collection_describe(db, &all[i], result, err);
     if (status == HITHER_OK)
         status = ht_result_check(result, err);
-done:
-    ht_release(all.rows);
+    ht_release(all);
     if (status == HITHER_OK)
         *out = result;
     else
@@ -269,9 +278,9 @@ static const char *durability(const ht_db *db) {
 
 hither_status ht_db_info(ht_db *db, hither_result **out, hither_error *err) {
     HT_TRY(ht_fork_check(db->generation, err));
-    uint64_t catalog = 0, segments = 0;
+    ht_store_bytes bytes;
     size_t collections = 0;
-    HT_TRY(ht_store_sizes(db->store, &catalog, &segments, err));
+    HT_TRY(ht_store_sizes(db->store, &bytes, err));
     HT_TRY(ht_store_collections(db->store, count_one, &collections, err));
     const char *path = db->memory ? MEMORY_PATH : ht_store_path(db->store);
     ht_buf json;
@@ -281,10 +290,11 @@ hither_status ht_db_info(ht_db *db, hither_result **out, hither_error *err) {
     ht_buf_printf(
         &json,
         ",\"format\":%d,\"version\":\"%s\",\"sqlite\":\"%s\",\"readonly\":%s,\"durability\":%s,\"simd\":\"%s\","
-        "\"bytes\":{"
-        "\"catalog\":%llu,\"segments\":%llu},\"collections\":%zu}",
+        "\"bytes\":{\"catalog\":%llu,\"segments\":%llu},\"cache_bytes\":%llu,\"dead_bytes\":%llu,"
+        "\"collections\":%zu}",
         HT_STORE_FORMAT, HITHER_VERSION_TEXT, ht_store_sqlite_version(), db->readonly ? "true" : "false",
-        durability(db), ht_kernels_get()->name, (unsigned long long)catalog, (unsigned long long)segments, collections);
+        durability(db), ht_kernels_get()->name, (unsigned long long)bytes.catalog, (unsigned long long)bytes.segments,
+        (unsigned long long)bytes.caches, (unsigned long long)bytes.dead, collections);
     hither_result *result = NULL;
     hither_status status = ht_buf_check(&json, "the description of a database", err);
     if (status == HITHER_OK)
@@ -302,7 +312,7 @@ hither_status ht_db_info(ht_db *db, hither_result **out, hither_error *err) {
     return status;
 }
 
-/* ---- drop, rename, verify */
+/* ---- drop, rename */
 
 static hither_status enter_write(ht_db *db, hither_error *err) {
     HT_TRY(ht_fork_check(db->generation, err));
@@ -333,50 +343,5 @@ hither_status ht_db_rename(ht_db *db, const char *from, const char *to, hither_e
     if (status == HITHER_OK && strcmp(from, to) != 0)
         status = ht_store_rename(db->store, row.cid, to, err);
     pthread_mutex_unlock(&db->writer);
-    return status;
-}
-
-static hither_status add_finding(void *arg, const char *place, const char *problem) {
-    hither_result *report = arg;
-    ht_result_add_text(report, place, ht_utf8_valid_prefix(place, strlen(place)));
-    ht_result_document(report, (ht_text){problem, ht_utf8_valid_prefix(problem, strlen(problem))});
-    return HITHER_OK;
-}
-
-/* The blocks of the file, which cover what the checks inside do not. */
-static hither_status verify_pack(ht_io *pack, hither_result *report, const char *path, hither_error *err) {
-    hither_error why = {0};
-    hither_status status = ht_pack_verify(pack, &why);
-    if (status == HITHER_CORRUPT)
-        return add_finding(report, path, why.message);
-    if (status != HITHER_OK && err)
-        *err = why;
-    return status;
-}
-
-hither_status ht_db_verify(ht_db *db, struct ht_progress *progress, hither_result **out, hither_error *err) {
-    HT_TRY(ht_fork_check(db->generation, err));
-    hither_result *report;
-    HT_TRY(ht_result_new(HITHER_INCLUDE_DOCUMENTS, 0, false, &report, err));
-    hither_status status = db->pack ? verify_pack(db->pack, report, ht_store_path(db->store), err) : HITHER_OK;
-    if (status == HITHER_OK)
-        status = ht_store_verify(db->store, add_finding, report, progress, err);
-    if (status == HITHER_OK)
-        status = ht_result_check(report, err);
-    if (status != HITHER_OK) {
-        hither_result_free(report);
-        return status;
-    }
-    size_t findings = hither_result_count(report, 0);
-    if (findings) {
-        hither_strings places = hither_result_ids(report, 0).strings, problems = hither_result_documents(report, 0);
-        ht_text place = ht_strings_at(&places, 0), problem = ht_strings_at(&problems, 0);
-        status = ht_fail(err, HITHER_CORRUPT, "%zu problem%s, the first: %.*s: %.*s", findings,
-                         findings == 1 ? "" : "s", (int)place.bytes, place.data, (int)problem.bytes, problem.data);
-    }
-    if (out)
-        *out = report;
-    else
-        hither_result_free(report);
     return status;
 }

@@ -59,6 +59,7 @@ HT_NODISCARD hither_status ht_db_drop(ht_db *db, const char *name, hither_error 
 HT_NODISCARD hither_status ht_db_rename(ht_db *db, const char *from, const char *to, hither_error *err);
 HT_NODISCARD hither_status ht_db_verify(ht_db *db, struct ht_progress *progress, hither_result **report,
                                         hither_error *err);
+HT_NODISCARD hither_status ht_db_verify_fast(ht_db *db, hither_result **report, hither_error *err);
 HT_NODISCARD hither_status ht_db_compact(ht_db *db, struct ht_progress *progress, hither_error *err);
 HT_NODISCARD hither_status ht_collection_compact(ht_collection *c, struct ht_progress *progress, hither_error *err);
 HT_NODISCARD hither_status ht_db_purge(ht_db *db, struct ht_progress *progress, hither_error *err);

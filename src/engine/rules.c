@@ -7,7 +7,7 @@
 
 #include "engine/unique.h"
 
-static hither_status read_schema(ht_db *db, int64_t cid, ht_schema **out, hither_error *err) {
+hither_status ht_rules_read(ht_db *db, int64_t cid, ht_schema **out, hither_error *err) {
     ht_buf text;
     hither_error why;
     ht_buf_init(&text, HITHER_MAX_SCHEMA_BYTES);
@@ -25,7 +25,7 @@ static hither_status read_schema(ht_db *db, int64_t cid, ht_schema **out, hither
 }
 
 hither_status ht_rules_load(ht_collection *c, hither_error *err) {
-    HT_TRY(read_schema(c->db, c->cid, &c->schema, err));
+    HT_TRY(ht_rules_read(c->db, c->cid, &c->schema, err));
     atomic_store_explicit(&c->strict, c->schema != NULL, memory_order_relaxed);
     return HITHER_OK;
 }
@@ -33,7 +33,7 @@ hither_status ht_rules_load(ht_collection *c, hither_error *err) {
 hither_status ht_rules_agree(ht_db *db, const ht_collection_row *row, const char *schema, hither_error *err) {
     ht_schema *wanted, *there = NULL;
     HT_TRY(ht_schema_parse(schema, strlen(schema), &wanted, err));
-    hither_status status = read_schema(db, row->cid, &there, err);
+    hither_status status = ht_rules_read(db, row->cid, &there, err);
     if (status == HITHER_OK && !there)
         status =
             ht_fail(err, HITHER_INVALID, "collection '%s' has no schema; set one on the open collection", row->name);
@@ -71,7 +71,8 @@ static hither_status replace(ht_collection *c, ht_schema *fresh, hither_error *e
     ht_uniques uniques = {0};
     HT_TRY(ht_collection_check_write(c, err));
     if (fresh)
-        HT_TRY(ht_uniques_make(c, fresh, &uniques, err));
+        HT_TRY(ht_uniques_make(c, fresh, atomic_load_explicit(&c->home.current, memory_order_relaxed), NULL, &uniques,
+                               err));
     ht_text text = fresh ? (ht_text){fresh->text.data, fresh->text.size} : (ht_text){0};
     hither_status status = ht_store_set_schema(c->db->store, c->cid, text, err);
     if (status != HITHER_OK) {

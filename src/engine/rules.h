@@ -4,9 +4,12 @@
 #ifndef HT_ENGINE_RULES_H
 #define HT_ENGINE_RULES_H
 
+#include "engine/schema.h"
 #include "engine/state.h"
 
-/* What the catalog has, for a collection that is being loaded for writing. */
+/* What the catalog has; *out NULL: nothing. The caller's to free. CORRUPT where it makes no sense. */
+HT_NODISCARD hither_status ht_rules_read(ht_db *db, int64_t cid, ht_schema **out, hither_error *err);
+/* The same, for a collection that is being loaded for writing. */
 HT_NODISCARD hither_status ht_rules_load(ht_collection *c, hither_error *err);
 /* INVALID unless the collection has this schema. */
 HT_NODISCARD hither_status ht_rules_agree(ht_db *db, const ht_collection_row *row, const char *schema,

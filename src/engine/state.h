@@ -122,6 +122,8 @@ HT_NODISCARD hither_status ht_collection_reader(ht_collection *c, const ht_snaps
 /* How often a read is begun anew when compaction overtakes it. */
 #define HT_STALE_ATTEMPTS 100
 
+/* All of them as the catalog stands now, by name; *out is the caller's to release, NULL where there is none. */
+HT_NODISCARD hither_status ht_db_collections(ht_db *db, ht_collection_row **out, size_t *count, hither_error *err);
 /* One record of hither_db_list. */
 HT_NODISCARD hither_status ht_collection_describe(ht_db *db, const ht_collection_row *row, hither_result *out,
                                                   hither_error *err);

@@ -12,6 +12,8 @@
 #include "base/hash.h"
 #include "engine/field.h"
 
+enum { ROWS_A_STEP = 1024 };
+
 /* ---- the table */
 
 static bool is_stale(const ht_snapshot *now, uint64_t slot) {
@@ -145,6 +147,8 @@ typedef struct making {
     const ht_schema *schema;
     const ht_snapshot *now;
     ht_reader *others; /* beside the one that walks */
+    ht_progress *progress;
+    uint64_t walked; /* rows that progress does not know of yet */
     ht_uniques *out;
     hither_error *err;
 } making;
@@ -183,6 +187,10 @@ static hither_status take_row(void *arg, uint64_t slot, ht_text text) {
     making *m = arg;
     json_t *metadata;
     char row[NAMED];
+    if (++m->walked == ROWS_A_STEP) {
+        m->walked = 0;
+        HT_TRY(ht_progress_step(m->progress, ROWS_A_STEP, m->err));
+    }
     if (!ht_snapshot_alive(m->now, slot))
         return HITHER_OK;
     HT_TRY(parse(text, &metadata, m->err));
@@ -195,8 +203,9 @@ static hither_status take_row(void *arg, uint64_t slot, ht_text text) {
     return status;
 }
 
-hither_status ht_uniques_make(ht_collection *c, const ht_schema *schema, ht_uniques *out, hither_error *err) {
-    making m = {schema, atomic_load_explicit(&c->home.current, memory_order_relaxed), NULL, out, err};
+hither_status ht_uniques_make(ht_collection *c, const ht_schema *schema, const ht_snapshot *now, ht_progress *progress,
+                              ht_uniques *out, hither_error *err) {
+    making m = {schema, now, NULL, progress, 0, out, err};
     ht_reader *reader = NULL;
     HT_TRY(ht_collection_reader(c, m.now, &reader, err));
     hither_status status = ht_collection_reader(c, m.now, &m.others, err);
@@ -325,7 +334,7 @@ hither_status ht_schema_admit(const ht_write *w, const ht_standing *standing, hi
         return HITHER_OK;
     if (c->schema->unique_count && !c->uniques.made) {
         /* Nothing of this transaction is in the rows yet: the first batch it takes is the one that comes here. */
-        HT_TRY(ht_uniques_make(c, c->schema, &c->uniques, err));
+        HT_TRY(ht_uniques_make(c, c->schema, a.now, NULL, &c->uniques, err));
     }
     if (!ht_mul_size(w->row_count, c->schema->unique_count, &most))
         return ht_fail_nomem(err, SIZE_MAX, "the values of unique fields");

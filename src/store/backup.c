@@ -255,7 +255,7 @@ static hither_status check(backup *b) {
     HT_TRY(ht_pool_take(b->to, &conn, b->err));
     hither_status status = ht_catalog_check(conn, b->err);
     ht_pool_give(conn);
-    return status == HITHER_OK ? ht_store_verify(b->to, refuse, b, b->progress, b->err) : status;
+    return status == HITHER_OK ? ht_store_verify(b->to, HT_VERIFY_DEEP, refuse, b, b->progress, b->err) : status;
 }
 
 static hither_status move_up(const ht_draft *draft, const char *from, const char *name, hither_error *err) {

@@ -270,7 +270,7 @@ static hither_status check_file(packing *p, const ht_io *io, const char *path) {
     if (status == HITHER_OK)
         status = ht_store_open(files, path, HT_STORE_READONLY, 0, &store, p->err);
     if (status == HITHER_OK) {
-        status = ht_store_verify(store, refuse, p, NULL, p->err);
+        status = ht_store_verify(store, HT_VERIFY_DEEP, refuse, p, NULL, p->err);
         ht_store_close(store);
     }
     ht_pack_close(files);

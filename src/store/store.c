@@ -363,10 +363,18 @@ hither_status ht_store_checkpoint(ht_store *store, hither_error *err) {
 /* ---- sizes */
 
 typedef struct tally {
+    ht_store *store;
     ht_conn *conn;
-    uint64_t bytes;
+    ht_store_bytes bytes;
     hither_error *err;
 } tally;
+
+static hither_status count_one(void *arg, uint64_t slot, uint64_t dead_seq) {
+    (void)slot;
+    (void)dead_seq;
+    ++*(uint64_t *)arg;
+    return HITHER_OK;
+}
 
 static hither_status add_segments(void *arg, const ht_collection_row *row) {
     tally *t = arg;
@@ -374,12 +382,44 @@ static hither_status add_segments(void *arg, const ht_collection_row *row) {
     size_t count = 0;
     HT_TRY(ht_segments_list(t->conn, row, &entries, &count, t->err));
     for (size_t i = 0; i < count; i++)
-        t->bytes += entries[i].expect.rows_offset + entries[i].committed * entries[i].expect.stride;
+        t->bytes.segments += entries[i].expect.rows_offset + entries[i].committed * entries[i].expect.stride;
+    uint64_t stride = count ? entries[0].expect.stride : 0, dead = 0;
     ht_release(entries);
+    t->conn->reader.row = *row;
+    HT_TRY(ht_reader_dead(&t->conn->reader, 0, count_one, &dead, t->err));
+    t->bytes.dead += dead * stride;
     return HITHER_OK;
 }
 
-hither_status ht_store_sizes(ht_store *store, uint64_t *catalog, uint64_t *segments, hither_error *err) {
+/* A file that is going just now counts nothing. */
+static hither_status add_cache(void *arg, const char *name, ht_io_kind kind) {
+    tally *t = arg;
+    uint64_t bytes = 0;
+    char inner[300];
+    snprintf(inner, sizeof inner, "cache/%s", name);
+    char *path = ht_path_join(t->store->path, inner);
+    if (!path)
+        return ht_fail_nomem(t->err, strlen(t->store->path), "a path");
+    if (kind == HT_IO_FILE && t->store->io->stat(t->store->io->ctx, path, &kind, &bytes, NULL) == HITHER_OK)
+        t->bytes.caches += bytes;
+    ht_release(path);
+    return HITHER_OK;
+}
+
+static hither_status add_caches(tally *t) {
+    const ht_io *io = t->store->io;
+    ht_io_kind kind = HT_IO_ABSENT;
+    uint64_t bytes = 0;
+    char *path = ht_path_join(t->store->path, "cache");
+    hither_status status =
+        path ? io->stat(io->ctx, path, &kind, &bytes, t->err) : ht_fail_nomem(t->err, strlen(t->store->path), "a path");
+    if (status == HITHER_OK && kind == HT_IO_FOLDER)
+        status = io->list(io->ctx, path, add_cache, t, t->err);
+    ht_release(path);
+    return status;
+}
+
+hither_status ht_store_sizes(ht_store *store, ht_store_bytes *out, hither_error *err) {
     const ht_io *io = store->io;
     ht_io_kind kind;
     uint64_t main_bytes = 0, log_bytes = 0;
@@ -390,16 +430,16 @@ hither_status ht_store_sizes(ht_store *store, uint64_t *catalog, uint64_t *segme
     if (status == HITHER_OK)
         status = io->stat(io->ctx, log, &kind, &log_bytes, err);
     ht_release(log);
-    tally t = {.err = err};
+    tally t = {.store = store, .bytes = {.catalog = main_bytes + log_bytes}, .err = err};
+    if (status == HITHER_OK)
+        status = add_caches(&t);
     if (status == HITHER_OK)
         status = ht_pool_take(store, &t.conn, err);
     if (status != HITHER_OK)
         return status;
     status = ht_collections_each(t.conn, add_segments, &t, err);
     ht_pool_give(t.conn);
-    if (status == HITHER_OK) {
-        *catalog = main_bytes + log_bytes;
-        *segments = t.bytes;
-    }
+    if (status == HITHER_OK)
+        *out = t.bytes;
     return status;
 }

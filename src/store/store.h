@@ -40,8 +40,12 @@ const char *ht_store_path(const ht_store *store);
 const ht_io *ht_store_io(const ht_store *store); /* the table its files are reached through */
 const char *ht_store_sqlite_version(void);
 
-/* Bytes on disk of the catalog (with its log) and of all segments. */
-HT_NODISCARD hither_status ht_store_sizes(ht_store *store, uint64_t *catalog, uint64_t *segments, hither_error *err);
+/* Bytes of the catalog (with its log), of all segments, of these the vectors of dead rows that compaction has not taken
+ * yet, and of the files in cache/. */
+typedef struct ht_store_bytes {
+    uint64_t catalog, segments, dead, caches;
+} ht_store_bytes;
+HT_NODISCARD hither_status ht_store_sizes(ht_store *store, ht_store_bytes *out, hither_error *err);
 /* Folds the log into the catalog; of an UNSYNCED store, after syncing all that was written. */
 HT_NODISCARD hither_status ht_store_checkpoint(ht_store *store, hither_error *err);
 
@@ -226,9 +230,11 @@ HT_NODISCARD hither_status ht_reader_collection(ht_reader *reader, ht_collection
 
 /* ---- verify */
 
-/* Checks every committed byte; calls finding(arg, place, problem) for each thing wrong. OK even with findings; other
- * statuses mean that the check itself could not go on. progress may be NULL; it counts rows. */
-HT_NODISCARD hither_status ht_store_verify(ht_store *store,
+/* Checks every committed byte, or (FAST) all but rows: the log, the catalog's pages, headers and sizes of segments, and
+ * that catalog and segments agree; calls finding(arg, place, problem) for each thing wrong. OK even with findings;
+ * other statuses mean that the check itself could not go on. progress may be NULL; it counts rows. */
+typedef enum ht_depth { HT_VERIFY_FAST, HT_VERIFY_DEEP } ht_depth;
+HT_NODISCARD hither_status ht_store_verify(ht_store *store, ht_depth depth,
                                            hither_status (*finding)(void *arg, const char *place, const char *problem),
                                            void *arg, ht_progress *progress, hither_error *err);
 

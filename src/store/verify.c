@@ -27,6 +27,7 @@ typedef struct verify {
     hither_status (*finding)(void *arg, const char *place, const char *problem);
     void *arg;
     ht_progress *progress; /* NULL: nobody asks */
+    ht_depth depth;
     hither_error *err;
     hither_status stopped; /* what ended the check inside a walk, its message in err */
     int64_t *sids;         /* of all segments of the catalog */
@@ -284,7 +285,7 @@ static hither_status check_segments(verify *v, subject *s) {
         s->segments[i] = take_pinned(v, entry->expect.sid);
         if (!s->segments[i])
             HT_TRY(absorb(v, place, ht_segment_load(v->store, entry, &s->segments[i], &why), &why));
-        if (s->segments[i])
+        if (s->segments[i] && v->depth == HT_VERIFY_DEEP)
             HT_TRY(check_vectors(v, s->segments[i], entry->committed));
     }
     if (end != s->row->next_slot)
@@ -405,7 +406,7 @@ static hither_status check_collection(void *arg, const ht_collection_row *row) {
     hither_status status = check_field(v, &s);
     if (status == HITHER_OK)
         status = check_segments(v, &s);
-    if (status == HITHER_OK && s.segments)
+    if (status == HITHER_OK && s.segments && v->depth == HT_VERIFY_DEEP)
         status = check_rows(v, &s);
     for (size_t i = 0; s.segments && i < s.count; i++)
         ht_segment_release(s.segments[i]);
@@ -534,17 +535,17 @@ static hither_status pin(verify *v) {
     return HITHER_OK;
 }
 
-hither_status ht_store_verify(ht_store *store,
+hither_status ht_store_verify(ht_store *store, ht_depth depth,
                               hither_status (*finding)(void *arg, const char *place, const char *problem), void *arg,
                               ht_progress *progress, hither_error *err) {
-    verify v = {.store = store, .finding = finding, .arg = arg, .progress = progress, .err = err};
+    verify v = {.store = store, .finding = finding, .arg = arg, .progress = progress, .depth = depth, .err = err};
     HT_TRY(ht_pool_take(store, &v.conn, err));
     hither_status status = pin(&v);
     if (status == HITHER_OK)
         status = ht_progress_phase(progress, "catalog", 0, err);
     if (status == HITHER_OK)
         status = check_pages(&v);
-    if (status == HITHER_OK)
+    if (status == HITHER_OK && depth == HT_VERIFY_DEEP)
         status = check_integrity(&v);
     if (status == HITHER_OK)
         status = check_collections(&v);

@@ -22,6 +22,7 @@ exec 9>&-
 wait
 try hither scan beside.hither c
 try hither verify beside.hither | sed 's/[0-9,]* bytes/N bytes/'
+try hither verify --fast beside.hither | sed 's|[0-9,]* bytes|N bytes|'
 # restore
 try hither restore b.hither again.hither
 try hither scan again.hither c

@@ -219,6 +219,11 @@ static hither_status say_all(hither_collection *c, ht_buf *out) {
 
 /* ---- judging */
 
+static bool ends_in(const char *path, const char *end) {
+    size_t a = strlen(path), b = strlen(end);
+    return a >= b && strcmp(path + a - b, end) == 0;
+}
+
 /* What may be answered: by a whole log one thing, by one that was cut what there was after any commit. */
 enum { STATES = 8 };
 typedef struct answers {
@@ -260,7 +265,10 @@ static bool is_noticed(const ht_io *io, const char *path, uint32_t flags, const 
     if (status != HITHER_OK && (status != HITHER_CORRUPT || !err.message[0] || strstr(p->path, "/cache/")))
         stop(p, err.message);
     ht_buf_clear(&said);
+    bool soon = hither_db_verify_fast(db, NULL, &err) != HITHER_OK;
     bool found = hither_db_verify(db, NULL, &err) != HITHER_OK;
+    if (soon ? !found : found && ends_in(p->path, "/catalog"))
+        stop(p, "what one verify finds the other does not");
     if (status != HITHER_OK && !found)
         stop(p, "an answer failed, and verify found nothing");
     hither_collection_close(c);
@@ -269,11 +277,6 @@ static bool is_noticed(const ht_io *io, const char *path, uint32_t flags, const 
 }
 
 /* ---- every file, here and there */
-
-static bool ends_in(const char *path, const char *end) {
-    size_t a = strlen(path), b = strlen(end);
-    return a >= b && strcmp(path + a - b, end) == 0;
-}
 
 /* Whether a change of this byte has to be noticed. The log has a test of its own for that (test_verify.c). */
 static bool is_committed(const kept_file *f, size_t at) {

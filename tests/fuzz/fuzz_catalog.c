@@ -192,7 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     FUZZ_HOLDS(ht_io_ram_new(&io, &err) == HITHER_OK);
     write_files(io, data, size);
     if (ht_store_open(io, "d", HT_STORE_EXISTING, 0, &w.store, &err) == HITHER_OK) {
-        hither_status status = ht_store_verify(w.store, count_finding, &w, NULL, &err);
+        hither_status status = ht_store_verify(w.store, HT_VERIFY_DEEP, count_finding, &w, NULL, &err);
         FUZZ_HOLDS(status == HITHER_OK || err.message[0]);
         FUZZ_HOLDS(size >= 4 || w.findings == 0);
         if (ht_store_collections(w.store, use, &w, &err) != HITHER_OK)

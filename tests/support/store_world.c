@@ -397,6 +397,6 @@ static hither_status note_finding(void *arg, const char *place, const char *prob
 size_t world_verify(ht_store *store, char text[512]) {
     hither_error err;
     findings f = {0, text};
-    ASSERT_OK(ht_store_verify(store, note_finding, &f, NULL, &err));
+    ASSERT_OK(ht_store_verify(store, HT_VERIFY_DEEP, note_finding, &f, NULL, &err));
     return f.count;
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/api.h"
+#include "engine/state.h"
 #include "place.h"
 
 static const float zeros[64 * DIM];
@@ -384,6 +386,34 @@ static void relaxed(void **state) {
     hither_db_close(db);
 }
 
+/* What no call lets happen: rows that are not as the catalog says. verify tells, of each collection once. */
+static void verified(void **state) {
+    place *p = *state;
+    static const struct {
+        const char *schema, *says; /* NULL: nothing */
+    } cases[] = {{"{\"fields\":{\"a\":\"int\"}}", NULL},
+                 {"{\"fields\":{\"a\":\"string\"}}", "collection 'notes': the row with id 2: 'a' is"},
+                 {"{\"fields\":{\"b\":{\"type\":\"int\",\"unique\":true}}}", "'b' is 7, as in the row with id"},
+                 {"{\"fields\":", "schema"}};
+    ht_store *store = ht_db_in(p->db)->store;
+    ht_collection_row row;
+    assert_int_equal(put_one(p->c, HITHER_UPSERT, 1, "{\"b\":7}"), HITHER_OK);
+    assert_int_equal(put_one(p->c, HITHER_UPSERT, 2, "{\"a\":1}"), HITHER_OK);
+    assert_int_equal(put_one(p->c, HITHER_UPSERT, 3, "{\"b\":7}"), HITHER_OK);
+    assert_int_equal(ht_store_collection(store, "notes", 0, &row, &err), HITHER_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const ht_text text = {cases[i].schema, strlen(cases[i].schema)};
+        hither_result *report;
+        assert_int_equal(ht_store_set_schema(store, row.cid, text, &err), HITHER_OK);
+        assert_int_equal(hither_db_verify(p->db, &report, &err), cases[i].says ? HITHER_CORRUPT : HITHER_OK);
+        assert_int_equal(hither_result_count(report, 0), cases[i].says != NULL);
+        hither_result_free(report);
+        if (cases[i].says)
+            SAYS(cases[i].says);
+        assert_int_equal(hither_db_verify_fast(p->db, NULL, &err), HITHER_OK);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {BOTH(types),
                                        BOTH(required_and_closed),
@@ -394,6 +424,7 @@ int main(void) {
                                        BOTH(shown_and_agreed),
                                        BOTH(bad_schemas),
                                        BOTH(copies_keep_it),
-                                       BOTH(relaxed)};
+                                       BOTH(relaxed),
+                                       BOTH(verified)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,9 +56,10 @@ static void test_round_trip(void **state) {
     assert_memory_equal(&again, &row, sizeof row);
     world_expect(store, row.cid, 8, 142);
     assert_int_equal(world_verify(store, NULL), 0);
-    uint64_t catalog = 0, segments = 0;
-    ASSERT_OK(ht_store_sizes(store, &catalog, &segments, &err));
-    assert_true(catalog >= 4096 && segments > 4096 && segments < 1 << 20);
+    ht_store_bytes bytes;
+    ASSERT_OK(ht_store_sizes(store, &bytes, &err));
+    assert_true(bytes.catalog >= 4096 && bytes.segments > 4096 && bytes.segments < 1 << 20);
+    assert_true(bytes.dead > 0 && bytes.dead < bytes.segments && bytes.caches == 0);
     ht_store_close(store);
 }
 
@@ -382,7 +383,7 @@ static hither_status any_finding(void *arg, const char *place, const char *probl
 static void *verify_on(void *arg) {
     crowd *c = arg;
     do {
-        if (ht_store_verify(c->store, any_finding, &c->bad, NULL, NULL) != HITHER_OK)
+        if (ht_store_verify(c->store, HT_VERIFY_DEEP, any_finding, &c->bad, NULL, NULL) != HITHER_OK)
             atomic_fetch_add(&c->bad, 1);
     } while (!atomic_load(&c->done));
     return NULL;

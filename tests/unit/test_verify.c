@@ -370,7 +370,7 @@ static void test_stopped(void **state) {
     small(&world);
     world_flip(&world, "seg/1-1.vec", 4096 + 131072, 1);
     ht_store *store = world_open(&world, HT_STORE_READONLY);
-    ASSERT_FAILS(ht_store_verify(store, stop, NULL, NULL, &err), HITHER_INTERRUPTED);
+    ASSERT_FAILS(ht_store_verify(store, HT_VERIFY_DEEP, stop, NULL, NULL, &err), HITHER_INTERRUPTED);
     ht_store_close(store);
     world_free(&world);
 }
