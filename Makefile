@@ -68,6 +68,11 @@ test-neon:
 	@sh tools/setup.sh cross
 	@sh tools/test_neon.sh
 
+## test-integrations: the suites of LangChain, Haystack, txtai, scikit-learn and others over hither, in a venv of their own
+.PHONY: test-integrations
+test-integrations: all
+	@sh tools/test_integrations.sh
+
 ## torture: every failing operation, 100,000 crashes, 5,000 kills, a million ties, 100,000 operations, 10^9 records of a stream; takes hours
 .PHONY: torture
 torture: all

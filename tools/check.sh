@@ -18,7 +18,10 @@ check() {
     exports) $python tools/check_exports.py ;;
     documents) $python tools/check_docs.py ;;
     tools) $python -m pytest -q -p no:cacheprovider tools ;;
-    python) $python -m ruff check --quiet . && $python -m ruff format --quiet --check . && echo "python: ruff agrees" ;;
+    python)
+        $python -m ruff check --quiet . && $python -m ruff format --quiet --check . && echo "python: ruff agrees" &&
+            PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $python -m pyright | tail -n 40
+        ;;
     tidy)
         cmake --preset clang --log-level=WARNING >/dev/null &&
             run-clang-tidy -quiet -j "$(nproc)" -p build/clang '/(src|cli)/' >build/tidy.log 2>&1 &&

@@ -102,13 +102,13 @@ def metadata_column(items: Metadata | Iterable[Metadata | None] | None, count: i
     if items is None:
         return None
     if isinstance(items, (str, bytes, Mapping)):
-        items = [items]
-    items = items if isinstance(items, (list, tuple)) else list(items)
-    encoded: list[str | None] | None = _dicts_as_json(items)
+        items = cast("list[Metadata | None]", [items])
+    rows = items if isinstance(items, (list, tuple)) else list(items)
+    encoded: list[str | None] | None = _dicts_as_json(rows)
     if encoded is not None:
         return _same_length(texts(encoded, "metadata"), count, "metadata")
     encoded = []
-    for row, item in enumerate(items):
+    for row, item in enumerate(rows):
         if item is None or isinstance(item, str):
             encoded.append(item)
             continue
