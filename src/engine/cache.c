@@ -148,6 +148,7 @@ typedef struct sweep {
     int64_t cid;
     ht_extent *const *extents;
     size_t count;
+    bool whole; /* only those of no one segment */
 } sweep;
 
 /* Whether a file with this name has no business to be there. What is not named like a cache of ours stays. */
@@ -159,6 +160,8 @@ static bool is_left_over(const sweep *s, const char *name) {
     int64_t sid = strtoll(end + 1, &end, 10);
     if (*end != '.')
         return false;
+    if (s->whole)
+        return sid == 0;
     if (strstr(end, ".tmp-") || !s->count)
         return true;
     for (size_t i = 0; i < s->count; i++)
@@ -178,11 +181,16 @@ static hither_status sweep_one(void *arg, const char *name, ht_io_kind kind) {
     return HITHER_OK;
 }
 
-void ht_cache_sweep(ht_store *store, int64_t cid, ht_extent *const *extents, size_t count) {
-    sweep s = {store, cid, extents, count};
-    const ht_io *io = ht_store_io(store);
-    char *folder = ht_path_join(ht_store_path(store), FOLDER);
+static void sweep_all(sweep s) {
+    const ht_io *io = ht_store_io(s.store);
+    char *folder = ht_path_join(ht_store_path(s.store), FOLDER);
     hither_status ignored = folder ? io->list(io->ctx, folder, sweep_one, &s, NULL) : HITHER_NOMEM;
     (void)ignored;
     ht_release(folder);
 }
+
+void ht_cache_sweep(ht_store *store, int64_t cid, ht_extent *const *extents, size_t count) {
+    sweep_all((sweep){.store = store, .cid = cid, .extents = extents, .count = count});
+}
+
+void ht_cache_forget(ht_store *store, int64_t cid) { sweep_all((sweep){.store = store, .cid = cid, .whole = true}); }

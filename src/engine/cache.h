@@ -62,4 +62,7 @@ HT_NODISCARD hither_status ht_cache_save(ht_store *store, const ht_cache_key *ke
  * the collection too), and what writing one has left behind. By the writer's process. */
 void ht_cache_sweep(ht_store *store, int64_t cid, ht_extent *const *extents, size_t count);
 
+/* Removes the collection's caches of no one segment: what they know of dead rows must go. */
+void ht_cache_forget(ht_store *store, int64_t cid);
+
 #endif

@@ -265,6 +265,8 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
     c->metric = row->metric;
     memcpy(c->embedder, row->embedder, sizeof c->embedder);
     status = ht_collection_load(c, err);
+    if (status == HITHER_OK)
+        c->opened_seq = atomic_load_explicit(&c->home.current, memory_order_relaxed)->seq;
     if (status == HITHER_OK && !db->readonly)
         status = ht_rules_load(c, err);
     if (status == HITHER_OK && !db->readonly && !db->memory) {

@@ -5,7 +5,7 @@
  * Memory orders: blocks of cells, words and the hash table are published by release stores and loaded with acquire, so
  * that a reader who meets a newer one than `covered` promised it still sees it whole.
  */
-#include "engine/column.h"
+#include "engine/column_inside.h"
 
 #include <string.h>
 
@@ -157,6 +157,10 @@ static bool encode(ht_dictionary *d, ht_text text, int64_t *out) {
     return true;
 }
 
+bool ht_column_encode(ht_field_column *column, ht_text text, int64_t *code) {
+    return encode(&column->dictionary, text, code);
+}
+
 uint32_t ht_column_code(const ht_field_column *column, ht_text text) {
     const ht_dictionary *d = &column->dictionary;
     codes_table *table = atomic_load_explicit(&d->codes, memory_order_acquire);
@@ -183,15 +187,21 @@ static bool cell_of(ht_field_column *column, const ht_value *v, uint8_t *type, i
     return v->type != HT_STRING || encode(&column->dictionary, v->text, value);
 }
 
-static bool list_of(ht_field_column *column, const json_t *json, int64_t *value) {
-    size_t count = json_array_size(json), bytes;
+ht_cell_list *ht_column_make_list(ht_field_column *column, size_t count) {
+    size_t bytes;
     ht_cell_list *list = NULL;
     if (ht_mul_size(count, sizeof list->items[0], &bytes) && ht_add_size(bytes, sizeof *list, &bytes))
         list = take(&column->lists, bytes);
+    if (list)
+        list->count = count;
+    return list;
+}
+
+static bool list_of(ht_field_column *column, const json_t *json, int64_t *value) {
+    ht_cell_list *list = ht_column_make_list(column, json_array_size(json));
     if (!list)
         return false;
-    list->count = count;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < list->count; i++) {
         ht_value v = ht_value_of(json_array_get(json, i));
         if (!cell_of(column, &v, &list->items[i].type, &list->items[i].value))
             return false;
@@ -200,30 +210,30 @@ static bool list_of(ht_field_column *column, const json_t *json, int64_t *value)
     return true;
 }
 
+ht_cells *ht_column_make_cells(ht_field_column *column, uint64_t block) {
+    _Atomic(ht_cells *) *place = level_make(&column->blocks, BLOCKS_BASE, sizeof(*place), block);
+    ht_cells *cells = place ? atomic_load_explicit(place, memory_order_relaxed) : NULL;
+    if (!place || cells)
+        return cells;
+    cells = ht_calloc(1, sizeof *cells);
+    if (!cells)
+        return NULL;
+    atomic_store_explicit(&cells->types, 1u << HT_MISSING, memory_order_relaxed);
+    atomic_store_explicit(place, cells, memory_order_release);
+    return cells;
+}
+
 static bool set_cell(ht_field_column *column, uint64_t slot, const json_t *metadata) {
     const json_t *json = NULL;
     ht_value v = ht_field_value(&column->field, metadata, &json);
-    _Atomic(ht_cells *) *place = level_make(&column->blocks, BLOCKS_BASE, sizeof(*place), slot / HT_CELLS);
-    if (!place)
-        return false;
-    ht_cells *cells = atomic_load_explicit(place, memory_order_relaxed);
-    if (!cells && v.type == HT_MISSING)
+    if (v.type == HT_MISSING && !ht_column_cells(column, slot / HT_CELLS))
         return true;
-    if (!cells) {
-        cells = ht_calloc(1, sizeof *cells);
-        if (!cells)
-            return false;
-        atomic_store_explicit(&cells->types, 1u << HT_MISSING, memory_order_relaxed);
-        atomic_store_explicit(place, cells, memory_order_release);
-    }
+    ht_cells *cells = ht_column_make_cells(column, slot / HT_CELLS);
     uint8_t type = HT_LIST;
     int64_t value = 0;
-    if (v.type == HT_LIST ? !list_of(column, json, &value) : !cell_of(column, &v, &type, &value))
+    if (!cells || (v.type == HT_LIST ? !list_of(column, json, &value) : !cell_of(column, &v, &type, &value)))
         return false;
-    cells->type[slot % HT_CELLS] = type;
-    cells->value[slot % HT_CELLS] = value;
-    uint32_t types = atomic_load_explicit(&cells->types, memory_order_relaxed);
-    atomic_store_explicit(&cells->types, types | 1u << type, memory_order_relaxed);
+    ht_cells_put(cells, slot % HT_CELLS, type, value);
     return true;
 }
 
@@ -232,6 +242,7 @@ static bool set_cell(ht_field_column *column, uint64_t slot, const json_t *metad
 hither_status ht_columns_init(ht_columns *columns, hither_error *err) {
     atomic_init(&columns->first, NULL);
     atomic_init(&columns->count, 0);
+    columns->asked = false;
     int rc = pthread_mutex_init(&columns->build, NULL);
     return rc ? ht_fail_errno(err, rc, "cannot make a lock") : HITHER_OK;
 }
@@ -267,7 +278,7 @@ void ht_columns_clear(ht_columns *columns) {
     pthread_mutex_destroy(&columns->build);
 }
 
-static ht_field_column *find(ht_columns *columns, const ht_field *field) {
+ht_field_column *ht_columns_lookup(ht_columns *columns, const ht_field *field) {
     ht_field_column *column = atomic_load_explicit(&columns->first, memory_order_acquire);
     while (column &&
            (column->field.bytes != field->bytes || memcmp(column->field.keys, field->keys, field->bytes) != 0))
@@ -282,7 +293,7 @@ static bool covers(const ht_field_column *column, uint64_t limit) {
 bool ht_columns_find(ht_columns *columns, const ht_filter *filter, uint64_t limit, const ht_field_column **found) {
     bool all = true;
     for (uint32_t i = 0; i < filter->field_count; i++) {
-        found[i] = find(columns, &filter->fields[i]);
+        found[i] = ht_columns_lookup(columns, &filter->fields[i]);
         all = all && covers(found[i], limit);
     }
     return all;
@@ -290,21 +301,19 @@ bool ht_columns_find(ht_columns *columns, const ht_filter *filter, uint64_t limi
 
 /* ---- building */
 
-static hither_status add_column(ht_columns *columns, const ht_field *field, const ht_field_column **out,
-                                hither_error *err) {
+ht_field_column *ht_columns_add(ht_columns *columns, const ht_field *field) {
     ht_field_column *fresh = ht_calloc(1, sizeof *fresh);
     char *keys = ht_memdup(field->keys, field->bytes);
     if (!fresh || !keys) {
         ht_release(keys);
         ht_release(fresh);
-        return ht_fail_nomem(err, sizeof *fresh, "a column");
+        return NULL;
     }
     fresh->field = (ht_field){keys, field->bytes};
     fresh->next = atomic_load_explicit(&columns->first, memory_order_relaxed);
     atomic_fetch_add_explicit(&columns->count, 1, memory_order_relaxed);
     atomic_store_explicit(&columns->first, fresh, memory_order_release);
-    *out = fresh;
-    return HITHER_OK;
+    return fresh;
 }
 
 typedef struct builder {
@@ -356,6 +365,9 @@ static hither_status extend_all(ht_columns *columns, uint64_t limit, const ht_co
 static hither_status cover_locked(ht_columns *columns, const ht_filter *filter, uint64_t limit,
                                   const ht_column_source *source, const ht_field_column **found, bool *complete,
                                   uint64_t *parsed, hither_error *err) {
+    if (source->load && !columns->asked)
+        source->load(source->ctx);
+    columns->asked = true;
     *complete = ht_columns_find(columns, filter, limit, found); /* another thread may have been at it */
     if (*complete)
         return HITHER_OK;
@@ -366,7 +378,10 @@ static hither_status cover_locked(ht_columns *columns, const ht_filter *filter, 
         return HITHER_OK;
     for (uint32_t i = 0; i < filter->field_count; i++)
         if (!found[i])
-            HT_TRY(add_column(columns, &filter->fields[i], &found[i], err));
+            found[i] = ht_columns_add(columns, &filter->fields[i]);
+    for (uint32_t i = 0; i < filter->field_count; i++)
+        if (!found[i])
+            return ht_fail_nomem(err, sizeof(ht_field_column), "a column");
     HT_TRY(extend_all(columns, limit, source, parsed, err));
     *complete = true;
     return HITHER_OK;

@@ -71,6 +71,7 @@ typedef struct ht_columns {
     _Atomic(ht_field_column *) first;
     _Atomic uint32_t count;
     pthread_mutex_t build;
+    bool asked; /* under build: the source has been asked to load what was kept */
 } ht_columns;
 
 /* Where rows come from: calls each(arg, slot, metadata) for the rows there are in [begin, end), by rising slot. */
@@ -79,6 +80,7 @@ typedef struct ht_column_source {
                           hither_status (*each)(void *arg, uint64_t slot, ht_text metadata), void *arg,
                           hither_error *err);
     void *ctx;
+    void (*load)(void *ctx); /* puts in what was kept, if anything (column_kept.h); NULL: nothing is. Called once */
 } ht_column_source;
 
 HT_NODISCARD hither_status ht_columns_init(ht_columns *columns, hither_error *err);

@@ -340,6 +340,11 @@ hither_status ht_compact_rows(ht_collection *c, ht_thoroughness how, ht_progress
     pthread_mutex_unlock(&c->db->writer);
     if (status == HITHER_OK)
         status = work(&j);
+    if (status == HITHER_OK && how == HT_COMPACT_ALL) {
+        pthread_mutex_lock(&c->db->writer);
+        ht_cache_forget(c->db->store, c->cid);
+        pthread_mutex_unlock(&c->db->writer);
+    }
     for (size_t i = 0; i < j.extent_count; i++)
         ht_extent_release(j.extents[i]);
     ht_release(j.extents);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/codes_cache.h"
+#include "engine/derived.h"
 #include "engine/later.h"
 #include "engine/near.h"
 #include "engine/state.h"
@@ -122,6 +123,7 @@ hither_status ht_db_open(const ht_db_settings *settings, const char *path, ht_db
 
 /* Codes made by this process, for the next one; of collections for which that is worth a file. */
 #define LEAST_KEPT_BYTES ((size_t)1 << 19)
+#define LEAST_KEPT_SLOTS 1024u
 
 void ht_db_keep_codes(ht_db *db, size_t least) {
     if (db->readonly || db->memory)
@@ -130,6 +132,7 @@ void ht_db_keep_codes(ht_db *db, size_t least) {
         const ht_snapshot *s = atomic_load_explicit(&c->home.current, memory_order_relaxed);
         for (size_t i = 0; i < s->extent_count; i++)
             ht_codes_save(db->store, s->extents[i], s->slot_limit, least);
+        ht_derived_save(c, least ? LEAST_KEPT_SLOTS : 1);
     }
 }
 

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/derived.h"
+
 typedef struct origin {
     ht_collection *c;
     const ht_snapshot *s;
@@ -23,10 +25,15 @@ static hither_status rows_of(void *ctx, uint64_t begin, uint64_t end,
     return ht_reader_metadata(*o->reader, begin, end, each, arg, err);
 }
 
+static void load_columns(void *ctx) {
+    const origin *o = ctx;
+    ht_derived_load_columns(o->c, o->s);
+}
+
 hither_status ht_field_open(ht_field_values *values, ht_collection *c, const ht_snapshot *s, const ht_filter *field,
                             ht_reader **reader, hither_error *err) {
     origin o = {c, s, reader};
-    ht_column_source source = {rows_of, &o};
+    ht_column_source source = {.rows = rows_of, .load = load_columns, .ctx = &o};
     bool complete;
     *values = (ht_field_values){0};
     HT_TRY(
@@ -38,6 +45,7 @@ hither_status ht_field_open(ht_field_values *values, ht_collection *c, const ht_
         return HITHER_OK;
     HT_TRY(ht_columns_init(&values->own, err));
     values->owned = true;
+    source.load = NULL;
     hither_status status =
         ht_columns_cover(&values->own, field, s->slot_limit, &source, &values->column, &complete, &values->parsed, err);
     if (status != HITHER_OK)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/column_scan.h"
+#include "engine/derived.h"
 
 #define FEW_ROWS 64u
 
@@ -146,12 +147,17 @@ static hither_status select_by_columns(const task *t, const ht_field_column *con
 
 /* ---- choosing */
 
+static void load_columns(void *ctx) {
+    const task *t = ctx;
+    ht_derived_load_columns(t->c, t->s);
+}
+
 static hither_status choose(const task *t, const ht_field_column **columns, hither_error *err) {
     const ht_filter *f = t->filter;
     uint64_t limit = t->s->slot_limit;
     bool complete = ht_columns_find(&t->c->columns, f, limit, columns);
     if (!complete && t->s->live_count > FEW_ROWS) {
-        ht_column_source source = {rows_of, (void *)(uintptr_t)t};
+        ht_column_source source = {.rows = rows_of, .load = load_columns, .ctx = (void *)(uintptr_t)t};
         HT_TRY(ht_columns_cover(&t->c->columns, f, limit, &source, columns, &complete, &t->out->parsed, err));
     }
     return complete ? select_by_columns(t, columns, err) : select_by_rows(t, err);

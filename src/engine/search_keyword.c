@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "engine/derived.h"
 #include "engine/search.h"
 #include "kernels/kernels.h"
 #include "kernels/reference.h"
@@ -26,11 +27,16 @@ static hither_status documents_of(void *ctx, uint64_t begin, uint64_t end,
     return ht_reader_documents(v->reader, begin, end, each, arg, err);
 }
 
+static void load_words(void *ctx) {
+    const ht_reading *v = ctx;
+    ht_derived_load_words(v->c, v->snapshot);
+}
+
 /* The postings that cover the run's snapshot, held; *read counts the documents that had to be read. */
 static hither_status open_postings(ht_run *run, ht_keyword_view *out, uint64_t *read, hither_error *err) {
     ht_collection *c = run->view.c;
     const ht_snapshot *s = run->view.snapshot;
-    ht_document_source source = {documents_of, &run->view};
+    ht_document_source source = {.rows = documents_of, .load = load_words, .ctx = &run->view};
     HT_TRY(ht_keyword_table_cover(&c->keywords, s->slot_limit, &source, read, err));
     /* They may have been made by a reader who came after a compaction. */
     if (atomic_load_explicit(&c->floor, memory_order_acquire) > s->seq)

@@ -77,6 +77,7 @@ struct ht_collection {
     hither_metric metric;
     char embedder[64];
     ht_home home;
+    uint64_t opened_seq;       /* of the first snapshot: nobody in this process reads an older one */
     ht_columns columns;        /* of metadata, for filters */
     ht_keyword_table keywords; /* of documents, for searches by words */
     pthread_mutex_t building;  /* what near.h describes, one at a time */

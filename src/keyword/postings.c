@@ -9,8 +9,6 @@
 
 /* ---- packing */
 
-#define PAD 8 /* bytes past the end that unpacking may read */
-
 static unsigned bits_of(uint32_t value) { return value ? 32u - (unsigned)__builtin_clz(value) : 0; }
 
 static void pack(uint8_t *out, const uint32_t *values, size_t count, unsigned bits) {
@@ -51,7 +49,7 @@ void ht_lists_clear(ht_lists *lists) {
 }
 
 hither_status ht_lists_check(ht_lists *lists, hither_error *err) {
-    static const char zeros[PAD];
+    static const char zeros[HT_POSTING_PAD];
     ht_buf_put(&lists->data, zeros, sizeof zeros);
     HT_TRY(ht_buf_check(&lists->blocks, "the postings of terms", err));
     HT_TRY(ht_buf_check(&lists->data, "the postings of terms", err));
@@ -60,31 +58,35 @@ hither_status ht_lists_check(ht_lists *lists, hither_error *err) {
 
 static uint16_t capped(uint32_t value) { return value < UINT16_MAX ? (uint16_t)value : UINT16_MAX; }
 
-static void append_block(ht_lists *lists, const uint32_t *rows, const uint32_t *counts, size_t n, uint32_t before,
-                         const uint32_t *lengths) {
-    uint32_t gaps[HT_POSTING_BLOCK], less[HT_POSTING_BLOCK], all_gaps = 0, all_less = 0, most = 0;
-    uint32_t once = UINT32_MAX, more = UINT32_MAX;
-    for (size_t i = 0; i < n; i++) {
+ht_block ht_block_bounds(const uint32_t *rows, const uint32_t *counts, size_t count, const uint32_t *lengths) {
+    uint32_t most = 0, once = UINT32_MAX, more = UINT32_MAX;
+    for (size_t i = 0; i < count; i++) {
         uint32_t length = lengths[rows[i]];
-        gaps[i] = rows[i] - before;
-        before = rows[i] + 1;
-        less[i] = counts[i] - 1;
-        all_gaps |= gaps[i];
-        all_less |= less[i];
         most = counts[i] > most ? counts[i] : most;
         if (counts[i] == 1)
             once = length < once ? length : once;
         else
             more = length < more ? length : more;
     }
-    ht_block block = {.last = rows[n - 1],
-                      .data = (uint32_t)lists->data.size,
-                      .positions = (uint32_t)lists->positions.size,
-                      .most = capped(most),
-                      .shortest_once = capped(once),
-                      .shortest_more = capped(more),
-                      .row_bits = (uint8_t)bits_of(all_gaps),
-                      .count_bits = (uint8_t)bits_of(all_less)};
+    return (ht_block){.most = capped(most), .shortest_once = capped(once), .shortest_more = capped(more)};
+}
+
+static void append_block(ht_lists *lists, const uint32_t *rows, const uint32_t *counts, size_t n, uint32_t before,
+                         const uint32_t *lengths) {
+    uint32_t gaps[HT_POSTING_BLOCK], less[HT_POSTING_BLOCK], all_gaps = 0, all_less = 0;
+    for (size_t i = 0; i < n; i++) {
+        gaps[i] = rows[i] - before;
+        before = rows[i] + 1;
+        less[i] = counts[i] - 1;
+        all_gaps |= gaps[i];
+        all_less |= less[i];
+    }
+    ht_block block = ht_block_bounds(rows, counts, n, lengths);
+    block.last = rows[n - 1];
+    block.data = (uint32_t)lists->data.size;
+    block.positions = (uint32_t)lists->positions.size;
+    block.row_bits = (uint8_t)bits_of(all_gaps);
+    block.count_bits = (uint8_t)bits_of(all_less);
     size_t row_bytes = packed_bytes(n, block.row_bits), count_bytes = packed_bytes(n, block.count_bits);
     uint8_t *room = ht_buf_grow(&lists->data, row_bytes + count_bytes);
     if (room) {

@@ -13,9 +13,11 @@
 #include <stdatomic.h>
 
 #include "base/error.h"
+#include "base/mask.h"
 #include "base/strings.h"
 
 #define HT_POSTING_BLOCK 128u
+#define HT_POSTING_PAD   8u /* bytes past the end of data that unpacking may read; they belong to it */
 
 typedef struct ht_block {
     uint32_t last;                         /* its last row */
@@ -73,6 +75,9 @@ ht_list ht_lists_append(ht_lists *lists, const uint32_t *rows, const uint32_t *c
 /* NOMEM, or TOO_LARGE past 4 GiB. */
 HT_NODISCARD hither_status ht_lists_check(ht_lists *lists, hither_error *err);
 
+/* The most and the shortest of a block of rows with these counts; its other members are 0. */
+ht_block ht_block_bounds(const uint32_t *rows, const uint32_t *counts, size_t count, const uint32_t *lengths);
+
 void ht_list_open(ht_cursor_list *cursor, const ht_lists *lists, ht_list list);
 /* Decodes a block into row, count, block_rows. */
 void ht_list_decode(ht_cursor_list *cursor, uint32_t block);
@@ -114,9 +119,10 @@ HT_NODISCARD hither_status ht_postings_finish(ht_postings *p, hither_error *err)
 void ht_postings_hold(ht_postings *p);
 void ht_postings_release(ht_postings *p);
 
-/* Two that cover neighbouring slots, as one. NOMEM, TOO_LARGE. */
-HT_NODISCARD hither_status ht_postings_merge(const ht_postings *a, const ht_postings *b, ht_postings **out,
-                                             hither_error *err);
+/* Two that cover neighbouring slots, as one; of their rows those in `keep` (NULL: all). b NULL: a alone. NOMEM,
+ * TOO_LARGE. */
+HT_NODISCARD hither_status ht_postings_merge(const ht_postings *a, const ht_postings *b, const ht_mask *keep,
+                                             ht_postings **out, hither_error *err);
 uint64_t ht_postings_bytes(const ht_postings *p);
 
 #endif

@@ -68,7 +68,7 @@ static hither_status merge(ht_keyword_table *table, hither_error *err) {
         ht_postings *merged;
         if (x > 2 * y || x + y > PART_BYTES)
             break;
-        HT_TRY(ht_postings_merge(a, b, &merged, err));
+        HT_TRY(ht_postings_merge(a, b, NULL, &merged, err));
         HT_TRY(put(table, merged, 2, err));
     }
     return HITHER_OK;
@@ -101,6 +101,9 @@ static hither_status cover_row(void *arg, uint64_t slot, ht_text document) {
 }
 
 static hither_status cover_locked(covering *c, uint64_t limit, const ht_document_source *source) {
+    if (source->load && !c->table->asked)
+        source->load(source->ctx);
+    c->table->asked = true;
     uint64_t begin = atomic_load_explicit(&c->table->covered, memory_order_relaxed);
     if (begin >= limit) /* another thread was at it */
         return HITHER_OK;
@@ -127,6 +130,18 @@ hither_status ht_keyword_table_cover(ht_keyword_table *table, uint64_t limit, co
     *read += c->read;
     ht_release(c);
     return status;
+}
+
+bool ht_keyword_table_adopt(ht_keyword_table *table, ht_postings **parts, size_t count) {
+    if (table->count)
+        return false;
+    pthread_mutex_lock(&table->lock);
+    ht_release((void *)table->parts);
+    table->parts = parts;
+    table->count = count;
+    pthread_mutex_unlock(&table->lock);
+    atomic_store_explicit(&table->covered, parts[count - 1]->end, memory_order_release);
+    return true;
 }
 
 hither_status ht_keyword_table_view(ht_keyword_table *table, ht_keyword_view *out, hither_error *err) {

@@ -19,6 +19,7 @@ typedef struct ht_keyword_table {
     _Atomic uint64_t covered;
     ht_postings **parts; /* under lock; changed under build as well */
     size_t count;
+    bool asked; /* under build: the source has been asked to load what was kept */
 } ht_keyword_table;
 
 /* Where documents come from: calls each(arg, slot, document) for the rows there are in [begin, end), by rising slot. */
@@ -27,6 +28,7 @@ typedef struct ht_document_source {
                           hither_status (*each)(void *arg, uint64_t slot, ht_text document), void *arg,
                           hither_error *err);
     void *ctx;
+    void (*load)(void *ctx); /* adopts what was kept, if anything; NULL: nothing is. Called once, under build */
 } ht_document_source;
 
 /* Parts that are held. */
@@ -43,6 +45,9 @@ bool ht_keyword_table_covers(const ht_keyword_table *table, uint64_t limit);
 /* Covers them; *read (added to) counts the documents that this took. NOMEM, or what the source returned. */
 HT_NODISCARD hither_status ht_keyword_table_cover(ht_keyword_table *table, uint64_t limit,
                                                   const ht_document_source *source, uint64_t *read, hither_error *err);
+/* Takes over parts that cover [0, end) of the last, where nothing is covered yet; false where something is. The array
+ * and the parts are the table's then. Under `build`. */
+bool ht_keyword_table_adopt(ht_keyword_table *table, ht_postings **parts, size_t count);
 /* What there is now. NOMEM. */
 HT_NODISCARD hither_status ht_keyword_table_view(ht_keyword_table *table, ht_keyword_view *out, hither_error *err);
 void ht_keyword_view_clear(ht_keyword_view *view);

@@ -49,7 +49,7 @@ static void compare(const ht_filter *f, rows *r) {
     ht_columns columns;
     ht_scan scan;
     const ht_field_column **found = ht_calloc(f->field_count, sizeof *found);
-    ht_column_source source = {hand_out, r};
+    ht_column_source source = {.rows = hand_out, .ctx = r};
     bool complete = false;
     uint64_t parsed = 0, least[HT_CELLS / 64], most[HT_CELLS / 64];
     FUZZ_HOLDS(found && ht_columns_init(&columns, &err) == HITHER_OK);

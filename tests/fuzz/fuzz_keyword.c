@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     ht_query q;
     ht_keyword_table table;
     ht_keyword_view view;
-    ht_document_source source = {hand_out, &d};
+    ht_document_source source = {.rows = hand_out, .ctx = &d};
     uint64_t read = 0;
     split(&d, text + first, size - first);
     read_terms((ht_text){text, first});

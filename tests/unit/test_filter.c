@@ -417,7 +417,7 @@ static hither_status hand_out(void *ctx, uint64_t begin, uint64_t end,
 static size_t compare(table *t, ht_columns *columns, const char *where, uint64_t limit) {
     ht_filter *f = parse(where);
     const ht_field_column *found[FIELDS] = {0};
-    ht_column_source source = {hand_out, t};
+    ht_column_source source = {.rows = hand_out, .ctx = t};
     ht_scan scan;
     bool complete;
     uint64_t parsed = 0;
@@ -515,7 +515,7 @@ static void test_column_limit(void **state) {
     static table t;
     memset(&t, 0, sizeof t);
     ht_columns columns;
-    ht_column_source source = {hand_out, &t};
+    ht_column_source source = {.rows = hand_out, .ctx = &t};
     ASSERT_OK(ht_columns_init(&columns, &err));
     for (unsigned i = 0; i <= HT_COLUMNS_MAX; i++) {
         char where[32];
@@ -539,7 +539,7 @@ static void test_rows_that_are_no_json(void **state) {
     ht_buf_puts(&t.texts[3], "{\"x\":");
     t.parsed[3] = json_null();
     ht_columns columns;
-    ht_column_source source = {hand_out, &t};
+    ht_column_source source = {.rows = hand_out, .ctx = &t};
     const ht_field_column *found[1];
     bool complete = true;
     uint64_t parsed = 0;
@@ -563,7 +563,7 @@ static const char memory_filter[] =
 
 static hither_status parse_and_cover(table *t, ht_columns *columns) {
     const ht_field_column *found[3] = {0};
-    ht_column_source source = {hand_out, t};
+    ht_column_source source = {.rows = hand_out, .ctx = t};
     ht_filter *f = NULL;
     ht_scan scan;
     bool complete;

@@ -303,7 +303,7 @@ static void test_against_twin(void **state) {
     (void)state;
     for (uint64_t round = 0; round < 6; round++) {
         ht_keyword_table table;
-        ht_document_source source = {hand_out, NULL};
+        ht_document_source source = {.rows = hand_out, .ctx = NULL};
         uint64_t read = 0;
         state_of_chance = 20261121 + round;
         make_rows();
@@ -331,7 +331,7 @@ static void test_against_twin(void **state) {
 static void test_steps_of_one(void **state) {
     (void)state;
     ht_keyword_table table;
-    ht_document_source source = {hand_out, NULL};
+    ht_document_source source = {.rows = hand_out, .ctx = NULL};
     uint64_t read = 0;
     state_of_chance = 7;
     make_rows();
@@ -354,7 +354,7 @@ static hither_status build_and_search(ht_hit *hits, size_t *count) {
     ht_mask live = {&chunk, 1, 500};
     ht_keyword_table table;
     ht_keyword_view view = {0};
-    ht_document_source source = {hand_out, NULL};
+    ht_document_source source = {.rows = hand_out, .ctx = NULL};
     ht_query q = {0};
     ht_job *job = NULL;
     uint64_t read = 0;

@@ -27,7 +27,8 @@ static hither_error err;
     } while (0)
 
 static const char MARK[] = "Xq7SECRETx";
-static const uint32_t BITS = 0x41c3a55au; /* a float like any other: 24.455... */
+static const char FOLDED[] = "xq7secretx"; /* as postings have it */
+static const uint32_t BITS = 0x41c3a55au;  /* a float like any other: 24.455... */
 
 /* ---- looking for the marker */
 
@@ -49,6 +50,7 @@ static size_t count_in_file(const char *path) {
     assert_int_equal(fread(data, 1, (size_t)st.st_size, file), st.st_size);
     fclose(file);
     size_t found = count_in(data, (size_t)st.st_size, MARK, sizeof MARK - 1) +
+                   count_in(data, (size_t)st.st_size, FOLDED, sizeof FOLDED - 1) +
                    count_in(data, (size_t)st.st_size, pattern, sizeof pattern);
     free(data);
     return found;
@@ -183,6 +185,26 @@ static void test_no_byte_is_left(void **state) {
     test_remove_tree(path);
 }
 
+/* Has columns and postings made, of all rows. */
+static void search_by_all_means(hither_collection *c, uint64_t rows) {
+    const char *words[1] = {"open"};
+    test_column room;
+    hither_result *found;
+    const hither_query q = {.size = sizeof q, .keywords = test_strings(&room, 1, words)};
+    OK(hither_collection_search(c, &q, 5, NULL, &found, &err));
+    hither_result_free(found);
+    uint64_t count;
+    OK(hither_collection_count(c, "{\"t\":{\"$exists\":true}}", &count, &err));
+    assert_int_equal(count, rows);
+    search_some(c);
+}
+
+static size_t count_in_caches(const char *path) {
+    char folder[600];
+    snprintf(folder, sizeof folder, "%s/cache", path);
+    return count_in_tree(folder);
+}
+
 /* How often the length of a secret vector stands in a file of cache/, as codes have it: rounded up by little. */
 static size_t lengths_in_caches(const char *path) {
     char folder[600], inner[900];
@@ -218,29 +240,30 @@ static void test_caches_after(void **state) {
     hither_collection *c = open_in(db, "c");
     put(c, 0, SECRETS, true);
     put(c, SECRETS, OTHERS, false);
-    search_some(c);
+    search_by_all_means(c, SECRETS + OTHERS);
     hither_collection_close(c);
     hither_db_close(db);
     assert_true(lengths_in_caches(path) > SECRETS / 2); /* the test can tell */
+    assert_true(count_in_caches(path) > SECRETS);
     OK(hither_db_open(path, NULL, &db, &err));
     c = open_in(db, "c");
-    search_some(c); /* with the codes that were kept */
+    search_by_all_means(c, SECRETS + OTHERS); /* with what was kept */
     size_t deleted;
     OK(hither_collection_delete(c, NULL, "{\"t\":{\"$lt\":\"Y\"}}", &deleted, &err));
     assert_int_equal(deleted, SECRETS);
-    search_some(c);
+    search_by_all_means(c, OTHERS);
     OK(hither_db_purge(db, NULL, &err));
-    assert_int_equal(lengths_in_caches(path), 0);
-    search_some(c);
+    assert_int_equal(lengths_in_caches(path) + count_in_caches(path), 0);
+    search_by_all_means(c, OTHERS);
     hither_collection_close(c);
     hither_db_close(db);
-    assert_int_equal(lengths_in_caches(path), 0);
+    assert_int_equal(lengths_in_caches(path) + count_in_caches(path), 0);
     OK(hither_db_open(path, NULL, &db, &err));
     c = open_in(db, "c");
-    search_some(c);
+    search_by_all_means(c, OTHERS);
     hither_collection_close(c);
     hither_db_close(db);
-    assert_int_equal(lengths_in_caches(path), 0);
+    assert_int_equal(lengths_in_caches(path) + count_in_caches(path), 0);
     test_remove_tree(path);
 }
 
