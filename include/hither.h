@@ -214,14 +214,16 @@ typedef struct hither_embedder_options {
     uint32_t max_tokens;         /* of a text, what is beyond is cut off; default: as the folder says, else 512 */
     const char *query_prefix;    /* put before queries; default: as the folder says, else "" */
     const char *document_prefix; /* put before all other texts; the same */
+    const char *file; /* of the weights, in the folder: *.safetensors or *.onnx; default: model.safetensors, else
+                         model.onnx or model_quantized.onnx, there or in onnx/ */
 } hither_embedder_options;
 
-/* A sentence model from its folder, as it is published: config.json, model.safetensors and tokenizer.json (or
- * vocab.txt), and where they are there 1_Pooling/config.json and other settings. Encoders of the BERT family (MiniLM,
- * BGE, E5, GTE in English) are possible; docs/models.md says which. With HITHER_I8 a text's vector is the same bytes on
- * every machine and whatever it is embedded beside. Errors: MODEL (says what is missing, wrong or not supported),
- * INVALID, SYNTAX, ENCODING, TOO_LARGE, UNSUPPORTED (a precision), NOT_FOUND, PERMISSION, IO, NOMEM. Any thread. Since
- * 0.1. */
+/* A sentence model from its folder, as it is published: config.json, model.safetensors or model.onnx, and
+ * tokenizer.json (or vocab.txt), and where they are there 1_Pooling/config.json and other settings. Encoders of the
+ * BERT family (MiniLM, BGE, E5, GTE in English) are possible; docs/models.md says which. With HITHER_I8 a text's vector
+ * is the same bytes on every machine and whatever it is embedded beside. Errors: MODEL (says what is missing, wrong or
+ * not supported), INVALID, SYNTAX, ENCODING, TOO_LARGE, UNSUPPORTED (a precision), NOT_FOUND, PERMISSION, IO, NOMEM.
+ * Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_embedder_open(const char *folder,
                                                                 const hither_embedder_options *options,
                                                                 hither_embedder **out, hither_error *err);

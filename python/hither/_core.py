@@ -304,15 +304,14 @@ def embedder_builtin() -> Handle:
     return _made(out, lib.hither_embedder_close, "embedder")
 
 
-def embedder_open(
-    folder: bytes, precision: int, max_tokens: int, query_prefix: bytes | None, document_prefix: bytes | None
-) -> Handle:
+def embedder_open(folder: bytes, precision: int, max_tokens: int, **names: bytes | None) -> Handle:
     options = ffi.new("hither_embedder_options *")
     options.size = ffi.sizeof("hither_embedder_options")
     options.precision = precision
     options.max_tokens = max_tokens
-    kept = [ffi.new("char[]", text) if text is not None else ffi.NULL for text in (query_prefix, document_prefix)]
-    options.query_prefix, options.document_prefix = kept
+    kept = {key: ffi.new("char[]", text) for key, text in names.items() if text is not None}
+    for key, text in kept.items():
+        setattr(options, key, text)
     out = ffi.new("hither_embedder **")
     _call(lib.hither_embedder_open, folder, options, out)
     return _made(out, lib.hither_embedder_close, "embedder")

@@ -48,19 +48,23 @@ class Embedder:
         max_tokens: int | None = None,
         query_prefix: str | None = None,
         document_prefix: str | None = None,
+        file: str | None = None,
     ) -> Embedder:
         """A sentence model of the BERT family from its folder, as it is published (docs/models.md).
 
         Parameters
         ----------
         folder : path
-            With config.json, model.safetensors, and tokenizer.json or vocab.txt.
+            With config.json, model.safetensors or model.onnx, and tokenizer.json or vocab.txt.
         precision : {"i8", "f32"}
             How it multiplies: by bytes, with the same vectors on every machine, or in f32, some three times slower.
         max_tokens : int, optional
             What a text has beyond is cut off. Default: as the folder says, else 512.
         query_prefix, document_prefix : str, optional
             Put before texts that are searched by (`queries`), and before all others. Default: as the folder says.
+        file : str, optional
+            Of the weights, within the folder, e.g. ``"onnx/model_qint8_avx512.onnx"``. Default: model.safetensors, else
+            model.onnx or model_quantized.onnx, there or in onnx/.
 
         Raises
         ------
@@ -69,15 +73,17 @@ class Embedder:
         """
         if precision not in ("i8", "f32"):
             raise InvalidError(f'precision is {precision!r}; "i8" and "f32" are possible')
-        prefixes = [None if text is None else text.encode() for text in (query_prefix, document_prefix)]
-        if any(text is not None and b"\0" in text for text in prefixes):
-            raise InvalidError("a prefix holds a NUL")
+        texts = {"query_prefix": query_prefix, "document_prefix": document_prefix, "file": file}
+        names = {key: text.encode() for key, text in texts.items() if text is not None}
+        for key, name in names.items():
+            if b"\0" in name:
+                raise InvalidError(f"{key} holds a NUL")
         most = 0 if max_tokens is None else operator.index(max_tokens)
         if max_tokens is not None and not 1 <= most <= 32768:
             raise InvalidError(f"max_tokens is {most}; 1 to 32768 are possible")
         dtype = _core.DTYPES[precision]
         self = object.__new__(cls)
-        self._handle = _core.embedder_open(os.fsencode(folder), dtype, most, *prefixes)
+        self._handle = _core.embedder_open(os.fsencode(folder), dtype, most, **names)
         return self
 
     @property

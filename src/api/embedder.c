@@ -30,7 +30,8 @@ hither_status hither_embedder_open(const char *folder, const hither_embedder_opt
     const ht_model_options model = {.bytes = o.precision != HITHER_F32,
                                     .max_tokens = o.max_tokens,
                                     .query_prefix = o.query_prefix,
-                                    .document_prefix = o.document_prefix};
+                                    .document_prefix = o.document_prefix,
+                                    .file = o.file};
     ht_fp_state fp = ht_fp_enter();
     hither_status status = ht_embedder_model(ht_io_posix(), folder, &model, &embedder, err);
     ht_fp_leave(fp);

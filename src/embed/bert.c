@@ -21,6 +21,9 @@ typedef struct layer {
 
 struct ht_bert {
     ht_bert_shape shape;
+    const char *block; /* everything below lies in it */
+    size_t block_bytes;
+    char *own;                /* the block, where it is ours to release */
     float *words, *positions; /* of positions each has the type's vector in it */
     norm first;
     layer *layers;
@@ -36,112 +39,160 @@ struct ht_bert_room {
 /* ---- weights */
 
 typedef struct loading {
-    const ht_tensors *tensors;
-    const char *prefix;
+    const ht_weights *from;
     uint64_t digest;
 } loading;
 
-static void digest_numbers(loading *from, const float *numbers, size_t count) {
-    uint64_t lane[4] = {from->digest, 1, 2, 3};
+static void digest_numbers(loading *l, const float *numbers, size_t count) {
+    uint64_t lane[4] = {l->digest, 1, 2, 3};
     for (size_t i = 0; i < count; i++) {
         uint32_t bits;
         memcpy(&bits, &numbers[i], sizeof bits);
         lane[i % 4] = (lane[i % 4] ^ bits) * 0x9e3779b97f4a7c15u;
         lane[i % 4] ^= lane[i % 4] >> 29;
     }
-    from->digest = ht_hash64(lane, sizeof lane, count);
+    l->digest = ht_hash64(lane, sizeof lane, count);
 }
 
-/* Reads rows x columns numbers of "PREFIXlayer.NUMBER.name", or of "PREFIXname" where number is negative. */
-static hither_status read_into(loading *from, int number, const char *name, size_t rows, size_t columns, float *out,
-                               hither_error *err) {
-    char full[160];
-    if (number < 0)
-        (void)snprintf(full, sizeof full, "%s%s", from->prefix, name);
-    else
-        (void)snprintf(full, sizeof full, "%sencoder.layer.%d.%s", from->prefix, number, name);
-    HT_TRY(ht_tensors_read(from->tensors, full, rows, columns, out, err));
-    digest_numbers(from, out, rows * columns);
+/* Where everything lies in the block. */
+static void lay_all(ht_bert *b, ht_laying *at) {
+    const ht_bert_shape *s = &b->shape;
+    const size_t w = s->width, row = w * sizeof(float);
+    b->words = ht_lay(at, s->vocabulary * row);
+    b->positions = ht_lay(at, s->positions * row);
+    b->first = (norm){ht_lay(at, row), ht_lay(at, row)};
+    for (uint32_t i = 0; i < s->layers; i++) {
+        layer *l = &b->layers[i];
+        ht_linear_lay(&l->qkv, w, 3 * w, s->bytes, at);
+        ht_linear_lay(&l->out, w, w, s->bytes, at);
+        ht_linear_lay(&l->up, w, s->inner, s->bytes, at);
+        ht_linear_lay(&l->down, s->inner, w, s->bytes, at);
+        l->after_attention.scale = ht_lay(at, row);
+        l->after_attention.shift = ht_lay(at, row);
+        l->after_inner.scale = ht_lay(at, row);
+        l->after_inner.shift = ht_lay(at, row);
+    }
+}
+
+/* That every part is there in the shape that the settings say: before memory is asked for, which they decide too. */
+static hither_status check_parts(const ht_weights *from, const ht_bert_shape *s, hither_error *err) {
+    const size_t w = s->width,
+                 rows[HT_PARTS] = {s->vocabulary, s->positions, s->types, 1, w, w, w, w, 1, s->inner, w, 1};
+    for (uint32_t i = 0; i < s->layers; i++) {
+        for (int part = i ? HT_QUERY : 0; part < HT_PARTS; part++) {
+            const size_t columns = part == HT_DOWN ? s->inner : w;
+            HT_TRY(from->read(from->ctx, i, (ht_part)part, false, rows[part], columns, NULL, NULL, err));
+            if (part >= HT_FIRST_NORM)
+                HT_TRY(from->read(from->ctx, i, (ht_part)part, true, 1, part == HT_UP ? s->inner : w, NULL, NULL, err));
+        }
+    }
     return HITHER_OK;
 }
 
-static hither_status read_new(loading *from, int number, const char *name, size_t rows, size_t columns, float **out,
-                              hither_error *err) {
-    *out = ht_alloc_aligned(rows * columns * sizeof **out);
-    if (!*out)
-        return ht_fail_nomem(err, rows * columns * sizeof **out, name);
-    return read_into(from, number, name, rows, columns, *out, err);
+static hither_status read_part(loading *l, unsigned number, ht_part part, bool bias, size_t rows, size_t columns,
+                               float *out, hither_error *err) {
+    HT_TRY(l->from->read(l->from->ctx, number, part, bias, rows, columns, out, NULL, err));
+    digest_numbers(l, out, rows * columns);
+    return HITHER_OK;
 }
 
-static hither_status read_norm(loading *from, int number, const char *name, size_t width, norm *out,
+static hither_status read_norm(loading *l, unsigned number, ht_part part, size_t width, const norm *out,
                                hither_error *err) {
-    char full[96];
-    (void)snprintf(full, sizeof full, "%s.weight", name);
-    HT_TRY(read_new(from, number, full, 1, width, &out->scale, err));
-    (void)snprintf(full, sizeof full, "%s.bias", name);
-    return read_new(from, number, full, 1, width, &out->shift, err);
+    HT_TRY(read_part(l, number, part, false, 1, width, out->scale, err));
+    return read_part(l, number, part, true, 1, width, out->shift, err);
 }
 
 /* Columns of `count` matrices side by side: their weights follow one another. */
-static hither_status read_linear(loading *from, int number, const char *const *names, size_t count, size_t depth,
-                                 size_t columns, bool bytes, ht_linear *out, hither_error *err) {
-    char full[96];
-    size_t all = count * columns;
-    float *weights = ht_alloc_aligned(all * depth * sizeof *weights), *bias = ht_alloc_aligned(all * sizeof *bias);
-    hither_status status = weights && bias ? HITHER_OK : ht_fail_nomem(err, all * depth * sizeof *weights, names[0]);
-    for (size_t i = 0; status == HITHER_OK && i < count; i++) {
-        (void)snprintf(full, sizeof full, "%s.weight", names[i]);
-        status = read_into(from, number, full, columns, depth, weights + i * columns * depth, err);
-        (void)snprintf(full, sizeof full, "%s.bias", names[i]);
-        if (status == HITHER_OK)
-            status = read_into(from, number, full, 1, columns, bias + i * columns, err);
+static hither_status read_weights(loading *l, unsigned number, ht_part part, size_t count, const ht_linear *to,
+                                  float *weights, float *steps, hither_error *err) {
+    const size_t each = to->columns / count;
+    for (size_t i = 0; i < count; i++) {
+        ht_part now = (ht_part)(part + i);
+        float *numbers = weights + i * each * to->depth, *step = steps ? steps + i * each : NULL;
+        HT_TRY(l->from->read(l->from->ctx, number, now, false, each, to->depth, numbers, step, err));
+        digest_numbers(l, numbers, each * to->depth);
+        bool stepped = false;
+        for (size_t j = 0; step && j < each; j++)
+            stepped = stepped || step[j] > 0;
+        if (stepped)
+            digest_numbers(l, step, each); /* the bytes to compute with depend on them */
+        HT_TRY(read_part(l, number, now, true, 1, each, to->bias + i * each, err));
     }
+    return HITHER_OK;
+}
+
+static hither_status read_linear(loading *l, unsigned number, ht_part part, size_t count, ht_linear *to,
+                                 hither_error *err) {
+    if (to->weights)
+        return read_weights(l, number, part, count, to, to->weights, NULL, err);
+    float *weights = ht_alloc(to->depth * to->columns * sizeof *weights);
+    float *steps = ht_calloc(to->columns, sizeof *steps);
+    hither_status status = weights && steps ? read_weights(l, number, part, count, to, weights, steps, err)
+                                            : ht_fail_nomem(err, to->depth * to->columns * sizeof *weights, "weights");
     if (status == HITHER_OK)
-        return ht_linear_init(out, weights, bias, depth, all, bytes, err);
+        ht_linear_pack(to, weights, steps);
     ht_release(weights);
-    ht_release(bias);
+    ht_release(steps);
     return status;
 }
 
-static hither_status read_layer(loading *from, int n, const ht_bert_shape *s, layer *l, hither_error *err) {
-    static const char *const qkv[] = {"attention.self.query", "attention.self.key", "attention.self.value"};
-    static const char *const out[] = {"attention.output.dense"};
-    static const char *const up[] = {"intermediate.dense"}, *const down[] = {"output.dense"};
-    HT_TRY(read_linear(from, n, qkv, 3, s->width, s->width, s->bytes, &l->qkv, err));
-    HT_TRY(read_linear(from, n, out, 1, s->width, s->width, s->bytes, &l->out, err));
-    HT_TRY(read_norm(from, n, "attention.output.LayerNorm", s->width, &l->after_attention, err));
-    HT_TRY(read_linear(from, n, up, 1, s->width, s->inner, s->bytes, &l->up, err));
-    HT_TRY(read_linear(from, n, down, 1, s->inner, s->width, s->bytes, &l->down, err));
-    return read_norm(from, n, "output.LayerNorm", s->width, &l->after_inner, err);
+static hither_status read_layer(loading *from, unsigned n, const ht_bert_shape *s, layer *l, hither_error *err) {
+    HT_TRY(read_linear(from, n, HT_QUERY, 3, &l->qkv, err));
+    HT_TRY(read_linear(from, n, HT_OUT, 1, &l->out, err));
+    HT_TRY(read_norm(from, n, HT_ATTENTION_NORM, s->width, &l->after_attention, err));
+    HT_TRY(read_linear(from, n, HT_UP, 1, &l->up, err));
+    HT_TRY(read_linear(from, n, HT_DOWN, 1, &l->down, err));
+    return read_norm(from, n, HT_INNER_NORM, s->width, &l->after_inner, err);
 }
 
 static hither_status read_embeddings(loading *from, ht_bert *b, hither_error *err) {
     const ht_bert_shape *s = &b->shape;
-    float *types = NULL;
-    HT_TRY(read_new(from, -1, "embeddings.word_embeddings.weight", s->vocabulary, s->width, &b->words, err));
-    HT_TRY(read_new(from, -1, "embeddings.position_embeddings.weight", s->positions, s->width, &b->positions, err));
-    hither_status status =
-        read_new(from, -1, "embeddings.token_type_embeddings.weight", s->types, s->width, &types, err);
+    HT_TRY(read_part(from, 0, HT_WORDS, false, s->vocabulary, s->width, b->words, err));
+    HT_TRY(read_part(from, 0, HT_PLACES, false, s->positions, s->width, b->positions, err));
+    float *types = ht_calloc((size_t)s->types * s->width, sizeof *types);
+    if (!types)
+        return ht_fail_nomem(err, (size_t)s->types * s->width * sizeof *types, "weights");
+    hither_status status = read_part(from, 0, HT_TYPES, false, s->types, s->width, types, err);
     for (size_t i = 0; status == HITHER_OK && i < (size_t)s->positions * s->width; i++)
         b->positions[i] += types[i % s->width];
     ht_release(types);
-    return status == HITHER_OK ? read_norm(from, -1, "embeddings.LayerNorm", s->width, &b->first, err) : status;
+    return status == HITHER_OK ? read_norm(from, 0, HT_FIRST_NORM, s->width, &b->first, err) : status;
 }
 
-hither_status ht_bert_load(const ht_tensors *tensors, const ht_bert_shape *shape, ht_bert **out, uint64_t *digest,
-                           hither_error *err) {
-    loading from = {.tensors = tensors, .prefix = ""};
-    if (ht_tensors_has(tensors, "bert.embeddings.word_embeddings.weight"))
-        from.prefix = "bert.";
+/* One with room for its layers, and no block yet. */
+static hither_status new_bert(const ht_bert_shape *shape, ht_bert **out, hither_error *err) {
     ht_bert *b = ht_calloc(1, sizeof *b);
     if (b) {
         b->shape = *shape;
         b->layers = ht_calloc(shape->layers, sizeof *b->layers);
     }
-    hither_status status =
-        b && b->layers ? read_embeddings(&from, b, err) : ht_fail_nomem(err, shape->layers * sizeof(layer), "a model");
+    if (!b || !b->layers) {
+        ht_bert_free(b);
+        return ht_fail_nomem(err, shape->layers * sizeof(layer), "a model");
+    }
+    ht_laying at = {NULL, 0};
+    lay_all(b, &at);
+    b->block_bytes = at.used;
+    *out = b;
+    return HITHER_OK;
+}
+
+hither_status ht_bert_load(const ht_weights *weights, const ht_bert_shape *shape, ht_bert **out, uint64_t *digest,
+                           hither_error *err) {
+    loading from = {.from = weights};
+    ht_bert *b = NULL;
+    HT_TRY(check_parts(weights, shape, err));
+    HT_TRY(new_bert(shape, &b, err));
+    ht_laying at = {ht_alloc_aligned(b->block_bytes), 0};
+    b->own = at.base;
+    hither_status status = at.base ? HITHER_OK : ht_fail_nomem(err, b->block_bytes, "a model");
+    if (status == HITHER_OK) {
+        lay_all(b, &at);
+        b->block = at.base;
+        status = read_embeddings(&from, b, err);
+    }
     for (uint32_t i = 0; status == HITHER_OK && i < shape->layers; i++)
-        status = read_layer(&from, (int)i, shape, &b->layers[i], err);
+        status = read_layer(&from, i, shape, &b->layers[i], err);
     if (status != HITHER_OK) {
         ht_bert_free(b);
         return status;
@@ -151,27 +202,24 @@ hither_status ht_bert_load(const ht_tensors *tensors, const ht_bert_shape *shape
     return HITHER_OK;
 }
 
-static void norm_clear(norm *n) {
-    ht_release(n->scale);
-    ht_release(n->shift);
+hither_status ht_bert_over(const void *block, const ht_bert_shape *shape, ht_bert **out, hither_error *err) {
+    HT_TRY(new_bert(shape, out, err));
+    ht_laying at = {(char *)(uintptr_t)block, 0}; /* never written to */
+    lay_all(*out, &at);
+    (*out)->block = block;
+    return HITHER_OK;
+}
+
+const void *ht_bert_block(const ht_bert *b, size_t *bytes) {
+    *bytes = b->block_bytes;
+    return b->block;
 }
 
 void ht_bert_free(ht_bert *b) {
     if (!b)
         return;
-    for (uint32_t i = 0; b->layers && i < b->shape.layers; i++) {
-        layer *l = &b->layers[i];
-        ht_linear_clear(&l->qkv);
-        ht_linear_clear(&l->out);
-        ht_linear_clear(&l->up);
-        ht_linear_clear(&l->down);
-        norm_clear(&l->after_attention);
-        norm_clear(&l->after_inner);
-    }
-    norm_clear(&b->first);
+    ht_release(b->own);
     ht_release(b->layers);
-    ht_release(b->words);
-    ht_release(b->positions);
     ht_release(b);
 }
 

@@ -11,7 +11,7 @@
 #ifndef HT_EMBED_BERT_H
 #define HT_EMBED_BERT_H
 
-#include "embed/tensors.h"
+#include "embed/weights.h"
 
 typedef struct ht_bert_shape {
     uint32_t vocabulary, positions, types, width, layers, heads, inner;
@@ -24,9 +24,16 @@ typedef struct ht_bert_shape {
 typedef struct ht_bert ht_bert;
 typedef struct ht_bert_room ht_bert_room; /* memory of one computation */
 
-/* Reads the weights; *digest is of the numbers read, whatever type they were stored as. MODEL, IO, NOMEM. */
-HT_NODISCARD hither_status ht_bert_load(const ht_tensors *tensors, const ht_bert_shape *shape, ht_bert **out,
+/* Reads the weights; *digest is of the numbers read, wherever they come from and whatever type they were stored as.
+ * MODEL, IO, NOMEM. */
+HT_NODISCARD hither_status ht_bert_load(const ht_weights *weights, const ht_bert_shape *shape, ht_bert **out,
                                         uint64_t *digest, hither_error *err);
+/* One over a block that another of the same shape had (ht_bert_block); the block stays as long as it. NOMEM. */
+HT_NODISCARD hither_status ht_bert_over(const void *block, const ht_bert_shape *shape, ht_bert **out,
+                                        hither_error *err);
+/* All there is of it, in one piece without pointers: of an encoder by bytes the same on every machine of this byte
+ * order. */
+const void *ht_bert_block(const ht_bert *bert, size_t *bytes);
 void ht_bert_free(ht_bert *bert);
 
 HT_NODISCARD hither_status ht_bert_room_new(const ht_bert *bert, ht_bert_room **out, hither_error *err);

@@ -25,6 +25,7 @@ typedef struct ht_model_options {
     bool bytes;                                 /* multiply by bytes, else in f32 */
     uint32_t max_tokens;                        /* 0: as the folder says */
     const char *query_prefix, *document_prefix; /* NULL: as the folder says */
+    const char *file;                           /* of the weights, in the folder; NULL: the first that is there */
 } ht_model_options;
 HT_NODISCARD hither_status ht_embedder_model(const ht_io *io, const char *folder, const ht_model_options *options,
                                              ht_embedder **out, hither_error *err);

@@ -9,16 +9,28 @@
 
 enum { GROUP = 16, WORD = 4 }; /* columns that lie together, and weights of one */
 
-static void pack_column(ht_linear *l, const float *w, size_t column) {
+void ht_linear_lay(ht_linear *l, size_t depth, size_t columns, bool bytes, ht_laying *laying) {
+    *l = (ht_linear){.depth = depth, .columns = columns};
+    l->bias = ht_lay(laying, columns * sizeof *l->bias);
+    if (!bytes) {
+        l->weights = ht_lay(laying, depth * columns * sizeof *l->weights);
+        return;
+    }
+    l->bytes = ht_lay(laying, depth * columns);
+    l->scales = ht_lay(laying, columns * sizeof *l->scales);
+    l->totals = ht_lay(laying, columns * sizeof *l->totals);
+}
+
+static void pack_column(ht_linear *l, const float *w, float step, size_t column) {
     float most = 0;
     for (size_t t = 0; t < l->depth; t++)
         most = fabsf(w[t]) > most ? fabsf(w[t]) : most;
-    const float scale = most / 127;
+    const float scale = step > 0 ? step : most / 127, low = step > 0 ? -128 : -127;
     int8_t *to = l->bytes + column / GROUP * GROUP * l->depth + column % GROUP * WORD;
     int32_t total = 0;
     for (size_t t = 0; t < l->depth; t++) {
         float level = scale > 0 ? rintf(w[t] / scale) : 0;
-        int byte = (int)(level > 127 ? 127 : level < -127 ? -127 : level);
+        int byte = (int)(level > 127 ? 127 : level < low ? low : level);
         to[t / WORD * WORD * GROUP + t % WORD] = (int8_t)byte;
         total += byte;
     }
@@ -26,32 +38,9 @@ static void pack_column(ht_linear *l, const float *w, size_t column) {
     l->totals[column] = total;
 }
 
-hither_status ht_linear_init(ht_linear *l, float *weights, float *bias, size_t depth, size_t columns, bool bytes,
-                             hither_error *err) {
-    *l = (ht_linear){.depth = depth, .columns = columns, .bias = bias, .weights = weights};
-    if (!bytes)
-        return HITHER_OK;
-    l->bytes = ht_alloc_aligned(depth * columns);
-    l->scales = ht_calloc(columns, sizeof *l->scales);
-    l->totals = ht_calloc(columns, sizeof *l->totals);
-    if (!l->bytes || !l->scales || !l->totals) {
-        ht_linear_clear(l);
-        return ht_fail_nomem(err, depth * columns, "weights");
-    }
-    for (size_t c = 0; c < columns; c++)
-        pack_column(l, weights + c * depth, c);
-    ht_release(l->weights);
-    l->weights = NULL;
-    return HITHER_OK;
-}
-
-void ht_linear_clear(ht_linear *l) {
-    ht_release(l->bias);
-    ht_release(l->weights);
-    ht_release(l->bytes);
-    ht_release(l->scales);
-    ht_release(l->totals);
-    *l = (ht_linear){0};
+void ht_linear_pack(ht_linear *l, const float *weights, const float *steps) {
+    for (size_t c = 0; c < l->columns; c++)
+        pack_column(l, weights + c * l->depth, steps[c], c);
 }
 
 static void apply_bytes(const ht_linear *l, const float *x, size_t rows, uint8_t *a, int32_t *sums, float *out) {

@@ -1,14 +1,26 @@
 /*
- * linear.h: rows times a matrix of weights plus a bias, in f32 or by bytes; inside src/embed/ only. Immutable once
- * packed: any thread.
+ * linear.h: rows times a matrix of weights plus a bias, in f32 or by bytes; inside src/embed/ only. Its arrays lie in a
+ * block of the caller's, one after the other, so that a block can be written to a file and mapped again. Immutable once
+ * filled: any thread.
  */
 #ifndef HT_EMBED_LINEAR_H
 #define HT_EMBED_LINEAR_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "base/error.h"
+/* Gives out a block, 64 bytes aligned, from its beginning; without a base it counts alone. */
+typedef struct ht_laying {
+    char *base;
+    size_t used;
+} ht_laying;
+
+static inline void *ht_lay(ht_laying *laying, size_t bytes) {
+    void *out = laying->base ? laying->base + laying->used : NULL;
+    laying->used += (bytes + 63) & ~(size_t)63;
+    return out;
+}
 
 typedef struct ht_linear {
     size_t depth, columns; /* multiples of 16 */
@@ -19,10 +31,11 @@ typedef struct ht_linear {
     int32_t *totals;
 } ht_linear;
 
-/* Takes `weights` and `bias` over (ht_release), whatever happens; depth is at most 65,536. */
-HT_NODISCARD hither_status ht_linear_init(ht_linear *l, float *weights, float *bias, size_t depth, size_t columns,
-                                          bool bytes, hither_error *err);
-void ht_linear_clear(ht_linear *l);
+/* Sets its pointers. depth is at most 65,536. */
+void ht_linear_lay(ht_linear *l, size_t depth, size_t columns, bool bytes, ht_laying *laying);
+/* Of one by bytes: packs its weights, a column after the other. steps: what a column's weights are whole multiples of
+ * (from -128 to 127), or 0 where that is to be chosen. */
+void ht_linear_pack(ht_linear *l, const float *weights, const float *steps);
 
 /* out gets `rows` rows of l->columns, x has as many of l->depth; both packed. Of bytes: room_a holds HT_LINEAR_ROWS *
  * depth bytes, room_sums as many times columns. */

@@ -1,7 +1,8 @@
 /*
- * model.c: an embedder from a model's folder: config.json, model.safetensors, tokenizer.json or vocab.txt, and where
- * they are there 1_Pooling/config.json, modules.json, sentence_bert_config.json, config_sentence_transformers.json,
- * tokenizer_config.json. No other file is opened, whatever these say. All of it is hostile until read.
+ * model.c: an embedder from a model's folder: config.json, the weights (bert_file.h), tokenizer.json or vocab.txt, and
+ * where they are there 1_Pooling/config.json, modules.json, sentence_bert_config.json,
+ * config_sentence_transformers.json, tokenizer_config.json. No other file is opened, whatever these say. All of it is
+ * hostile until read.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/json.h"
-#include "embed/bert.h"
+#include "embed/bert_file.h"
 #include "embed/embedder.h"
 #include "embed/wordpiece.h"
 #include "kernels/kernels.h"
@@ -327,19 +328,6 @@ static void model_free(ht_embedder *embedder) {
 
 /* ---- open */
 
-static hither_status read_weights(const ht_io *io, const char *folder, model *m, uint64_t *digest, hither_error *err) {
-    ht_tensors *tensors;
-    char *path = ht_path_join(folder, "model.safetensors");
-    if (!path)
-        return ht_fail_nomem(err, strlen(folder), "a path");
-    hither_status status = ht_tensors_open(io, path, &tensors, err);
-    ht_release(path);
-    HT_TRY(status);
-    status = ht_bert_load(tensors, &m->shape, &m->bert, digest, err);
-    ht_tensors_close(tensors);
-    return status;
-}
-
 /* Says all that decides about vectors: the same name, the same vectors (of f32 but for their last bits). */
 static void make_name(model *m, uint64_t digest) {
     const ht_bert_shape *s = &m->shape;
@@ -361,7 +349,7 @@ static hither_status open_model(const ht_io *io, const char *folder, const ht_mo
     HT_TRY(read_pooling(io, folder, &m->shape, err));
     HT_TRY(read_most(io, folder, o->max_tokens, &m->shape, err));
     HT_TRY(read_prefixes(io, folder, o, m, err));
-    HT_TRY(read_weights(io, folder, m, &digest, err));
+    HT_TRY(ht_bert_open(io, folder, o->file, &m->shape, &m->bert, &digest, err));
     HT_TRY(read_tokenizer(io, folder, m, &digest, err));
     make_name(m, digest);
     return HITHER_OK;

@@ -176,6 +176,8 @@ hither_status ht_tensors_read(const ht_tensors *f, const char *name, size_t rows
     if (t.rows != rows || t.columns != columns)
         return ht_fail(err, HITHER_MODEL, "%.100s: array \"%.60s\" is %llu x %llu; the model's settings say %zu x %zu",
                        f->path, name, (unsigned long long)t.rows, (unsigned long long)t.columns, rows, columns);
+    if (!out)
+        return HITHER_OK;
     HT_TRY(read_numbers(f, &t, out, err));
     for (size_t i = 0; i < rows * columns; i++) {
         if (!isfinite(out[i]))

@@ -21,7 +21,8 @@ void ht_tensors_close(ht_tensors *tensors);
 
 bool ht_tensors_has(const ht_tensors *tensors, const char *name);
 /* Reads all of an array of that many rows and columns (rows 1: also where it has one dimension only), of f32, f16 or
- * bf16, all finite. MODEL if it is missing, of another shape or type, or holds what is not finite. */
+ * bf16, all finite. MODEL if it is missing, of another shape or type, or holds what is not finite. Without out
+ * the numbers are not read. */
 HT_NODISCARD hither_status ht_tensors_read(const ht_tensors *tensors, const char *name, size_t rows, size_t columns,
                                            float *out, hither_error *err);
 
