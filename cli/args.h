@@ -53,6 +53,7 @@ typedef enum ht_opt {
     HT_OPT_METRIC,
     HT_OPT_MODEL,
     HT_OPT_NEAR,
+    HT_OPT_NPROBE,
     HT_OPT_NUMBER,
     HT_OPT_OFFSET,
     HT_OPT_ON_ALARM,

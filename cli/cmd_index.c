@@ -68,8 +68,8 @@ static hither_status fill(const ht_args *args, ht_npy *npy, const int64_t *label
     HT_TRY(ht_array_dtype(npy, dtype, &have, err));
     if (!dtype)
         dtype = have == HITHER_I8 ? HITHER_I8 : HITHER_F32;
-    const hither_kind kind = args->values[HT_OPT_KIND].choice == 1 ? HITHER_HNSW : HITHER_EXACT;
-    if (have == dtype && !labels && kind == HITHER_EXACT)
+    const hither_kind kind = ht_kind_option(args);
+    if (have == dtype && !labels && kind <= HITHER_EXACT)
         HT_TRY(ht_array_map(npy, dtype, array, err));
     if (array->mapping) {
         const hither_matrix rows = ht_array_view(array, 0, array->rows);
@@ -236,6 +236,7 @@ int ht_run_index_search(const ht_args *args) {
                    .within = ht_args_has(args, HT_OPT_RADIUS),
                    .radius = (float)ht_args_real(args, HT_OPT_RADIUS, 0)};
     s.options.ef = (uint32_t)ht_args_number(args, HT_OPT_EF, 0);
+    s.options.nprobe = (uint32_t)ht_args_number(args, HT_OPT_NPROBE, 0);
     hither_dtype dtype = HITHER_F32;
     if (!ht_recall_option(args, &s.options.recall))
         return HT_EXIT_USAGE;

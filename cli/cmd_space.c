@@ -67,8 +67,7 @@ static hither_status compact_one(hither_db *db, const char *name, const hither_w
 static hither_status index_one(hither_db *db, const ht_args *args, const hither_work_options *options,
                                hither_error *err) {
     const hither_collection_options old = {.size = sizeof old, .flags = HITHER_COLLECTION_EXISTING};
-    const bool exact = ht_args_has(args, HT_OPT_KIND) && args->values[HT_OPT_KIND].choice == 0;
-    const hither_index_options index = {.size = sizeof index, .kind = exact ? HITHER_EXACT : HITHER_HNSW};
+    const hither_index_options index = {.size = sizeof index, .kind = ht_kind_option(args)};
     hither_collection *c;
     HT_TRY(hither_collection_open(db, args->operands[1], &old, &c, err));
     hither_status status = hither_collection_create_index(c, &index, options, err);

@@ -244,7 +244,8 @@ static const ht_option knn_options[] = {
     END_OF_OPTIONS};
 
 static const ht_option index_options[] = {
-    {HT_OPT_KIND, "kind", 0, HT_KIND_CHOICE, "exact|hnsw", "what it is (default hnsw: a graph); exact: none", 0, 0},
+    {HT_OPT_KIND, "kind", 0, HT_KIND_CHOICE, "exact|ivf|hnsw",
+     "what it is (default hnsw: a graph; ivf: lists, built faster and smaller); exact: none", 0, 0},
     END_OF_OPTIONS};
 
 static const ht_option index_build_options[] = {
@@ -254,8 +255,8 @@ static const ht_option index_build_options[] = {
      "how a number is stored (default f32; of int8 i8)", 0, 0},
     {HT_OPT_LABELS, "labels", 0, HT_KIND_TEXT, "FILE",
      "one label a line, a whole number from 0 on, for row 0, 1, ... (default: the row number)", 0, 0},
-    {HT_OPT_KIND, "kind", 0, HT_KIND_CHOICE, "exact|hnsw",
-     "how it is searched (default exact); hnsw: by a graph, once there are a few thousand rows", 0, 0},
+    {HT_OPT_KIND, "kind", 0, HT_KIND_CHOICE, "exact|ivf|hnsw",
+     "how it is searched (default exact), once there are a few thousand rows; hnsw: by a graph; ivf: by lists", 0, 0},
     END_OF_OPTIONS};
 
 static const ht_option index_search_options[] = {
@@ -263,8 +264,10 @@ static const ht_option index_search_options[] = {
     OPTION_ROW_METRIC("another metric than the index's own"),
     OPTION_RADIUS,
     {HT_OPT_RECALL, "recall", 0, HT_KIND_REAL, "R",
-     "the share of the true answers that is enough (default 1: exact; of a graph 0.95)", 0, 0},
+     "the share of the true answers that is enough (default 1: exact; of a graph or lists 0.95)", 0, 0},
     {HT_OPT_EF, "ef", 0, HT_KIND_NUMBER, "N", "of a graph, in the place of a recall: candidates kept on the walk", 1,
+     65536},
+    {HT_OPT_NPROBE, "nprobe", 0, HT_KIND_NUMBER, "N", "of lists, in the place of a recall: how many to look into", 1,
      65536},
     OPTION_JSON("print one JSON object a query"),
     {HT_OPT_EXPLAIN, "explain", 0, HT_KIND_FLAG, NULL, "print what the search did, for each 256 queries", 0, 0},
@@ -469,9 +472,9 @@ const ht_command ht_commands[] = {
      "float32, float64 or int8, with --dtype bf16 also uint16, and with --dtype b1 also packed uint8; they are stored "
      "as --dtype says. An array in a file that is stored as it is is read where it lies, so it may be larger than "
      "memory; others, and standard input, are copied into memory first.\n\n"
-     "With --kind hnsw a graph of the rows is built too, on all cores, and what a search must do for a recall is "
-     "measured; "
-     "the rows are then copied into memory. The same rows give the same file.",
+     "With --kind hnsw a graph of the rows is built too, with --kind ivf lists of them, on all cores, and what a "
+     "search "
+     "must do for a recall is measured; the rows are then copied into memory. The same rows give the same file.",
      "hither index build base.npy -o base.hi --metric l2\n"
      "hither index build base.npy -o base.hi --labels numbers.txt\n"
      "hither index build base.npy -o small.hi --dtype i8\n"

@@ -25,6 +25,10 @@ hither_dtype ht_dtype_option(const ht_args *args) {
     return ht_args_has(args, HT_OPT_DTYPE) ? (hither_dtype)(args->values[HT_OPT_DTYPE].choice + 1) : 0;
 }
 
+hither_kind ht_kind_option(const ht_args *args) {
+    return ht_args_has(args, HT_OPT_KIND) ? (hither_kind)(args->values[HT_OPT_KIND].choice + 1) : 0;
+}
+
 const char *ht_metric_word(hither_metric metric) { return metric_names[metric - 1]; }
 
 hither_status ht_metadata_object(const hither_result *result, size_t i, json_t **out, hither_error *err) {

@@ -52,9 +52,10 @@ HT_NODISCARD hither_status ht_print_facts(const ht_args *args, const hither_resu
 /* A line for each finding of verify or repair. */
 void ht_print_findings(const hither_result *report);
 
-/* Metrics and types in the order of their options' words; 0 where they were not given. */
+/* Metrics, types and kinds of an index in the order of their options' words; 0 where they were not given. */
 hither_metric ht_metric_option(const ht_args *args);
 hither_dtype ht_dtype_option(const ht_args *args);
+hither_kind ht_kind_option(const ht_args *args);
 const char *ht_metric_word(hither_metric metric);
 
 /* A column of ids under construction, of one kind. */

@@ -281,6 +281,8 @@ typedef struct hither_index hither_index; /* counted, thread-safe: searches run 
 
 typedef enum hither_kind {
     HITHER_EXACT = 1, /* every answer is brute force's */
+    HITHER_IVF = 2,   /* rows are cut into lists, of which the nearest are looked into; built fast, small, and for rows
+                       * that do not fit into memory. What is found has exact distances, as with HITHER_HNSW */
     HITHER_HNSW = 3   /* a graph is walked; what it finds has exact distances, which rows it finds is not exact */
 } hither_kind;
 
@@ -294,7 +296,7 @@ typedef struct hither_index_options {
     uint32_t m;       /* HNSW: links of a node, 4 to 128, twice as many on the lowest layer; default 16 */
     uint32_t ef_build; /* HNSW: candidates looked at for a new node's links; default 100 */
     uint32_t bits;     /* HNSW: of the codes that are walked by, 4 or 8; default 4 */
-    uint32_t lists;    /* of no kind yet: 0 */
+    uint32_t lists;    /* IVF: how many, at most 65,536; default about twice the square root of the rows */
     uint64_t seed;     /* the same rows and options give the same bytes, at any number of threads */
 } hither_index_options;
 
@@ -361,7 +363,7 @@ typedef struct hither_index_search_options {
      * HITHER_EXACT, which finds out by itself what effort that takes. */
     double recall;
     uint32_t ef;     /* HNSW: candidates kept on the walk, in the place of a recall; others pass it over */
-    uint32_t nprobe; /* of no kind yet */
+    uint32_t nprobe; /* IVF: lists to look into, in the place of a recall; others pass it over */
 } hither_index_search_options;
 
 /* The k nearest rows to each query, as hither_knn gives them. Any thread. Since 0.1. */
@@ -781,9 +783,10 @@ typedef struct hither_search_options {
                                   another (docs/search.md has the rule). Default 0: the k nearest. Not with group_by */
     hither_fusion fusion;      /* of a hybrid search; default HITHER_RRF */
     double vector_weight;      /* of a hybrid search: the share of the vectors, between 0 and 1; default 0.5 */
-    double recall; /* of a collection with an index: the share of the true answers that is enough, on average;
-                      1 is exact. Default 0.95. Without an index every search is exact */
-    uint32_t ef;   /* of one with HITHER_HNSW: candidates kept on the walk, in the place of a recall */
+    double recall;   /* of a collection with an index: the share of the true answers that is enough, on average;
+                        1 is exact. Default 0.95. Without an index every search is exact */
+    uint32_t ef;     /* of one with HITHER_HNSW: candidates kept on the walk, in the place of a recall */
+    uint32_t nprobe; /* of one with HITHER_IVF: lists to look into, in the place of a recall. Since 0.1 */
 } hither_search_options;
 
 /* One of the first three: vectors (f32 or f64 rows), texts (embedded by the collection's embedder), or ids of rows

@@ -76,7 +76,7 @@ SCORE = np.dtype(
     }
 )
 
-KINDS: dict[str, int] = {"auto": 0, "exact": lib.HITHER_EXACT, "hnsw": lib.HITHER_HNSW}
+KINDS: dict[str, int] = {"auto": 0, "exact": lib.HITHER_EXACT, "ivf": lib.HITHER_IVF, "hnsw": lib.HITHER_HNSW}
 
 _PUT_BATCH_SIZE = ffi.sizeof("hither_batch")
 
@@ -410,7 +410,7 @@ def collection_compact(collection: Handle, progress: Progress | None) -> None:
 
 
 def collection_create_index(
-    collection: Handle, kind: int, m: int, ef_build: int, bits: int, seed: int, progress: Progress | None
+    collection: Handle, kind: int, m: int, ef_build: int, bits: int, lists: int, seed: int, progress: Progress | None
 ) -> None:
     options = ffi.new("hither_index_options *")
     options.size = ffi.sizeof("hither_index_options")
@@ -418,6 +418,7 @@ def collection_create_index(
     options.m = m
     options.ef_build = ef_build
     options.bits = bits
+    options.lists = lists
     options.seed = seed
     _work(collection, lambda c, work, err: lib.hither_collection_create_index(c, options, work, err), progress)
 

@@ -110,7 +110,7 @@ class IndexCall:
 
     __slots__ = ("error", "options", "queries")
 
-    def __init__(self, dim: int, recall: float = 0, ef: int = 0) -> None:
+    def __init__(self, dim: int, recall: float = 0, ef: int = 0, nprobe: int = 0) -> None:
         self.error = ffi.new("hither_error *")
         self.queries = ffi.new("hither_matrix *")
         self.queries.rows = 1
@@ -120,6 +120,7 @@ class IndexCall:
         self.options.size = ffi.sizeof("hither_index_search_options")
         self.options.recall = recall
         self.options.ef = ef
+        self.options.nprobe = nprobe
 
 
 def _close_borrowed(rows: object, cdata: Any) -> None:

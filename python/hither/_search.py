@@ -37,6 +37,7 @@ class Options:
     vector_weight: float = 0.0
     recall: float = 0.0
     ef: int = 0
+    nprobe: int = 0
 
 
 def _search_options(given: Options, held: list[Any]) -> Any:
@@ -60,6 +61,7 @@ def _search_options(given: Options, held: list[Any]) -> Any:
     options.vector_weight = given.vector_weight
     options.recall = given.recall
     options.ef = given.ef
+    options.nprobe = given.nprobe
     return options
 
 

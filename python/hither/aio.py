@@ -563,9 +563,10 @@ class Index(_Closing):
         m: int | None = None,
         ef_build: int | None = None,
         bits: int | None = None,
+        lists: int | None = None,
         seed: int = 0,
     ) -> None:
-        self._inner = _index.Index(dim, kind, metric, dtype, m=m, ef_build=ef_build, bits=bits, seed=seed)
+        self._inner = _index.Index(dim, kind, metric, dtype, m=m, ef_build=ef_build, bits=bits, lists=lists, seed=seed)
 
     @classmethod
     def _of(cls, inner: _index.Index) -> Index:
@@ -600,7 +601,7 @@ class Index(_Closing):
 
     @property
     def kind(self) -> str:
-        """How it searches: "exact"."""
+        """How it searches: "exact", "ivf" or "hnsw"."""
         return self._inner.kind
 
     async def count(self) -> int:

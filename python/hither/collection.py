@@ -217,6 +217,7 @@ class Collection(Listing):
         m: int = 0,
         ef_build: int = 0,
         bits: int = 0,
+        lists: int = 0,
         seed: int = 0,
         progress: _core.Progress | None = None,
     ) -> None:
@@ -228,8 +229,8 @@ class Collection(Listing):
 
         Parameters
         ----------
-        kind : {"hnsw", "exact"}
-        m, ef_build, bits, seed : int, optional
+        kind : {"hnsw", "ivf", "exact"}
+        m, ef_build, bits, lists, seed : int, optional
             As for `Index`; 0 is the default.
         progress : callable, optional
             Called now and then with the rows done and the rows there are; False stops it.
@@ -246,8 +247,8 @@ class Collection(Listing):
         [7]
         """
         if kind not in _core.KINDS or kind == "auto":
-            raise InvalidError(f'kind is {kind!r}; there are "hnsw" and "exact"')
-        _core.collection_create_index(self._handle, _core.KINDS[kind], m, ef_build, bits, seed, progress)
+            raise InvalidError(f'kind is {kind!r}; there are "hnsw", "ivf" and "exact"')
+        _core.collection_create_index(self._handle, _core.KINDS[kind], m, ef_build, bits, lists, seed, progress)
 
     @property
     def name(self) -> str:
@@ -497,6 +498,7 @@ class Collection(Listing):
         vector_weight: float | None = None,
         recall: float | None = None,
         ef: int | None = None,
+        nprobe: int | None = None,
     ) -> Hits:
         """The k rows nearest to one vector or text, or best by words, or by both; ties in order of writing.
 
@@ -527,11 +529,9 @@ class Collection(Listing):
             How a hybrid search makes one order of two; the guide's page on keywords has the formulas.
         vector_weight : float, optional
             The share of the vectors in a hybrid search, between 0 and 1. None: 0.5.
-        recall : float, optional
-            With an index (`create_index`): the share of the true answers that is enough, on average; 1 is exact.
-            None: 0.95. Without one every search is exact.
-        ef : int, optional
-            With an index of kind "hnsw": candidates kept on the walk, in the place of a recall.
+        recall, ef, nprobe : optional
+            With an index (`create_index`): the share of the true answers that is enough, on average (None: 0.95; 1 is
+            exact), or in its place candidates on the walk ("hnsw") or lists looked into ("ivf").
 
         Returns
         -------
@@ -566,6 +566,7 @@ class Collection(Listing):
             *how,
             recall,
             ef,
+            nprobe,
         )
         words = _words(query, text, asked)
         if asked == "keyword":
@@ -594,6 +595,7 @@ class Collection(Listing):
         vector_weight: float | None = None,
         recall: float | None = None,
         ef: int | None = None,
+        nprobe: int | None = None,
     ) -> list[Hits]:
         """As `search` for each of several queries, in one call and on all cores.
 
@@ -625,6 +627,7 @@ class Collection(Listing):
             *fusion_of(asked, fusion, vector_weight),
             recall,
             ef,
+            nprobe,
         )
         of_text = isinstance(queries, Sequence) and len(queries) > 0 and isinstance(queries[0], (str, bytes))
         words = None

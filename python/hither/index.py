@@ -50,10 +50,11 @@ class Index:
     ----------
     dim : int
         Dimensions of a row, 1 to 65,535.
-    kind : {"auto", "exact", "hnsw"}
-        How it searches; "auto" is "exact" today. "hnsw" walks a graph of rows once there are a few thousand: what it
-        finds has exact distances, and which rows it finds is right for the share that `search(recall=)` asks for. It
-        takes cosine, dot and l2 of all types but b1; all else is searched exactly.
+    kind : {"auto", "exact", "ivf", "hnsw"}
+        How it searches; "auto" is "exact" today. Once there are a few thousand rows, "hnsw" walks a graph of them, and
+        "ivf" looks into the nearest of the lists it cuts them into: what they find has exact distances, and which rows
+        they find is right for the share that `search(recall=)` asks for. They take cosine, dot and l2 of all types but
+        b1; all else is searched exactly.
     metric : {"cosine", "dot", "l2", "l1", "hamming"}
         Of searches that do not name another. None: "cosine", or "hamming" for bits, which take no other.
     dtype : {"f32", "f64", "f16", "bf16", "i8", "b1"}
@@ -62,8 +63,10 @@ class Index:
     m, ef_build, bits : int, optional
         Of a graph: links of a node (16), candidates looked at for a new node's links (100), bits of the codes that are
         walked by (4 or 8; 4).
+    lists : int, optional
+        Of "ivf": how many (about twice the square root of the rows).
     seed : int
-        The same rows, options and seed give the same graph, whatever the threads.
+        The same rows, options and seed give the same index, whatever the threads.
 
     Examples
     --------
@@ -88,6 +91,7 @@ class Index:
         m: int | None = None,
         ef_build: int | None = None,
         bits: int | None = None,
+        lists: int | None = None,
         seed: int = 0,
     ) -> None:
         number = 0 if metric is None else metric_number(metric)
@@ -98,6 +102,7 @@ class Index:
             _whole(m, "m"),
             _whole(ef_build, "ef_build"),
             _whole(bits, "bits"),
+            _whole(lists, "lists"),
             seed=operator.index(seed) % 2**64,
         )
         self._take(_index.index_new(_dim(dim), made))
@@ -111,7 +116,7 @@ class Index:
         self._kind: str = facts["kind"]
         self._shape = (self._dim,)
         self._calls: list[_index.IndexCall] = []  # lent to searches of one query; append and pop are atomic
-        self._tuned: dict[Any, list[_index.IndexCall]] = {}  # the same by (recall, ef)
+        self._tuned: dict[Any, list[_index.IndexCall]] = {}  # the same by (recall, ef, nprobe)
 
     @classmethod
     def _of(cls, cdata: Any) -> Index:
@@ -228,8 +233,8 @@ class Index:
         Returns
         -------
         dict
-            `effort` ("ef"), `own` and `asked` (queries measured with) and `curve`: for each effort the rows a search
-            compares (`visited`) and the shares of the 10 and 100 nearest it finds, less one standard error.
+            `effort` ("ef" or "nprobe"), `own` and `asked` (queries measured with) and `curve`: for each effort the rows
+            a search compares (`visited`) and the shares of the 10 and 100 nearest it finds, less one standard error.
         """
         measured: dict[str, Any] = json.loads(_index.index_tune(self._open()))
         return measured
@@ -255,6 +260,7 @@ class Index:
         metric: str | None = None,
         recall: float | None = None,
         ef: int | None = None,
+        nprobe: int | None = None,
         threads: int | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k nearest rows to each query by their distance, ties in the order the rows were added.
@@ -270,10 +276,12 @@ class Index:
         metric : str, optional
             Another one than the index's own.
         recall : float, optional
-            The share of the true answers that is enough, on average; 1 is exact. None: 1, or 0.95 of kind "hnsw", which
-            finds out by itself how much work that takes.
+            The share of the true answers that is enough, on average; 1 is exact. None: 1, or 0.95 of kind "hnsw" and
+            "ivf", which find out by themselves how much work that takes.
         ef : int, optional
             Of kind "hnsw", in the place of a recall: how many candidates are kept on the walk.
+        nprobe : int, optional
+            Of kind "ivf", in the place of a recall: how many lists are looked into.
         threads : int, optional
             None: one for a single query, all cores for more.
 
@@ -296,17 +304,18 @@ class Index:
             and threads is None
             and cdata is not None
         ):
-            calls = self._calls if recall is None and ef is None else self._calls_for(recall, ef)
+            plain = recall is None and ef is None and nprobe is None
+            calls = self._calls if plain else self._calls_for(recall, ef, nprobe)
             try:
                 call = calls.pop()
             except IndexError:
-                call = _index.IndexCall(self._dim, check_recall(recall), _whole(ef, "ef"))
+                call = _index.IndexCall(self._dim, check_recall(recall), _whole(ef, "ef"), _whole(nprobe, "nprobe"))
             try:
                 return _index.index_search_one(cdata, call, queries, k)
             finally:
                 calls.append(call)
         rows, single = self._rows(queries, "queries", True)
-        asked = self._asked(allow, metric, threads, recall, ef)
+        asked = self._asked(allow, metric, threads, recall, ef, nprobe)
         labels, distances = _index.index_search(self._open(), rows, check_k(k), asked)
         return (labels[0], distances[0]) if single else (labels, distances)
 
@@ -350,6 +359,7 @@ class Index:
         metric: str | None = None,
         recall: float | None = None,
         ef: int | None = None,
+        nprobe: int | None = None,
         threads: int | None = None,
     ) -> dict[str, Any]:
         """Run a search and say what it did: rows looked at by their codes, rows scored in full, threads.
@@ -362,7 +372,7 @@ class Index:
         ('exact', 4, 4)
         """
         rows, _ = self._rows(queries, "queries", True)
-        asked = self._asked(allow, metric, threads, recall, ef)
+        asked = self._asked(allow, metric, threads, recall, ef, nprobe)
         plan: dict[str, Any] = json.loads(_index.index_explain(self._open(), rows, check_k(k), asked))
         return plan
 
@@ -377,8 +387,9 @@ class Index:
     def info(self) -> dict[str, Any]:
         """kind, dim, dtype, metric, rows, bytes_rows, bytes_extra (what searching adds), mapped, borrowed.
 
-        Of kind "hnsw" also built, waiting and stray (rows in the graph, beside it, and removed ones still in it),
-        levels, links, bytes_built, and recall: the ef that finds that share of the 10 nearest, 0 where none does.
+        Of kinds "hnsw" and "ivf" also built, waiting and stray (rows in what was built, beside it, and removed ones
+        still in it), levels, links and lists, bytes_built, and recall: the ef or nprobe that finds that share of the 10
+        nearest, 0 where none does.
         """
         facts: dict[str, Any] = json.loads(_index.index_info(self._open()))
         return facts
@@ -400,7 +411,7 @@ class Index:
 
     @property
     def kind(self) -> str:
-        """How it searches: "exact" or "hnsw"."""
+        """How it searches: "exact", "ivf" or "hnsw"."""
         return self._kind
 
     def close(self) -> None:
@@ -423,13 +434,13 @@ class Index:
             rows = Stored(np.empty((0, self._dim), np.float32), "f32", self._dim)
         return rows, single
 
-    def _calls_for(self, recall: float | None, ef: int | None) -> list[_index.IndexCall]:
+    def _calls_for(self, recall: float | None, ef: int | None, nprobe: int | None) -> list[_index.IndexCall]:
         """Calls to lend to searches that ask for this; for a few of them."""
-        calls = self._tuned.get((recall, ef))
+        calls = self._tuned.get((recall, ef, nprobe))
         if calls is None:
             calls = []
             if len(self._tuned) < _TUNED_MOST:
-                self._tuned[recall, ef] = calls
+                self._tuned[recall, ef, nprobe] = calls
         return calls
 
     def _asked(
@@ -439,11 +450,13 @@ class Index:
         threads: int | None,
         recall: float | None = None,
         ef: int | None = None,
+        nprobe: int | None = None,
     ) -> _index.Asked:
         """What is asked for as numbers the library takes."""
         number = 0 if metric is None else metric_number(metric)
         words = None if allow is None else _allow(allow)
-        return _index.Asked(number, check_threads(threads), words, check_recall(recall), _whole(ef, "ef"))
+        asked = (check_threads(threads), words, check_recall(recall), _whole(ef, "ef"), _whole(nprobe, "nprobe"))
+        return _index.Asked(number, *asked)
 
     def __len__(self) -> int:
         return int(self.info()["rows"])

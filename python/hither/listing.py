@@ -65,6 +65,7 @@ def search_options(
     vector_weight: float = 0.0,
     recall: float | None = None,
     ef: int | None = None,
+    nprobe: int | None = None,
 ) -> _search.Options:
     """The options of a search, checked as far as Python can."""
     if group_by is None and group_size != 1:
@@ -82,6 +83,7 @@ def search_options(
         vector_weight,
         0.0 if recall is None else _share(recall),
         0 if ef is None else _number(ef, "ef", 1),
+        0 if nprobe is None else _number(nprobe, "nprobe", 1),
     )
 
 

@@ -143,7 +143,7 @@ static hither_status read_search(hither_index *index, const hither_index_search_
     *out = (ht_flat_search){.metric = o.metric,
                             .k = k,
                             .recall = recall,
-                            .effort = o.ef,
+                            .effort = ht_flat_spec_of(in(index))->approx.kind == HITHER_IVF ? o.nprobe : o.ef,
                             .threads = o.threads      ? o.threads
                                        : queries == 1 ? 1
                                                       : 0,

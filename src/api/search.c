@@ -91,6 +91,7 @@ static hither_status read_options(const hither_collection *c, const hither_searc
                        .vector_weight = o->vector_weight > 0 ? o->vector_weight : 0.5,
                        .recall = o->recall,
                        .effort = o->ef,
+                       .probes = o->nprobe,
                        .candidates = !o->candidates && candidates < 64 ? 64
                                      : candidates < k                  ? k
                                                                        : candidates};

@@ -106,7 +106,8 @@ typedef struct ht_search {
     hither_fusion fusion;
     double vector_weight;
     double recall;   /* where there is an index: the share of the nearest that is enough; 0: its default, 1: exact */
-    uint32_t effort; /* its effort, in the place of a recall; 0: not said */
+    uint32_t effort; /* its effort, in the place of a recall; 0: not said. Of a graph, */
+    uint32_t probes; /* and of lists */
 } ht_search;
 
 /* queries are f32; or NULL, and ids names rows whose vectors are the queries, or is empty: then there are keywords. */

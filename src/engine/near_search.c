@@ -11,11 +11,10 @@
 #include "index/codes.h"
 #include "kernels/kernels.h"
 
-/* What things cost, about, in nanoseconds: of a row in a scan of all rows (by codes), of a row in a scan of few, and of
- * a row that a walk compares. Measured at 384 dimensions; the ratios are what matters. */
+/* What things cost, about, in nanoseconds: of a row in a scan of all rows (by codes), and of a row in a scan of few.
+ * Measured at 384 dimensions; the ratios are what matters. */
 #define SCAN_NS 6.0
 #define PICK_NS 60.0
-#define WALK_NS 45.0
 #define MOST_K  1000 /* more is found exactly */
 
 #define DEFAULT_RECALL   0.95
@@ -37,13 +36,15 @@ size_t ht_near_effort(const ht_snapshot *s, const ht_search *search, size_t k, u
         recall = 1 - (1 - recall) / OWN_ROWS_FLATTER;
     if (!near || recall >= 1 || k == 0 || k > MOST_K || s->live_count == 0)
         return 0;
-    size_t effort = search->effort ? search->effort : ht_approx_effort(&near->curve, recall, k);
+    const ht_approx_kind *kind = near->approx->kind;
+    const uint32_t named = kind->number == HITHER_IVF ? search->probes : search->effort;
+    size_t effort = named ? named : ht_approx_effort(&near->curve, recall, k);
     if (effort == 0)
         return 0;
     double share = restricted ? (double)rows / (double)s->live_count : 1;
-    double walk = ht_approx_visits(&near->curve, effort) * WALK_NS / (share > 0.1 ? share : 0.1);
+    double walk = ht_approx_visits(&near->curve, effort) * kind->visit * SCAN_NS / (share > 0.1 ? share : 0.1);
     uint64_t later = s->slot_limit - near->limit;
-    double cost = search->effort ? 0 : walk + (double)later * SCAN_NS; /* who names an effort has decided */
+    double cost = named ? 0 : walk + (double)later * SCAN_NS; /* who names an effort has decided */
     return share > 0.1 && cost < scan_cost(rows, restricted, s->live_count) ? effort : 0;
 }
 

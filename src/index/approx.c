@@ -25,13 +25,14 @@ enum {
     ENOUGH_ASKED = 64, /* and so many all */
     SLICES = 16,
     NARROW = 10,
-    WIDE = 100,       /* the two k that are measured */
-    SCAN_IS_WORTH = 8 /* rows that an exact search reads while a walk compares one */
+    WIDE = 100, /* the two k that are measured */
 };
 #define MOVED  1.5     /* times the distance of the tenth nearest */
 #define ENOUGH 0.9995f /* of a recall: more effort is not measured */
 
-const ht_approx_kind *ht_approx_kind_of(hither_kind number) { return number == HITHER_HNSW ? &ht_approx_hnsw : NULL; }
+const ht_approx_kind *ht_approx_kind_of(hither_kind number) {
+    return number == HITHER_HNSW ? &ht_approx_hnsw : number == HITHER_IVF ? &ht_approx_ivf : NULL;
+}
 
 /* ---- reading a curve */
 
@@ -88,7 +89,8 @@ static float visits_of(const ht_approx_point *p) { return (float)p->visited; }
 double ht_approx_recall(const ht_approx_curve *curve, size_t effort, size_t k) {
     if (k <= NARROW)
         return at_effort(curve, (double)effort, narrow_of);
-    double wide = at_effort(curve, fmax((double)effort * WIDE / (double)k, (double)WIDE), wide_of);
+    double wide = curve->unpooled ? at_effort(curve, (double)effort, wide_of)
+                                  : at_effort(curve, fmax((double)effort * WIDE / (double)k, (double)WIDE), wide_of);
     return k >= WIDE ? wide : fmin(wide, at_effort(curve, (double)effort, narrow_of));
 }
 
@@ -101,8 +103,9 @@ bool ht_approx_curve_sound(const ht_approx_curve *curve) {
         return false;
     for (size_t i = 0; i < curve->count; i++) {
         const ht_approx_point *p = &curve->points[i];
-        if (p->effort == 0 || p->effort > HT_HNSW_MOST_EF || (i > 0 && p->effort <= p[-1].effort) ||
-            !(p->recall10 >= 0 && p->recall10 <= 1) || !(p->recall100 >= 0 && p->recall100 <= 1))
+        if (curve->unpooled > 1 || p->effort == 0 || p->effort > HT_HNSW_MOST_EF ||
+            (i > 0 && p->effort <= p[-1].effort) || !(p->recall10 >= 0 && p->recall10 <= 1) ||
+            !(p->recall100 >= 0 && p->recall100 <= 1))
             return false;
     }
     return true;
@@ -203,7 +206,8 @@ static hither_status measure_efforts(measuring *m, uint64_t rows, unsigned threa
         if (!m->approx->kind->pooled || p.effort >= WIDE)
             HT_TRY(measure_at(m, WIDE, p.effort, threads, &p.recall100, err));
         out->points[out->count++] = p;
-        if ((p.recall10 >= ENOUGH && p.recall100 >= ENOUGH) || (uint64_t)p.visited * SCAN_IS_WORTH > rows)
+        if ((p.recall10 >= ENOUGH && p.recall100 >= ENOUGH) ||
+            (double)p.visited * m->approx->kind->visit > (double)rows)
             break;
     }
     return HITHER_OK;
@@ -295,7 +299,8 @@ static hither_status measure_all(measuring *m, uint64_t slots, const void *queri
         return HITHER_OK;
     ht_approx_facts facts;
     m->approx->kind->describe(m->approx, &facts);
-    *out = (ht_approx_curve){.own = (uint32_t)m->own, .asked = (uint32_t)asked, .rows = facts.rows};
+    *out = (ht_approx_curve){
+        .own = (uint32_t)m->own, .asked = (uint32_t)asked, .unpooled = !m->approx->kind->pooled, .rows = facts.rows};
     HT_TRY(ht_exact_search(m->vectors, m->queries, m->stride, m->count, m->live, NULL, WIDE, threads, m->truth,
                            m->truths, NULL, err));
     return measure_efforts(m, facts.rows, threads, out, err);

@@ -59,6 +59,8 @@ struct ht_approx_kind {
     const char *effort; /* what its effort is called: "ef" */
     bool pooled;        /* an effort below k is taken for k */
     size_t least;       /* fewer rows are searched exactly in less time */
+    double visit;       /* what one row that a search of it compares costs, in rows that an exact search scans */
+    bool thins;         /* comparing costs more where few rows qualify, beyond comparing more of them */
 
     bool (*takes)(hither_dtype dtype, hither_metric metric);
     /* Fills in what is 0 with the defaults; INVALID. */
@@ -96,7 +98,7 @@ struct ht_approx_kind {
 
 /* NULL for HITHER_EXACT and what is no kind. */
 const ht_approx_kind *ht_approx_kind_of(hither_kind number);
-extern const ht_approx_kind ht_approx_hnsw;
+extern const ht_approx_kind ht_approx_hnsw, ht_approx_ivf;
 
 /* ---- how much effort a recall asks for: measured */
 
@@ -106,11 +108,11 @@ typedef struct ht_approx_point {
     float recall10, recall100;
 } ht_approx_point;
 typedef struct ht_approx_curve {
-    uint32_t count; /* 0: not measured */
-    uint32_t own;   /* measured with so many of the index's own rows as queries */
-    uint32_t asked; /* and with so many true queries */
-    uint32_t zero;
-    uint64_t rows; /* that it covered then */
+    uint32_t count;    /* 0: not measured */
+    uint32_t own;      /* measured with so many of the index's own rows as queries */
+    uint32_t asked;    /* and with so many true queries */
+    uint32_t unpooled; /* 1: of a kind that is not pooled */
+    uint64_t rows;     /* that it covered then */
     ht_approx_point points[HT_APPROX_EFFORTS];
 } ht_approx_curve;
 

@@ -122,6 +122,25 @@ void ht_codes_make(const void *rows, size_t stride, size_t dim, size_t begin, si
     }
 }
 
+void ht_codes_make_row(const float *row, size_t dim, void *block, size_t r) {
+    const size_t words = words_of(dim);
+    uint8_t nibbles[HITHER_MAX_DIM + HT_CODE_WORD];
+    half halves[2];
+    memset(nibbles, -LOWEST, words * HT_CODE_WORD);
+    code_row(ht_kernels_get(), row, dim, nibbles, halves);
+    write_row(block, words, r, nibbles, halves);
+}
+
+void ht_codes_copy_row(const void *block, size_t r, size_t dim, void *other, size_t to) {
+    const size_t words = words_of(dim), half_bytes = ht_code_half_bytes(words);
+    for (size_t which = 0; which < 2; which++) {
+        const uint32_t *from = (const uint32_t *)(const void *)((const char *)block + which * half_bytes);
+        uint32_t *into = (uint32_t *)(void *)((char *)other + which * half_bytes);
+        for (size_t line = 0; line < 3 + words; line++)
+            into[line * HT_CODE_ROWS + to] = from[line * HT_CODE_ROWS + r];
+    }
+}
+
 /* What rounding an f64 row to f32 took from it is at most 2^-24 |x| + sqrt(dim) 2^-150: the rests grow by more than
  * that. Rows so small that the second term counts get no bound. */
 static void allow_for_rounding(const ht_kernels *kernels, const double *x, size_t dim, half halves[2]) {

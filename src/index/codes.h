@@ -22,6 +22,11 @@ size_t ht_codes_bytes(size_t rows, size_t dim);
  * begin and end are multiples of 64; row 0 is at `rows`. */
 void ht_codes_make(const void *rows, size_t stride, size_t dim, size_t begin, size_t end, void *codes);
 
+/* The same of one f32 row, as row r of a block, which it alone is written to. */
+void ht_codes_make_row(const float *row, size_t dim, void *block, size_t r);
+/* Copies row r of a block to row `to` of another. */
+void ht_codes_copy_row(const void *block, size_t r, size_t dim, void *other, size_t to);
+
 /* The same of f64 rows, of at most HT_CODES_MOST_F64_DIM dimensions: codes of the rows rounded to f32, whose rests
  * allow for the rounding. */
 enum { HT_CODES_MOST_F64_DIM = 8192 };

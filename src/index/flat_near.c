@@ -25,8 +25,7 @@ enum {
     REMEMBER_ONE_IN = 8,  /* queries */
     CHANGED_SHARE = 8,    /* recall is measured again once so large a part of the rows changed */
     FEWEST_MATCHES = 500, /* fewer are searched exactly */
-    SCAN_IS_WORTH = 7,    /* rows an exact search scans while a walk compares one, */
-    PICK_IS_WORTH = 4,    /* and a quarter of a row it picks out */
+    PICK_COSTS = 28,      /* a row that is picked out, in rows an exact search scans */
     THIN_COSTS = 6        /* a walk that sees through most nodes, times one that does not */
 };
 #define THIN       0.4  /* shares of rows that match: below it walks see through nodes, */
@@ -166,11 +165,12 @@ static size_t tail_parts(const ht_flat *flat) {
     return count;
 }
 
-/* By what both were measured to cost, in rows that a walk compares. */
+/* By what both were measured to cost, in rows that an exact search scans. */
 static bool exact_wins(const ht_flat *flat, const flat_target *t, size_t effort) {
     const double matches = (double)t->matches, slots = (double)flat->labels.slots, share = matches / slots;
-    const double walk = ht_approx_visits(&flat->curve, effort) * (share < THIN ? THIN_COSTS : 1 / share);
-    return share < EXACT_THIN || walk > fmin(slots / SCAN_IS_WORTH, matches * PICK_IS_WORTH);
+    const double more = share < THIN && flat->kind->thins ? THIN_COSTS : 1 / share;
+    const double walk = ht_approx_visits(&flat->curve, effort) * more * flat->kind->visit;
+    return share < EXACT_THIN || walk > fmin(slots, matches * PICK_COSTS);
 }
 
 static const char *why_exact(const ht_flat *flat, flat_target *t, const ht_flat_search *s, size_t *effort) {

@@ -103,7 +103,7 @@ class Kinds(RuleBasedStateMachine):
             Path("states.hi").unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("kind", ["exact", "hnsw"])
+@pytest.mark.parametrize("kind", ["exact", "ivf", "hnsw"])
 def test_kinds_against_a_twin(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     machine = type("Machine", (Kinds,), {"kind": kind})
@@ -119,10 +119,15 @@ def test_options_that_make_no_sense() -> None:
     with pytest.raises(hither.InvalidError):
         hither.Index(4, kind="hnsw").search([0.0, 0, 0, 1], ef=0)
     with pytest.raises(hither.InvalidError):
+        hither.Index(4, kind="ivf").search([0.0, 0, 0, 1], nprobe=0)
+    with pytest.raises(hither.InvalidError):
+        hither.Index(4, kind="ivf", lists=70000)
+    with pytest.raises(hither.InvalidError):
         hither.Index(4, kind="hnsw").search(np.ones(4, np.float32), recall=1.5)
 
 
-def test_asked_recall_is_found_on_hard_and_easy_data() -> None:
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_asked_recall_is_found_on_hard_and_easy_data(kind: str) -> None:
     rng = np.random.default_rng(2)
     noise = rng.standard_normal((4000, 24), np.float32)
     copies = some_rows(4000, 3)
@@ -130,7 +135,7 @@ def test_asked_recall_is_found_on_hard_and_easy_data() -> None:
     tiny = np.repeat(rng.standard_normal((400, 24), np.float32), 10, axis=0)
     tiny += 0.05 * rng.standard_normal(tiny.shape, np.float32)
     for rows in (noise, copies, tiny, some_rows(4000, 4)):
-        index = hither.Index(rows.shape[1], kind="hnsw")
+        index = hither.Index(rows.shape[1], kind=kind)
         index.add(rows)
         queries = rows[::40] + 0.2 * rng.standard_normal((100, rows.shape[1]), np.float32)
         truth = index.search(queries, recall=1)[1]

@@ -16,6 +16,7 @@
 enum { DIM = 24, ROWS = 4000, MORE = 1500, QUERIES = 60, K = 10, CENTRES = 60 };
 
 static hither_error err;
+static hither_kind kind; /* that is tested */
 static float rows[(ROWS + MORE) * DIM], queries[QUERIES * DIM];
 
 static void fill(float *row, uint64_t seed, uint64_t i) {
@@ -34,8 +35,8 @@ static int set_up(void **state) {
 
 static hither_index *fresh(hither_metric metric) {
     hither_index *index;
-    ASSERT_OK(hither_index_new(HITHER_OPTIONS(hither_index_options, .dim = DIM, .metric = metric, .kind = HITHER_HNSW),
-                               &index, &err));
+    ASSERT_OK(hither_index_new(HITHER_OPTIONS(hither_index_options, .dim = DIM, .metric = metric, .kind = kind), &index,
+                               &err));
     return index;
 }
 
@@ -118,7 +119,7 @@ static void remove_some(hither_index *index, int64_t from, int64_t to, int64_t s
 }
 
 static void test_life(void **state) {
-    (void)state;
+    kind = **(const hither_kind **)state;
     hither_index *index = built(0), *again;
     char *path = test_path();
     assert_int_equal((int)fact(index, "built"), ROWS);
@@ -151,7 +152,7 @@ static void test_life(void **state) {
 }
 
 static void test_filters(void **state) {
-    (void)state;
+    kind = **(const hither_kind **)state;
     static uint64_t allow[ROWS / 64 + 1];
     static const struct {
         uint64_t one_in;
@@ -203,7 +204,7 @@ static void flip_in(char *file, size_t bytes, const char *section) {
 }
 
 static void test_same_bytes(void **state) {
-    (void)state;
+    kind = **(const hither_kind **)state;
     char *path = test_path(), *first = NULL;
     size_t first_bytes = 0;
     for (unsigned threads = 1; threads <= 4; threads *= 2) {
@@ -222,8 +223,10 @@ static void test_same_bytes(void **state) {
         hither_index_close(index);
     }
     /* damage past the rows: an index that opens, says so when verified, and is searched exactly */
-    static const char *const sections[] = {"g-links", "g-codes", "approx"};
-    for (size_t s = 0; s < sizeof sections / sizeof *sections; s++) {
+    static const char *const graph[] = {"g-links", "g-codes", "approx"}, *const lists[] = {"v-slots", "v-codes",
+                                                                                           "approx"};
+    const char *const *sections = kind == HITHER_HNSW ? graph : lists;
+    for (size_t s = 0; s < 3; s++) {
         char *bad = malloc(first_bytes);
         assert_non_null(bad);
         memcpy(bad, first, first_bytes);
@@ -249,7 +252,7 @@ static int stop(void *ctx, uint64_t done, uint64_t of) {
 }
 
 static void test_exact_where_it_must(void **state) {
-    (void)state;
+    kind = **(const hither_kind **)state;
     hither_matrix q = test_matrix(queries, 1, DIM);
     hither_result *r;
     hither_index *index = fresh(HITHER_L1), *few = fresh(HITHER_L2);
@@ -270,8 +273,11 @@ static void test_exact_where_it_must(void **state) {
                                    &r, &err));
     assert_non_null(strstr(hither_result_plan(r), "\"why\":\"another metric\""));
     hither_result_free(r);
-    ASSERT_OK(hither_index_explain(index, &q, K, HITHER_OPTIONS(hither_index_search_options, .ef = 50), &r, &err));
-    assert_true(number_in(hither_result_plan(r), "ef") == 50 && number_in(hither_result_plan(r), "visited") > 50);
+    ASSERT_OK(hither_index_explain(index, &q, K, HITHER_OPTIONS(hither_index_search_options, .ef = 50, .nprobe = 20),
+                                   &r, &err));
+    const bool graph = kind == HITHER_HNSW;
+    assert_true(number_in(hither_result_plan(r), graph ? "ef" : "nprobe") == (graph ? 50 : 20));
+    assert_true(number_in(hither_result_plan(r), "visited") > 50);
     assert_true(number_in(hither_result_plan(r), "expected") > 0.5);
     hither_result_free(r);
     ASSERT_OK(hither_index_tune(index, &r, &err));
@@ -303,7 +309,7 @@ static void *search_on(void *ctx) {
 }
 
 static void test_searches_beside_builds(void **state) {
-    (void)state;
+    kind = **(const hither_kind **)state;
     crowd c = {.index = built(0)};
     pthread_t threads[2];
     void *failed;
@@ -325,12 +331,18 @@ static void test_searches_beside_builds(void **state) {
 }
 
 int main(void) {
+    static const hither_kind kinds[] = {HITHER_HNSW, HITHER_IVF};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_life),
-        cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_same_bytes),
-        cmocka_unit_test(test_exact_where_it_must),
-        cmocka_unit_test(test_searches_beside_builds),
+        cmocka_unit_test_prestate(test_life, (void *)&kinds[0]),
+        cmocka_unit_test_prestate(test_filters, (void *)&kinds[0]),
+        cmocka_unit_test_prestate(test_same_bytes, (void *)&kinds[0]),
+        cmocka_unit_test_prestate(test_exact_where_it_must, (void *)&kinds[0]),
+        cmocka_unit_test_prestate(test_searches_beside_builds, (void *)&kinds[0]),
+        cmocka_unit_test_prestate(test_life, (void *)&kinds[1]),
+        cmocka_unit_test_prestate(test_filters, (void *)&kinds[1]),
+        cmocka_unit_test_prestate(test_same_bytes, (void *)&kinds[1]),
+        cmocka_unit_test_prestate(test_exact_where_it_must, (void *)&kinds[1]),
+        cmocka_unit_test_prestate(test_searches_beside_builds, (void *)&kinds[1]),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
