@@ -132,12 +132,8 @@ static hither_status is_taken(const ht_declared *d, const ht_value *v, const cha
 #define NAMED (HT_ID_SHOWN + 24)
 static void name_row(const ht_row *row, char out[NAMED]) {
     char shown[HT_ID_SHOWN];
-    uint64_t ends[2] = {0, row->text_id.bytes};
-    hither_ids ids = {.count = 1};
-    if (row->id_kind == HT_ID_INT)
-        ids.ints = &row->int_id;
-    else
-        ids.strings = (hither_strings){row->text_id.data, ends, 1, NULL};
+    uint64_t ends[2];
+    const hither_ids ids = ht_row_ids(row, ends);
     (void)snprintf(out, NAMED, "the row with id %s", ht_id_show(&ids, 0, shown));
 }
 

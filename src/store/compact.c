@@ -72,21 +72,6 @@ void ht_segment_discard(ht_segment *segment) {
 
 /* ---- within a transaction */
 
-static hither_status add_segment(ht_conn *conn, const ht_segment *segment, uint64_t committed, hither_error *err) {
-    const ht_segment_header *h = &segment->header;
-    sqlite3_stmt *stmt;
-    HT_TRY(ht_conn_prepare(conn, SQL_SEGMENT_ADD, 0, &stmt, err));
-    sqlite3_bind_int64(stmt, 1, h->sid);
-    sqlite3_bind_int64(stmt, 2, h->cid);
-    sqlite3_bind_int64(stmt, 3, h->field);
-    sqlite3_bind_blob(stmt, 4, h->uuid, sizeof h->uuid, SQLITE_STATIC);
-    sqlite3_bind_int64(stmt, 5, (int64_t)h->first_slot);
-    sqlite3_bind_int64(stmt, 6, (int64_t)h->capacity);
-    sqlite3_bind_int64(stmt, 7, (int64_t)committed);
-    sqlite3_bind_int64(stmt, 8, segment->state);
-    return ht_conn_run(conn, stmt, "recording a compacted segment", err);
-}
-
 hither_status ht_txn_replace(ht_store *store, const ht_segment *from, const ht_segment *to, uint64_t committed,
                              uint64_t seq, hither_error *err) {
     ht_conn *conn = store->writer;
@@ -97,7 +82,7 @@ hither_status ht_txn_replace(ht_store *store, const ht_segment *from, const ht_s
     if (sqlite3_changes(conn->db) != 1)
         return ht_fail(err, HITHER_CORRUPT, "catalog: it does not know %s", from->name);
     if (to)
-        HT_TRY(add_segment(conn, to, committed, err));
+        HT_TRY(ht_segment_record(conn, SQL_SEGMENT_ADD, to, committed, err));
     HT_TRY(ht_conn_prepare(conn, SQL_FLOOR_SET, 0, &stmt, err));
     sqlite3_bind_int64(stmt, 1, from->header.cid);
     sqlite3_bind_int64(stmt, 2, (int64_t)seq);

@@ -161,7 +161,12 @@ HT_NODISCARD hither_status ht_collections_each(ht_conn *conn,
                                                hither_status (*each)(void *arg, const ht_collection_row *row),
                                                void *arg, hither_error *err);
 
-/* ---- rules.c: within the writer's transaction; data NULL: none */
+/* ---- within the writer's transaction */
+
+/* Adds (SQL_SEGMENT_ADD) or extends (SQL_SEGMENT_SET) what the catalog says of a segment. */
+HT_NODISCARD hither_status ht_segment_record(ht_conn *conn, ht_sql sql, const ht_segment *segment, uint64_t committed,
+                                             hither_error *err);
+/* data NULL: none */
 HT_NODISCARD hither_status ht_schema_write(ht_conn *conn, int64_t cid, ht_text schema, hither_error *err);
 
 /* ---- recover.c: segments as the catalog knows them */

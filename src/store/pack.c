@@ -143,17 +143,17 @@ static hither_status take_collection(void *arg, const ht_collection_row *row, in
         status = ht_store_create(p->to, &p->row, (ht_text){schema.data, schema.size}, p->err);
     ht_buf_clear(&schema);
     HT_TRY(status);
+    char index[HT_INDEX_BYTES];
+    HT_TRY(ht_store_index(p->from, row->cid, index, p->err));
+    if (index[0])
+        HT_TRY(ht_store_set_index(p->to, p->row.cid, index, p->err));
     return ttl == HT_TTL_OFF ? HITHER_OK : ht_store_set_ttl(p->to, p->row.cid, ttl, p->err);
 }
 
 static hither_status take_row(void *arg, const ht_row *row, const void *vector) {
     packing *p = arg;
-    uint64_t offsets[2] = {0, row->text_id.bytes};
-    hither_ids ids = {.count = 1};
-    if (row->id_kind == HT_ID_INT)
-        ids.ints = &row->int_id;
-    else
-        ids.strings = (hither_strings){.bytes = row->text_id.data, .offsets = offsets, .count = 1};
+    uint64_t ends[2];
+    hither_ids ids = ht_row_ids(row, ends);
     if (p->segment && p->written + p->filled == p->segment->header.capacity)
         HT_TRY(end_segment(p));
     if (!p->segment)

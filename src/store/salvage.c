@@ -105,12 +105,8 @@ static void show_row(const salvage *s, const ht_row *row, char *place, size_t ro
 }
 
 static ht_row_sums sums_of(const salvage *s, const ht_row *row) {
-    uint64_t offsets[2] = {0, row->text_id.bytes};
-    hither_ids ids = {.count = 1};
-    if (row->id_kind == HT_ID_INT)
-        ids.ints = &row->int_id;
-    else
-        ids.strings = (hither_strings){.bytes = row->text_id.data, .offsets = offsets, .count = 1};
+    uint64_t ends[2];
+    hither_ids ids = ht_row_ids(row, ends);
     return ht_row_sums_make(row->slot, s->vector, s->vector_bytes, &ids, 0, row->metadata, row->document);
 }
 

@@ -54,7 +54,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_SEGMENTS] = "SELECT sid, uuid, first_slot, capacity, committed, state FROM segments "
                      "WHERE cid = ?1 AND field = 0 ORDER BY first_slot",
     [SQL_SEGMENT_SET] = "INSERT INTO segments(sid, cid, field, uuid, first_slot, capacity, committed, state) "
-                        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 0) "
+                        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
                         "ON CONFLICT(sid) DO UPDATE SET committed = excluded.committed",
     [SQL_SEGMENTS_DROP] = "DELETE FROM segments WHERE cid = ?1",
     [SQL_SEGMENT_ADD] = "INSERT INTO segments(sid, cid, field, uuid, first_slot, capacity, committed, state) "

@@ -202,6 +202,14 @@ typedef struct ht_row {
     int64_t int_id;
     ht_text text_id, metadata, document; /* data NULL: missing; good until the reader's next call */
 } ht_row;
+/* Its id as a column of one; `ends` is where the column keeps what it needs. */
+static inline hither_ids ht_row_ids(const ht_row *row, uint64_t ends[2]) {
+    ends[0] = 0;
+    ends[1] = row->text_id.bytes;
+    if (row->id_kind == HT_ID_INT)
+        return (hither_ids){.ints = &row->int_id, .count = 1};
+    return (hither_ids){.strings = {.bytes = row->text_id.data, .offsets = ends, .count = 1}, .count = 1};
+}
 /* One row by slot, dead or alive. NOT_FOUND if compaction took it. CORRUPT if its id is not of the collection's kind.
  */
 HT_NODISCARD hither_status ht_reader_row(ht_reader *reader, uint64_t slot, ht_row *out, hither_error *err);

@@ -82,12 +82,12 @@ hither_status ht_txn_kill(ht_store *store, int64_t cid, uint64_t slot, uint64_t 
     return HITHER_OK;
 }
 
-hither_status ht_txn_segment(ht_store *store, const ht_segment *segment, uint64_t committed, hither_error *err) {
-    ht_conn *conn = store->writer;
+hither_status ht_segment_record(ht_conn *conn, ht_sql sql, const ht_segment *segment, uint64_t committed,
+                                hither_error *err) {
     const ht_segment_header *h = &segment->header;
     sqlite3_stmt *stmt;
     HT_ASSERT(committed <= h->capacity);
-    HT_TRY(ht_conn_prepare(conn, SQL_SEGMENT_SET, 0, &stmt, err));
+    HT_TRY(ht_conn_prepare(conn, sql, 0, &stmt, err));
     sqlite3_bind_int64(stmt, 1, h->sid);
     sqlite3_bind_int64(stmt, 2, h->cid);
     sqlite3_bind_int64(stmt, 3, h->field);
@@ -95,7 +95,12 @@ hither_status ht_txn_segment(ht_store *store, const ht_segment *segment, uint64_
     sqlite3_bind_int64(stmt, 5, (int64_t)h->first_slot);
     sqlite3_bind_int64(stmt, 6, (int64_t)h->capacity);
     sqlite3_bind_int64(stmt, 7, (int64_t)committed);
+    sqlite3_bind_int64(stmt, 8, segment->state);
     return ht_conn_run(conn, stmt, "recording a segment", err);
+}
+
+hither_status ht_txn_segment(ht_store *store, const ht_segment *segment, uint64_t committed, hither_error *err) {
+    return ht_segment_record(store->writer, SQL_SEGMENT_SET, segment, committed, err);
 }
 
 hither_status ht_txn_collection(ht_store *store, const ht_collection_row *row, hither_error *err) {
