@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "embed/bert_file.h"
 #include "embed/embedder.h"
-#include "embed/wordpiece.h"
+#include "embed/tokenizer.h"
 #include "kernels/kernels.h"
 
 enum { MAX_CONFIG = 1 << 20, ROOMS = 64, NAME_BYTES = 64, MAX_PREFIX = 1024, DEFAULT_TOKENS = 512 };
@@ -21,7 +21,7 @@ enum { MAX_CONFIG = 1 << 20, ROOMS = 64, NAME_BYTES = 64, MAX_PREFIX = 1024, DEF
 typedef struct model {
     ht_embedder base;
     ht_bert *bert;
-    ht_wordpiece *wordpiece;
+    ht_tokenizer *tokenizer;
     ht_bert_shape shape;
     char *prefixes[2]; /* by ht_embed_role */
     char name[NAME_BYTES];
@@ -204,11 +204,11 @@ static hither_status read_tokenizer(const ht_io *io, const char *folder, model *
                                     hither_error *err) {
     ht_buf text;
     bool there, lowercase = true;
-    hither_status status = read_file(io, folder, "tokenizer.json", HT_WORDPIECE_MAX_FILE, &text, &there, err);
+    hither_status status = read_file(io, folder, "tokenizer.json", HT_TOKENIZER_MAX_FILE, &text, &there, err);
     bool json = there;
     if (status == HITHER_OK && !there) {
         ht_buf_clear(&text);
-        status = read_file(io, folder, "vocab.txt", HT_WORDPIECE_MAX_FILE, &text, &there, err);
+        status = read_file(io, folder, "vocab.txt", HT_TOKENIZER_MAX_FILE, &text, &there, err);
         if (status == HITHER_OK && !there)
             status = ht_fail(err, HITHER_MODEL, "%.150s: there is neither tokenizer.json nor vocab.txt", folder);
         if (status == HITHER_OK)
@@ -216,17 +216,17 @@ static hither_status read_tokenizer(const ht_io *io, const char *folder, model *
     }
     const char *data = text.data ? text.data : "";
     if (status == HITHER_OK)
-        status = json ? ht_wordpiece_from_json(data, text.size, "tokenizer.json", &m->wordpiece, err)
-                      : ht_wordpiece_from_vocab(data, text.size, lowercase, "vocab.txt", &m->wordpiece, err);
+        status = json ? ht_tokenizer_from_json(data, text.size, "tokenizer.json", &m->tokenizer, err)
+                      : ht_tokenizer_from_vocab(data, text.size, lowercase, "vocab.txt", &m->tokenizer, err);
     if (status == HITHER_OK)
         *digest = ht_hash64(data, text.size, *digest + lowercase);
     ht_buf_clear(&text);
-    if (status == HITHER_OK && ht_wordpiece_ids(m->wordpiece) > m->shape.vocabulary)
+    if (status == HITHER_OK && ht_tokenizer_ids(m->tokenizer) > m->shape.vocabulary)
         status = ht_fail(err, HITHER_MODEL, "the tokenizer gives numbers up to %u, the model has vectors for %u tokens",
-                         ht_wordpiece_ids(m->wordpiece) - 1, m->shape.vocabulary);
-    if (status == HITHER_OK && ht_wordpiece_around(m->wordpiece) >= m->shape.most)
+                         ht_tokenizer_ids(m->tokenizer) - 1, m->shape.vocabulary);
+    if (status == HITHER_OK && ht_tokenizer_around(m->tokenizer) >= m->shape.most)
         status = ht_fail(err, HITHER_INVALID, "max_tokens is %u, and %zu stand around every text", m->shape.most,
-                         ht_wordpiece_around(m->wordpiece));
+                         ht_tokenizer_around(m->tokenizer));
     return status;
 }
 
@@ -284,23 +284,28 @@ static void leave_room(model *m, ht_bert_room *room) {
     ht_bert_room_free(room);
 }
 
+static hither_status embed_tokens(model *m, ht_bert_room *room, const char *text, size_t bytes, float *vector,
+                                  hither_error *err) {
+    size_t count;
+    HT_TRY(ht_tokenizer_encode(m->tokenizer, text, bytes, true, ht_bert_tokens(room), m->shape.most, &count, err));
+    return ht_bert_vector(m->bert, room, count, vector, err);
+}
+
 static hither_status embed_with(model *m, ht_bert_room *room, ht_embed_role role, const char *text, size_t bytes,
                                 float *vector, hither_error *err) {
     const char *prefix = m->prefixes[role];
-    size_t before = strlen(prefix), count;
-    if (before == 0) {
-        count = ht_wordpiece_encode(m->wordpiece, text, bytes, ht_bert_tokens(room), m->shape.most);
-        return ht_bert_vector(m->bert, room, count, vector, err);
-    }
+    size_t before = strlen(prefix);
+    if (before == 0)
+        return embed_tokens(m, room, text, bytes, vector, err);
     char *both = ht_alloc(before + bytes);
     if (!both)
         return ht_fail_nomem(err, before + bytes, "a text");
     memcpy(both, prefix, before);
     if (bytes)
         memcpy(both + before, text, bytes);
-    count = ht_wordpiece_encode(m->wordpiece, both, before + bytes, ht_bert_tokens(room), m->shape.most);
+    hither_status status = embed_tokens(m, room, both, before + bytes, vector, err);
     ht_release(both);
-    return ht_bert_vector(m->bert, room, count, vector, err);
+    return status;
 }
 
 static hither_status model_one(ht_embedder *embedder, ht_embed_role role, const char *text, size_t bytes, float *vector,
@@ -320,7 +325,7 @@ static void model_free(ht_embedder *embedder) {
     for (size_t i = 0; i < ROOMS; i++)
         ht_bert_room_free(atomic_load(&m->rooms[i]));
     ht_bert_free(m->bert);
-    ht_wordpiece_free(m->wordpiece);
+    ht_tokenizer_free(m->tokenizer);
     ht_release(m->prefixes[0]);
     ht_release(m->prefixes[1]);
     ht_release(m);

@@ -15,8 +15,7 @@
  */
 typedef struct encoding {
     const ht_wordpiece *w;
-    uint32_t *ids;
-    size_t count, most;
+    ht_ids *ids;
     size_t chars, bytes;
     char word[(HT_WORD_MAX_CHARS + 1) * 4];
 } encoding;
@@ -25,21 +24,15 @@ void ht_wordpiece_free(ht_wordpiece *w) {
     if (!w)
         return;
     ht_release(w->places);
-    ht_release(w->specials);
     ht_buf_clear(&w->bytes);
     ht_release(w);
 }
 
 uint32_t ht_wordpiece_ids(const ht_wordpiece *w) { return w->ids; }
 
-size_t ht_wordpiece_around(const ht_wordpiece *w) { return w->before_count + w->after_count; }
+uint32_t ht_wordpiece_unknown(const ht_wordpiece *w) { return w->unknown; }
 
 /* ---- a word to pieces */
-
-static void put(encoding *e, uint32_t id) {
-    if (e->count < e->most)
-        e->ids[e->count++] = id;
-}
 
 static uint32_t find(const ht_wordpiece *w, uint32_t hash, const char *text, size_t bytes) {
     for (size_t at = hash & w->mask; w->places[at].id_plus_one; at = (at + 1) & w->mask) {
@@ -48,6 +41,15 @@ static uint32_t find(const ht_wordpiece *w, uint32_t hash, const char *text, siz
             return p->id_plus_one;
     }
     return 0;
+}
+
+uint32_t ht_wordpiece_find(const ht_wordpiece *w, const char *text, size_t bytes) {
+    bool further = bytes > 2 && memcmp(text, "##", 2) == 0;
+    size_t skipped = further ? 2 : 0;
+    uint32_t h = further ? HT_PIECE_FURTHER : HT_PIECE_FIRST;
+    for (size_t i = skipped; i < bytes; i++)
+        h = ht_piece_step(h, (unsigned char)text[i]);
+    return find(w, ht_piece_end(h), text + skipped, bytes - skipped);
 }
 
 /* The longest piece at the beginning of text: its number plus one, and its length; 0 if there is none. */
@@ -69,22 +71,22 @@ static uint32_t longest_piece(const ht_wordpiece *w, const char *text, size_t by
 }
 
 static void end_word(encoding *e) {
-    size_t begin = e->count, chars = e->chars, bytes = e->bytes, length;
+    size_t begin = e->ids->count, chars = e->chars, bytes = e->bytes, length;
     e->chars = e->bytes = 0;
     if (chars == 0)
         return;
     if (chars > e->w->most_chars) {
-        put(e, e->w->unknown);
+        ht_ids_put(e->ids, e->w->unknown);
         return;
     }
     for (size_t at = 0; at < bytes; at += length) {
         uint32_t id = longest_piece(e->w, e->word + at, bytes - at, at > 0, &length);
         if (!id) { /* then the word as a whole is unknown */
-            e->count = begin;
-            put(e, e->w->unknown);
+            e->ids->count = begin;
+            ht_ids_put(e->ids, e->w->unknown);
             return;
         }
-        put(e, id - 1);
+        ht_ids_put(e->ids, id - 1);
     }
 }
 
@@ -189,58 +191,26 @@ static void take_any(encoding *e, uint32_t cp) {
 
 /* ---- texts */
 
-static void take_text(encoding *e, const char *text, size_t bytes) {
-    const ht_wordpiece *w = e->w;
-    for (size_t at = 0; at < bytes && e->count < e->most;) {
+void ht_wordpiece_text(const ht_wordpiece *w, const char *text, size_t bytes, ht_ids *ids) {
+    encoding e;
+    e.w = w;
+    e.ids = ids;
+    e.chars = e.bytes = 0;
+    for (size_t at = 0; at < bytes && ids->count < ids->most;) {
         unsigned char c = (unsigned char)text[at];
         size_t length = 1;
         bool valid;
         if (c >= 0x80) {
-            take_any(e, ht_utf8_next(text + at, bytes - at, &length, &valid));
+            take_any(&e, ht_utf8_next(text + at, bytes - at, &length, &valid));
         } else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
-            add(e, text + at, 1);
+            add(&e, text + at, 1);
         } else if (c >= 'A' && c <= 'Z') {
             char lower = (char)(w->lowercase ? c | 0x20 : c);
-            add(e, &lower, 1);
+            add(&e, &lower, 1);
         } else {
-            take_any(e, c);
+            take_any(&e, c);
         }
         at += length;
     }
-    end_word(e);
-}
-
-static const ht_special *special_at(const ht_wordpiece *w, const char *text, size_t bytes) {
-    for (size_t i = 0; i < w->special_count; i++) {
-        const ht_special *s = &w->specials[i];
-        if (s->length <= bytes && memcmp(s->text, text, s->length) == 0)
-            return s;
-    }
-    return NULL;
-}
-
-size_t ht_wordpiece_encode(const ht_wordpiece *w, const char *text, size_t bytes, uint32_t *ids, size_t most) {
-    encoding e;
-    e.w = w;
-    e.ids = ids;
-    e.most = most - w->after_count;
-    e.count = e.chars = e.bytes = 0;
-    for (size_t i = 0; i < w->before_count; i++)
-        put(&e, w->before[i]);
-    size_t begin = 0;
-    for (size_t at = 0; w->special_count && at < bytes && e.count < e.most;) {
-        const ht_special *s = w->special_first[(unsigned char)text[at]] ? special_at(w, text + at, bytes - at) : NULL;
-        if (!s) {
-            at++;
-            continue;
-        }
-        take_text(&e, text + begin, at - begin);
-        put(&e, s->id);
-        begin = at += s->length;
-    }
-    take_text(&e, text + begin, bytes - begin);
-    e.most = most;
-    for (size_t i = 0; i < w->after_count; i++)
-        put(&e, w->after[i]);
-    return e.count;
+    end_word(&e);
 }

@@ -8,10 +8,7 @@
 #include "embed/wordpiece.h"
 
 enum {
-    HT_WORD_MAX_CHARS = 1024,  /* the most that max_input_chars_per_word may be */
-    HT_SPECIAL_MAX = 256,      /* tokens that are found in texts as they stand */
-    HT_SPECIAL_MAX_BYTES = 64, /* the length of one */
-    HT_AROUND_MAX = 8          /* tokens before or after a text */
+    HT_WORD_MAX_CHARS = 1024 /* the most that max_input_chars_per_word may be */
 };
 
 /* A place of the hash table: a piece of the vocabulary, its bytes in `bytes`. */
@@ -21,11 +18,6 @@ typedef struct ht_piece {
     uint32_t offset, length;
 } ht_piece;
 
-typedef struct ht_special {
-    char text[HT_SPECIAL_MAX_BYTES];
-    uint32_t length, id;
-} ht_special;
-
 struct ht_wordpiece {
     bool chinese, strip, lowercase;
     uint32_t unknown, most_chars, longest; /* bytes of the longest piece */
@@ -33,11 +25,6 @@ struct ht_wordpiece {
     ht_piece *places; /* mask + 1 of them; pieces that go on hash with another seed and come without their prefix */
     size_t mask;
     ht_buf bytes;
-    ht_special *specials; /* the longer first */
-    size_t special_count;
-    bool special_first[256]; /* bytes that one begins with */
-    uint32_t before[HT_AROUND_MAX], after[HT_AROUND_MAX];
-    size_t before_count, after_count;
 };
 
 /* The hash goes on from piece to piece: of all beginnings of a word in one pass. */

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "embed/wordpiece.h"
+#include "embed/tokenizer.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -13,25 +13,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *file = (const char *)data;
     const char *end = size ? memchr(file, '\0', size) : NULL;
     size_t bytes = end ? (size_t)(end - file) : size;
-    ht_wordpiece *w = NULL;
+    ht_tokenizer *t = NULL;
     hither_error err;
     hither_status status = bytes && file[0] == '{'
-                               ? ht_wordpiece_from_json(file, bytes, "tokenizer.json", &w, &err)
-                               : ht_wordpiece_from_vocab(file, bytes, size % 2 == 0, "vocab.txt", &w, &err);
-    FUZZ_HOLDS((status == HITHER_OK) == (w != NULL));
-    if (!w || ht_wordpiece_around(w) >= MOST) {
-        ht_wordpiece_free(w);
+                               ? ht_tokenizer_from_json(file, bytes, "tokenizer.json", &t, &err)
+                               : ht_tokenizer_from_vocab(file, bytes, size % 2 == 0, "vocab.txt", &t, &err);
+    FUZZ_HOLDS((status == HITHER_OK) == (t != NULL));
+    if (!t || ht_tokenizer_around(t) >= MOST) {
+        ht_tokenizer_free(t);
         return 0;
     }
     uint32_t all[MOST], some[MOST];
     const char *text = end ? end + 1 : plain;
-    size_t length = end ? size - bytes - 1 : sizeof plain - 1;
-    size_t count = ht_wordpiece_encode(w, text, length, all, MOST);
-    FUZZ_HOLDS(count >= ht_wordpiece_around(w) && count <= MOST);
-    for (size_t i = 0; i < count; i++)
-        FUZZ_HOLDS(all[i] < ht_wordpiece_ids(w));
-    size_t least = ht_wordpiece_around(w) + 1;
-    FUZZ_HOLDS(ht_wordpiece_encode(w, text, length, some, least) == (count < least ? count : least));
-    ht_wordpiece_free(w);
+    size_t length = end ? size - bytes - 1 : sizeof plain - 1, count, few, around = ht_tokenizer_around(t);
+    status = ht_tokenizer_encode(t, text, length, true, all, MOST, &count, &err);
+    if (status == HITHER_OK) {
+        FUZZ_HOLDS(count >= around && count <= MOST);
+        for (size_t i = 0; i < count; i++)
+            FUZZ_HOLDS(all[i] < ht_tokenizer_ids(t));
+        FUZZ_HOLDS(ht_tokenizer_encode(t, text, length, true, some, around + 1, &few, &err) == HITHER_OK);
+        FUZZ_HOLDS(few == (count < around + 1 ? count : around + 1));
+    }
+    ht_tokenizer_free(t);
     return 0;
 }

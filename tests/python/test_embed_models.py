@@ -230,15 +230,17 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": {"type": "BPE"}}, '"BPE" is not supported'),
+        ({"model": {"type": "WordLevel"}}, '"WordLevel" is not supported'),
+        ({"model": {"type": "BPE"}}, "vocabulary of 0 tokens"),
         ({"normalizer": {"type": "NFC"}}, '"NFC" is not supported'),
         ({"normalizer": None}, "normalizer"),
         ({"pre_tokenizer": {"type": "Metaspace"}}, '"Metaspace" is not supported'),
-        ({"post_processor": {"type": "ByteLevel"}}, '"ByteLevel" is not supported'),
+        ({"post_processor": {"type": "FixedLength"}}, '"FixedLength" is not supported'),
         ({"post_processor": {"type": "TemplateProcessing", "single": []}}, "does not hold it"),
-        ({"added_tokens": [{"id": 1, "content": "x", "normalized": True}]}, "normalized"),
-        ({"added_tokens": [{"id": 9999, "content": "x"}]}, "the tokenizer gives numbers up to 9999"),
-        ({"added_tokens": [{"id": -1, "content": "x"}]}, "has no number"),
+        ({"added_tokens": [{"id": 9, "content": "xyz", "normalized": True}]}, "normalized"),
+        ({"added_tokens": [{"id": 9999, "content": "xyz"}]}, "the tokenizer gives numbers up to 9999"),
+        ({"added_tokens": [{"id": -1, "content": "xyz"}]}, "has no number"),
+        ({"added_tokens": [{"id": 1, "content": "x"}]}, "in the vocabulary it is"),
     ],
 )
 def test_tokenizers_that_are_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:

@@ -1,7 +1,7 @@
 /*
- * wordpiece_ids.c: tokens of texts, for tests/parity to compare with those of others.
+ * tokenizer_ids.c: tokens of texts, for tests/parity to compare with those of others.
  *
- *     wordpiece_ids FILE MOST < texts > tokens
+ *     tokenizer_ids FILE MOST < texts > tokens
  *
  * FILE is a tokenizer.json or a vocab.txt. A text is its length as 4 bytes (lowest first) and its bytes; out comes the
  * number of its tokens and the tokens, 4 bytes each, at most MOST. With a third argument, N, all texts are read first
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "embed/wordpiece.h"
+#include "embed/tokenizer.h"
 
 static char *read_all(FILE *file, size_t *bytes) {
     size_t room = 1 << 20;
@@ -30,7 +30,7 @@ static char *read_all(FILE *file, size_t *bytes) {
     return data;
 }
 
-static int run(const ht_wordpiece *w, const char *texts, size_t bytes, size_t most, bool print) {
+static int run(const ht_tokenizer *w, const char *texts, size_t bytes, size_t most, bool print) {
     uint32_t *ids = calloc(most + 1, sizeof *ids);
     if (!ids)
         return 1;
@@ -40,7 +40,13 @@ static int run(const ht_wordpiece *w, const char *texts, size_t bytes, size_t mo
         at += 4;
         if (length > bytes - at)
             return 1;
-        ids[0] = (uint32_t)ht_wordpiece_encode(w, texts + at, length, ids + 1, most);
+        size_t count;
+        hither_error err;
+        if (ht_tokenizer_encode(w, texts + at, length, true, ids + 1, most, &count, &err) != HITHER_OK) {
+            (void)fprintf(stderr, "%s\n", err.message);
+            return 1;
+        }
+        ids[0] = (uint32_t)count;
         if (print && fwrite(ids, sizeof *ids, ids[0] + 1, stdout) != ids[0] + 1)
             return 1;
         at += length;
@@ -55,20 +61,20 @@ int main(int argc, char **argv) {
     FILE *file = fopen(argv[1], "rb");
     size_t bytes = 0, texts_bytes = 0;
     char *text = file ? read_all(file, &bytes) : NULL, *texts = read_all(stdin, &texts_bytes);
-    ht_wordpiece *w = NULL;
+    ht_tokenizer *w = NULL;
     hither_error err = {0};
     if (!text || !texts)
         return 1;
     size_t name = strlen(argv[1]);
     bool json = name > 5 && strcmp(argv[1] + name - 5, ".json") == 0;
-    hither_status status = json ? ht_wordpiece_from_json(text, bytes, argv[1], &w, &err)
-                                : ht_wordpiece_from_vocab(text, bytes, true, argv[1], &w, &err);
+    hither_status status = json ? ht_tokenizer_from_json(text, bytes, argv[1], &w, &err)
+                                : ht_tokenizer_from_vocab(text, bytes, true, argv[1], &w, &err);
     if (status != HITHER_OK) {
         (void)fprintf(stderr, "%s\n", err.message);
         return 1;
     }
     size_t most = strtoull(argv[2], NULL, 10);
-    if (most <= ht_wordpiece_around(w))
+    if (most <= ht_tokenizer_around(w))
         return 2;
     clock_t begin = clock();
     int failed = 0;
@@ -78,7 +84,7 @@ int main(int argc, char **argv) {
         (void)fprintf(stderr, "%.6f\n", (double)(clock() - begin) / CLOCKS_PER_SEC);
     else
         failed = run(w, texts, texts_bytes, most, true);
-    ht_wordpiece_free(w);
+    ht_tokenizer_free(w);
     free(text);
     free(texts);
     (void)fclose(file);
