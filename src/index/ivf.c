@@ -35,16 +35,15 @@ void ivf_free(ht_approx *approx) {
 }
 
 bool ivf_lay_out(ivf *v) {
-    uint64_t blocks = 0, rows = 0;
+    uint64_t rows = 0;
     for (uint32_t l = 0; l < v->centres->count; l++) {
-        v->begins[l] = (uint32_t)blocks;
-        blocks += ((uint64_t)v->counts[l] + HT_CODE_ROWS - 1) / HT_CODE_ROWS;
+        v->begins[l] = (uint32_t)rows;
         rows += v->counts[l];
-        if (blocks > UINT32_MAX / HT_CODE_ROWS)
+        if (rows > UINT32_MAX - HT_CODE_ROWS)
             return false;
     }
-    v->begins[v->centres->count] = (uint32_t)blocks;
-    v->blocks = blocks;
+    v->begins[v->centres->count] = (uint32_t)rows;
+    v->blocks = (rows + HT_CODE_ROWS - 1) / HT_CODE_ROWS;
     v->count = rows;
     return true;
 }
@@ -118,10 +117,18 @@ hither_status ivf_row(const ivf *v, const ht_vectors *vectors, uint64_t slot, fl
     return HITHER_OK;
 }
 
+void ivf_copy_row(const ivf *from, size_t was, ivf *to, size_t place) {
+    to->slots[place] = from->slots[was];
+    if (to->norms)
+        to->norms[place] = from->norms[was];
+    ht_codes_copy_row(ivf_block(from, was / HT_CODE_ROWS), was % HT_CODE_ROWS, from->spec.dim,
+                      ivf_block(to, place / HT_CODE_ROWS), place % HT_CODE_ROWS);
+}
+
 /* ---- rows that go */
 
 static uint32_t count_living(const ivf *v, uint32_t list, const ht_mask *live) {
-    const uint32_t *slots = v->slots + (size_t)v->begins[list] * HT_CODE_ROWS;
+    const uint32_t *slots = v->slots + v->begins[list];
     uint32_t living = 0;
     for (uint32_t i = 0; i < v->counts[list]; i++)
         living += ht_mask_has(live, slots[i]);
@@ -129,17 +136,12 @@ static uint32_t count_living(const ivf *v, uint32_t list, const ht_mask *live) {
 }
 
 static void copy_living(const ivf *from, uint32_t list, const ht_mask *live, ivf *to) {
-    size_t place = (size_t)to->begins[list] * HT_CODE_ROWS;
+    size_t place = to->begins[list];
     for (uint32_t i = 0; i < from->counts[list]; i++) {
-        const size_t was = (size_t)from->begins[list] * HT_CODE_ROWS + i;
+        const size_t was = (size_t)from->begins[list] + i;
         if (!ht_mask_has(live, from->slots[was]))
             continue;
-        to->slots[place] = from->slots[was];
-        if (to->norms)
-            to->norms[place] = from->norms[was];
-        ht_codes_copy_row(ivf_block(from, was / HT_CODE_ROWS), was % HT_CODE_ROWS, from->spec.dim,
-                          ivf_block(to, place / HT_CODE_ROWS), place % HT_CODE_ROWS);
-        place++;
+        ivf_copy_row(from, was, to, place++);
     }
 }
 
@@ -148,7 +150,7 @@ static uint64_t limit_of(const ivf *v) {
     uint64_t limit = 0;
     for (uint32_t l = 0; v->centres && l < v->centres->count; l++)
         if (v->counts[l]) {
-            const uint64_t last = v->slots[(size_t)v->begins[l] * HT_CODE_ROWS + v->counts[l] - 1];
+            const uint64_t last = v->slots[v->begins[l + 1] - 1];
             limit = last >= limit ? last + 1 : limit;
         }
     return limit;
@@ -166,7 +168,7 @@ static hither_status renumber(ivf *v, const ht_mask *live, hither_error *err) {
         sum += (uint32_t)__builtin_popcountll(ht_mask_word(live, (uint64_t)i * 64));
     }
     for (uint32_t l = 0; l < v->centres->count; l++) {
-        uint32_t *slots = v->slots + (size_t)v->begins[l] * HT_CODE_ROWS;
+        uint32_t *slots = v->slots + v->begins[l];
         for (uint32_t i = 0; i < v->counts[l]; i++) {
             const uint64_t word = ht_mask_word(live, slots[i] / 64 * 64), below = ((uint64_t)1 << slots[i] % 64) - 1;
             slots[i] = before[slots[i] / 64] + (uint32_t)__builtin_popcountll(word & below);

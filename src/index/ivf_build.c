@@ -231,17 +231,11 @@ static hither_status place_rows(build *b, const ivf *from, hither_error *err) {
     if (!next)
         return ht_fail_nomem(err, lists * sizeof *next, "lists");
     for (uint32_t l = 0; l < lists; l++) {
-        const size_t to = (size_t)v->begins[l] * HT_CODE_ROWS, had = from ? from->counts[l] : 0;
+        const size_t to = v->begins[l], had = from ? from->counts[l] : 0;
         next[l] = (uint32_t)(to + had);
         v->largest = !from && counts[l] > v->largest ? counts[l] : v->largest;
-        if (had == 0)
-            continue;
-        const size_t was = (size_t)from->begins[l] * HT_CODE_ROWS;
-        memcpy(v->slots + to, from->slots + was, had * sizeof *v->slots);
-        if (v->norms)
-            memcpy(v->norms + to, from->norms + was, had * sizeof *v->norms);
-        memcpy(ivf_block(v, v->begins[l]), ivf_block(from, from->begins[l]),
-               (from->begins[l + 1] - from->begins[l]) * v->block_bytes);
+        for (size_t i = 0; i < had; i++)
+            ivf_copy_row(from, (size_t)from->begins[l] + i, v, to + i);
     }
     for (size_t i = 0; i < b->count; i++)
         b->places[i] = next[b->lists[i]]++;

@@ -54,14 +54,8 @@ hither_status ivf_put(const ht_approx *approx, ht_container_writer *w, hither_er
 /* ---- checks */
 
 static hither_status check_list(const ivf *v, uint32_t l, uint8_t *seen, uint64_t limit, hither_error *err) {
-    const uint32_t *slots = v->slots + (size_t)v->begins[l] * HT_CODE_ROWS;
-    const size_t places = (size_t)(v->begins[l + 1] - v->begins[l]) * HT_CODE_ROWS;
-    for (size_t i = 0; i < places; i++) {
-        if (i >= v->counts[l]) {
-            if (slots[i] != IVF_NO_SLOT)
-                return ht_fail(err, HITHER_CORRUPT, "lists: list %u has a row behind its last", l);
-            continue;
-        }
+    const uint32_t *slots = v->slots + v->begins[l];
+    for (size_t i = 0; i < v->counts[l]; i++) {
         if (slots[i] == IVF_NO_SLOT || (i > 0 && slots[i] <= slots[i - 1]))
             return ht_fail(err, HITHER_CORRUPT, "lists: slot %u of list %u does not rise", slots[i], l);
         if (slots[i] >= limit || (seen[slots[i] / 8] >> slots[i] % 8 & 1))
@@ -87,6 +81,9 @@ hither_status ivf_check(const ht_approx *approx, hither_error *err) {
     if (!v->centres)
         return HITHER_OK;
     HT_TRY(check_numbers(v, err));
+    for (size_t i = v->count; i < v->blocks * HT_CODE_ROWS; i++)
+        if (v->slots[i] != IVF_NO_SLOT)
+            return ht_fail(err, HITHER_CORRUPT, "lists: there is a row behind the last");
     for (size_t i = 0; i < v->blocks * HT_CODE_ROWS; i++)
         if (v->slots[i] != IVF_NO_SLOT && v->slots[i] >= limit)
             limit = (uint64_t)v->slots[i] + 1;

@@ -1,11 +1,11 @@
 /*
  * ivf_inside.h: what the files of inverted lists share: rows cut into lists by the nearest of some centres (kmeans.h),
- * each list a run of blocks of codes (codes.h), of what a row differs from its centre by. A search looks into the lists
+ * each list a run of codes (codes.h) of what a row differs from its centre by. A search looks into the lists
  * whose centres are nearest to the query, estimates their rows from codes, and scores by D those that may be among the
  * answers. A kind of approx.h, whose rules hold; nobody else includes this.
  *
- * For cosine everything is made of rows of length 1. Places count rows list by list, 64 to a block, whole blocks to a
- * list; what is behind a list's last row is no row's. In a list, slots rise.
+ * For cosine everything is made of rows of length 1. Places count rows list by list, 64 to a block of codes, so that
+ * two lists, or more, may share a block. In a list, slots rise.
  */
 #ifndef HT_INDEX_IVF_INSIDE_H
 #define HT_INDEX_IVF_INSIDE_H
@@ -31,7 +31,7 @@ typedef struct ivf {
     uint64_t largest;    /* and rows of the largest list then */
     uint64_t blocks;
     uint32_t *counts; /* of each list: rows */
-    uint32_t *begins; /* and its first block; one more than there are lists */
+    uint32_t *begins; /* and the place of its first; one more than there are lists */
     uint32_t *slots;  /* of each place */
     float *norms;     /* of each place, |x| rounded to nearest; of l2 only, else NULL */
     char *codes;      /* block_bytes each */
@@ -47,8 +47,9 @@ void ivf_free(ht_approx *approx);
 /* Memory for lists of these sizes, which it takes over (an ht_alloc'd array of as many as there are centres); the
  * places are no row's yet. NOMEM, TOO_LARGE. */
 HT_NODISCARD hither_status ivf_make_room(ivf *v, uint32_t *counts, hither_error *err);
-/* Fills in begins and blocks from the counts; false: too many. */
+/* Fills in begins, blocks and count from the counts; false: too many. */
 bool ivf_lay_out(ivf *v);
+void ivf_copy_row(const ivf *from, size_t was, ivf *to, size_t place);
 
 /* The part a slot is in, its number, and the row in it; NULL: in none. */
 const ht_part *ivf_part(const ht_vectors *vectors, uint64_t slot, size_t *at, size_t *row);

@@ -240,14 +240,14 @@ static const float *rests_of(const finder *f, const char *block) {
     return (const float *)(const void *)(block + f->v->block_bytes / 2) + 2 * HT_CODE_ROWS;
 }
 
-/* Those of a block's first `rows` rows that are no rows in vain. */
-static uint64_t rows_of(const finder *f, size_t place, size_t rows) {
-    uint64_t word = rows < HT_CODE_ROWS ? ((uint64_t)1 << rows) - 1 : ~(uint64_t)0;
+/* Those of a block's rows `from` to `to` - 1 that are no rows in vain. */
+static uint64_t rows_of(const finder *f, size_t block, size_t from, size_t to) {
+    uint64_t word = (to < HT_CODE_ROWS ? ((uint64_t)1 << to) - 1 : ~(uint64_t)0) & ~(uint64_t)0 << from;
     if (f->search->share >= THIN || (!f->search->live && !f->search->allow))
         return word;
     for (uint64_t left = word; left; left &= left - 1) {
         const size_t i = (size_t)__builtin_ctzll(left);
-        if (!qualifies(f, place + i))
+        if (!qualifies(f, block * HT_CODE_ROWS + i))
             word &= ~((uint64_t)1 << i);
     }
     return word;
@@ -309,16 +309,16 @@ static bool scan_coarse(finder *f, size_t block, size_t count, const uint64_t *w
     return 2 * refined > count * SETS;
 }
 
-static void scan_run(finder *f, size_t block, size_t count, size_t rows, float base) {
+/* Blocks of a list, whose rows are at places from ... to - 1. */
+static void scan_run(finder *f, size_t block, size_t count, size_t from, size_t to, float base) {
     uint64_t words[RUN_BLOCKS], any = 0;
     for (size_t b = 0; b < count; b++) {
-        const size_t left = rows - b * HT_CODE_ROWS;
-        words[b] = rows_of(f, (block + b) * HT_CODE_ROWS, ht_min_size(left, HT_CODE_ROWS));
+        const size_t first = (block + b) * HT_CODE_ROWS;
+        words[b] = rows_of(f, block + b, from > first ? from - first : 0, ht_min_size(to - first, HT_CODE_ROWS));
         any |= words[b];
     }
     if (!any)
         return;
-    f->stats.visited += rows;
     if (f->skip > 0 || floor_of(f) == -INFINITY) {
         f->skip -= f->skip > 0;
         scan_whole(f, block, count, words, base);
@@ -330,19 +330,16 @@ static void scan_run(finder *f, size_t block, size_t count, size_t rows, float b
 }
 
 static void scan_list(finder *f, uint32_t list, float base) {
-    const ivf *v = f->v;
-    size_t rows = v->counts[list];
-    for (size_t block = v->begins[list]; block < v->begins[list + 1]; block += RUN_BLOCKS) {
-        const size_t count = ht_min_size(RUN_BLOCKS, v->begins[list + 1] - block);
-        const size_t some = ht_min_size(rows, count * HT_CODE_ROWS);
-        scan_run(f, block, count, some, base);
-        rows -= some;
-    }
+    const size_t from = f->v->begins[list], to = f->v->begins[list + 1];
+    const size_t end = (to + HT_CODE_ROWS - 1) / HT_CODE_ROWS;
+    for (size_t block = from / HT_CODE_ROWS; from < to && block < end; block += RUN_BLOCKS)
+        scan_run(f, block, ht_min_size(RUN_BLOCKS, end - block), from, to, base);
+    f->stats.visited += to - from;
 }
 
 static void ask_for_list(const finder *f, uint32_t list) {
-    const char *at = ivf_block(f->v, f->v->begins[list]);
-    const size_t bytes = f->v->begins[list + 1] > f->v->begins[list] ? ht_min_size(f->v->block_bytes / 2, 2048) : 0;
+    const char *at = ivf_block(f->v, f->v->begins[list] / HT_CODE_ROWS);
+    const size_t bytes = f->v->counts[list] ? ht_min_size(f->v->block_bytes / 2, 2048) : 0;
     for (size_t i = 0; i < bytes; i += 64)
         __builtin_prefetch(at + i);
 }

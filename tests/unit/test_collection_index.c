@@ -15,9 +15,10 @@
 #include "engine/near.h"
 #include "rows.h"
 
-enum { DIM = 32, K = 10, ROWS = 3000, QUERIES = 40, EF = 80 };
+enum { DIM = 32, K = 10, ROWS = 3000, QUERIES = 40, EF = 80, PROBES = 50 };
 
 static hither_error err;
+static hither_kind kind; /* that is tested */
 
 static void make_vector(uint64_t id, float *out) {
     for (size_t j = 0; j < DIM; j++)
@@ -59,7 +60,7 @@ static void close_all(ht_collection *c, ht_db *db) {
 }
 
 static void create_index(ht_collection *c) {
-    const ht_approx_spec spec = {.kind = HITHER_HNSW, .m = 8, .ef_build = 60};
+    const ht_approx_spec spec = {.kind = kind, .m = 8, .ef_build = 60};
     ht_progress progress = {0};
     assert_int_equal(ht_collection_index(c, &spec, &progress, &err), HITHER_OK);
 }
@@ -69,8 +70,12 @@ static hither_result *find(ht_collection *c, const float *query, const char *whe
     ht_filter *filter = NULL;
     if (where)
         assert_int_equal(ht_filter_parse(where, strlen(where), &filter, &err), HITHER_OK);
-    ht_search search = {
-        .k = K, .include = HITHER_INCLUDE_NOTHING, .filter = filter, .recall = walk ? 0 : 1, .effort = walk ? EF : 0};
+    ht_search search = {.k = K,
+                        .include = HITHER_INCLUDE_NOTHING,
+                        .filter = filter,
+                        .recall = walk ? 0 : 1,
+                        .effort = walk ? EF : 0,
+                        .probes = walk ? PROBES : 0};
     hither_matrix q = test_matrix(query, 1, DIM);
     assert_int_equal(ht_collection_search(c, &q, NULL, &search, &r, &err), HITHER_OK);
     ht_filter_free(filter);
@@ -121,7 +126,7 @@ static int64_t nearest(ht_collection *c, uint64_t id) {
 }
 
 static void found_while_rows_come_and_go(void **state) {
-    (void)state;
+    kind = **(const hither_kind **)state;
     ht_io *io;
     ht_db *db;
     assert_int_equal(ht_io_ram_new(&io, &err), HITHER_OK);
@@ -168,9 +173,9 @@ static uint64_t covered(ht_collection *c) {
 
 /* ---- files */
 
-static hither_status spoil(void *arg, const char *name, ht_io_kind kind) {
+static hither_status spoil(void *arg, const char *name, ht_io_kind what) {
     char path[512];
-    (void)kind;
+    (void)what;
     if (!strstr(name, "near"))
         return HITHER_OK;
     (void)snprintf(path, sizeof path, "%s/cache/%s", (const char *)arg, name);
@@ -185,7 +190,7 @@ static hither_status spoil(void *arg, const char *name, ht_io_kind kind) {
 }
 
 static void kept_on_disk(void **state) {
-    (void)state;
+    kind = **(const hither_kind **)state;
     char *path = test_path(), cache[512];
     ht_db *db;
     ht_collection *c = open_at(ht_io_posix(), path, &db);
@@ -229,7 +234,7 @@ static void *search_on(void *arg) {
 }
 
 static void kept_up_beside_searches(void **state) {
-    (void)state;
+    kind = **(const hither_kind **)state;
     ht_io *io;
     ht_db *db;
     pthread_t thread;
@@ -254,10 +259,14 @@ static void kept_up_beside_searches(void **state) {
 }
 
 int main(void) {
+    static const hither_kind kinds[] = {HITHER_HNSW, HITHER_IVF};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(found_while_rows_come_and_go),
-        cmocka_unit_test(kept_on_disk),
-        cmocka_unit_test(kept_up_beside_searches),
+        cmocka_unit_test_prestate(found_while_rows_come_and_go, (void *)&kinds[0]),
+        cmocka_unit_test_prestate(kept_on_disk, (void *)&kinds[0]),
+        cmocka_unit_test_prestate(kept_up_beside_searches, (void *)&kinds[0]),
+        cmocka_unit_test_prestate(found_while_rows_come_and_go, (void *)&kinds[1]),
+        cmocka_unit_test_prestate(kept_on_disk, (void *)&kinds[1]),
+        cmocka_unit_test_prestate(kept_up_beside_searches, (void *)&kinds[1]),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
