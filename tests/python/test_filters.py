@@ -93,7 +93,7 @@ def test_pairs(db: hither.Database, count: int) -> None:
     rows = {i: random_row(rng) for i in range(count)}
     fill(c, rows, np.zeros((count, 1), np.float32))
     pairs = 0
-    while pairs < 50_000 * count // 700:
+    while pairs < 100_000 * count // 700:
         where = random_filter(rng)
         wanted = [i for i, (metadata, document) in rows.items() if matches(metadata, document, where)]
         assert [hit.id for hit in c.scan(where=where)] == wanted, where
@@ -108,14 +108,20 @@ def test_pairs_through_the_command(tmp_path: Path) -> None:
         pytest.skip("the command is not built")
     rng = random.Random(SEED)
     path = tmp_path / "a.hither"
-    rows = {i: random_row(rng) for i in range(500)}
+    rows = {i: random_row(rng) for i in range(1000)}
     with hither.connect(path) as db:
-        fill(db.collection("rows", dim=1), rows, np.zeros((500, 1), np.float32))
-    for _ in range(20):
+        fill(db.collection("rows", dim=1), rows, np.zeros((1000, 1), np.float32))
+    for _ in range(100):  # 1,000 rows each: 100,000 pairs
         where = random_filter(rng)
-        wanted = sum(matches(metadata, document, where) for metadata, document in rows.values())
+        wanted = [i for i, (metadata, document) in rows.items() if matches(metadata, document, where)]
+        run = [COMMAND, "export", str(path), "rows", "--format", "jsonl", "--id", "key", "--where", json.dumps(where)]
+        lines = subprocess.run(run, check=True, capture_output=True, text=True).stdout.splitlines()
+        assert [json.loads(line)["key"] for line in lines] == wanted, where
+    for _ in range(5):
+        where = random_filter(rng)
+        total = sum(matches(metadata, document, where) for metadata, document in rows.values())
         run = [COMMAND, "count", str(path), "rows", "--where", json.dumps(where)]
-        assert int(subprocess.run(run, check=True, capture_output=True, text=True).stdout) == wanted, where
+        assert int(subprocess.run(run, check=True, capture_output=True, text=True).stdout) == total, where
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
@@ -155,6 +161,89 @@ def test_searches_against_brute_force(db: hither.Database, metric: str) -> None:
             for hit_id, distance in zip(hits.ids, hits.distances, strict=True):
                 assert hither.knn(vectors[hit_id][None], query[None], k=1, metric=metric)[1][0, 0] == distance
     assert c.count() == len(rows)
+
+
+class Twin:
+    """The rows of a collection, and brute force over them."""
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+        self.rows: dict[int, Row] = {}
+        self.vectors: dict[int, np.ndarray] = {}
+
+    def put(self, c: hither.Collection, batch: dict[int, Row], x: np.ndarray) -> None:
+        fill(c, batch, x)
+        self.rows.update(batch)
+        self.vectors.update(zip(batch, x, strict=True))
+
+    def delete(self, c: hither.Collection, where: dict[str, Any], most: int) -> None:
+        gone = self.matching(where)
+        if len(gone) > most:
+            gone = gone[:most]
+            assert c.delete(gone) == len(gone)
+        else:
+            assert c.delete(where=where) == len(gone), where
+        for i in gone:
+            del self.rows[i], self.vectors[i]
+
+    def matching(self, where: dict[str, Any]) -> list[int]:
+        return [i for i, (metadata, document) in self.rows.items() if matches(metadata, document, where)]
+
+    def check(self, c: hither.Collection, where: dict[str, Any], query: np.ndarray, k: int, recall: float) -> None:
+        """min(k, matches) rows that match, at their distances, in order; with a recall of 1 the nearest there are."""
+        allowed = self.matching(where)
+        hits = c.search(query, k=k, where=where, recall=recall, include=())
+        assert len(hits) == len(set(hits.ids)) == min(k, len(allowed)), where
+        assert set(hits.ids) <= set(allowed), where
+        if not allowed:
+            return
+        base = np.stack([self.vectors[i] for i in allowed])
+        labels, distances = hither.knn(base, query[None], k=len(allowed), metric=self.metric)
+        of = {allowed[label]: float(d) for label, d in zip(labels[0], distances[0], strict=True)}
+        assert [of[i] for i in hits.ids] == list(hits.distances), where
+        assert list(hits.distances) == sorted(hits.distances)
+        if recall == 1:
+            assert list(hits.distances) == [float(d) for d in distances[0, : len(hits)]], where
+            radius = float(distances[0, len(hits) - 1])
+            near = c.within(query, radius, where=where, include=())
+            assert sorted(near.ids) == sorted(i for i, d in of.items() if d <= radius), where
+
+
+# Every kind of index there is; "exact" is none.
+INDEXES = sorted(set(hither._core.KINDS) - {"auto"})
+
+
+@pytest.mark.parametrize("kind", INDEXES)
+@pytest.mark.parametrize("metric", ["cosine", "l2", "dot"])
+def test_searches_of_every_index(kind: str, metric: str) -> None:
+    """Random filters, searches, updates and deletes beside an index that is built meanwhile."""
+    rng = random.Random(SEED + INDEXES.index(kind))
+    numbers = np.random.default_rng(SEED)
+    db = hither.connect(":memory:")
+    c = db.collection("rows", dim=8, metric=metric)
+    twin = Twin(metric)
+    twin.put(c, {i: random_row(rng) for i in range(2400)}, numbers.standard_normal((2400, 8), np.float32))
+    try:
+        c.create_index(kind)
+    except hither.UnsupportedError:
+        pytest.skip(f"{kind} takes no {metric}")
+    asked = 0
+    for _ in range(6):
+        batch = {rng.randrange(3000): random_row(rng) for _ in range(150)}
+        twin.put(c, batch, numbers.standard_normal((len(batch), 8), np.float32))
+        twin.delete(c, random_filter(rng), 100)
+        for _ in range(8):
+            where = random_filter(rng) if rng.random() < 0.8 else {"$not": {"none": 1}}  # all rows
+            query = numbers.standard_normal(8, np.float32)
+            twin.check(c, where, query, rng.choice([1, 3, 10, 50, 1000]), rng.choice([0.8, 0.95, 1]))
+            asked += 1
+        one = rng.choice(list(twin.rows))  # down to one row
+        c.update([one], metadata=[{"only": asked}])
+        twin.rows[one] = ((twin.rows[one][0] or {}) | {"only": asked}, twin.rows[one][1])
+        for recall in (0.9, 1):
+            twin.check(c, {"only": asked}, numbers.standard_normal(8, np.float32), 10, recall)
+    assert c.count() == len(twin.rows)
+    db.close()
 
 
 def test_every_door(points: hither.Collection) -> None:
