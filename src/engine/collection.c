@@ -24,6 +24,7 @@ void ht_collection_unref(ht_collection *c) {
     if (c->db->generation == ht_fork_generation()) {
         ht_snapshot_free(atomic_load_explicit(&c->home.current, memory_order_relaxed));
         ht_columns_clear(&c->columns);
+        ht_row_sets_clear(&c->row_sets);
         ht_keyword_table_clear(&c->keywords);
         ht_uniques_clear(&c->uniques);
         ht_schema_free(c->schema);
@@ -245,6 +246,10 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
     hither_status status = ht_columns_init(&c->columns, err);
     if (status == HITHER_OK && (status = ht_keyword_table_init(&c->keywords, err)) != HITHER_OK)
         ht_columns_clear(&c->columns);
+    if (status == HITHER_OK && (status = ht_row_sets_init(&c->row_sets, err)) != HITHER_OK) {
+        ht_columns_clear(&c->columns);
+        ht_keyword_table_clear(&c->keywords);
+    }
     if (status != HITHER_OK) {
         ht_release(c);
         return status;

@@ -6,6 +6,7 @@
  * that a reader who meets a newer one than `covered` promised it still sees it whole.
  */
 #include "engine/column_inside.h"
+#include "engine/column_sets.h"
 
 #include <string.h>
 
@@ -263,6 +264,7 @@ static void column_free(ht_field_column *column) {
         ht_release(column->dictionary.retired);
         column->dictionary.retired = next;
     }
+    ht_column_sets_free(atomic_load_explicit(&column->sets, memory_order_relaxed));
     ht_release(column->field.keys);
     ht_release(column);
 }

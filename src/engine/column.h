@@ -56,6 +56,8 @@ typedef struct ht_dictionary {
     struct ht_text_block *texts;      /* the bytes; the newest block first */
 } ht_dictionary;
 
+typedef struct ht_column_sets ht_column_sets;
+
 typedef struct ht_field_column {
     struct ht_field_column *next; /* fixed once in the list */
     ht_field field;
@@ -63,6 +65,9 @@ typedef struct ht_field_column {
     ht_levels blocks; /* of pointers to ht_cells; NULL: all cells are missing */
     ht_dictionary dictionary;
     struct ht_text_block *lists;
+    _Atomic(ht_column_sets *) sets; /* column_sets.h; NULL: none yet */
+    _Atomic uint32_t asked;         /* how often sets would have helped */
+    _Atomic bool many;              /* it has too many values for them */
 } ht_field_column;
 
 #define HT_COLUMNS_MAX 64u /* of a collection; filters on yet other fields look at the rows */

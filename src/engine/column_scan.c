@@ -347,6 +347,40 @@ void ht_scan_words(const ht_scan *scan, ht_scan_side side, uint64_t first, size_
     memcpy(words, block, (count + 63) / 64 * sizeof *words);
 }
 
+/* ---- values and their slots */
+
+static bool takes_set(const ht_leaf *leaf, const ht_value_set *set) {
+    return set->type != HT_LIST && (leaf->types >> set->type & 1) && scalar_taken(leaf, set->type, set->value);
+}
+
+uint64_t ht_scan_leaf_count(const ht_scan *scan, uint32_t node, const ht_column_sets *sets) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < sets->count; i++) {
+        const ht_value_set *set = &sets->sets[i];
+        if (set->type == HT_LIST)
+            count += set->count; /* each is looked at */
+        else if (takes_set(&scan->leaves[node], set))
+            count += set->count;
+    }
+    return count;
+}
+
+void ht_scan_leaf_mark(const ht_scan *scan, uint32_t node, const ht_column_sets *sets, uint64_t *words) {
+    const ht_leaf *leaf = &scan->leaves[node];
+    const ht_field_column *column = scan->columns[scan->filter->nodes[node].field];
+    for (uint32_t i = 0; i < sets->count; i++) {
+        const ht_value_set *set = &sets->sets[i];
+        if (takes_set(leaf, set))
+            ht_value_set_mark(sets, set, words);
+        for (uint32_t j = 0; set->type == HT_LIST && j < set->count; j++) {
+            uint32_t slot = sets->slots[set->at + j];
+            const ht_cells *cells = ht_column_cells(column, slot / HT_CELLS);
+            if (cell_taken(leaf, HT_LIST, cells->value[slot % HT_CELLS]))
+                words[slot / 64] |= (uint64_t)1 << slot % 64;
+        }
+    }
+}
+
 /* ---- one slot */
 
 static bool slot_matches(const ht_scan *scan, uint32_t at, uint64_t slot, ht_text document) {

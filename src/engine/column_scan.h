@@ -6,7 +6,7 @@
 #ifndef HT_ENGINE_COLUMN_SCAN_H
 #define HT_ENGINE_COLUMN_SCAN_H
 
-#include "engine/column.h"
+#include "engine/column_sets.h"
 
 typedef struct ht_leaf ht_leaf;
 
@@ -29,6 +29,12 @@ typedef enum ht_scan_side {
 /* Sets words[i] to the matches among slots first + 64 * i ... + 63, for the slots [first, first + count); first is a
  * multiple of HT_CELLS and count at most that. Bits past count are 0. */
 void ht_scan_words(const ht_scan *scan, ht_scan_side side, uint64_t first, size_t count, uint64_t *words);
+
+/* How many slots below sets->upto one leaf, on the column that the sets are of, selects, and how many it takes to look
+ * at beyond that: those that hold lists. */
+uint64_t ht_scan_leaf_count(const ht_scan *scan, uint32_t node, const ht_column_sets *sets);
+/* Sets their bits. */
+void ht_scan_leaf_mark(const ht_scan *scan, uint32_t node, const ht_column_sets *sets, uint64_t *words);
 
 /* Whether one slot matches, given its document. */
 bool ht_scan_slot(const ht_scan *scan, uint64_t slot, ht_text document);

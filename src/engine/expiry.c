@@ -36,7 +36,10 @@ hither_status ht_collection_set_ttl(ht_collection *c, int64_t seconds, hither_er
 
 static hither_status parse(const ht_buf *text, ht_filter **out, hither_error *err) {
     HT_TRY(ht_buf_check(text, "a filter", err));
-    return ht_filter_parse(text->data, text->size, out, err);
+    HT_TRY(ht_filter_parse(text->data, text->size, out, err));
+    ht_release((*out)->text); /* it says what time it is: nobody asks it again */
+    (*out)->text = NULL;
+    return HITHER_OK;
 }
 
 /* {"_expires":{"$lte":NOW}}: a row without the field, or with something else in it than a number, never matches. */

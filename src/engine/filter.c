@@ -10,6 +10,8 @@
 
 #include "base/alloc.h"
 
+#define MOST_KEPT_TEXT 2048u /* of a filter whose rows are kept by its text */
+
 typedef struct parser {
     ht_filter *f;
     ht_buf path;     /* where we are, for messages: where.$and[1].price.$gt */
@@ -399,6 +401,11 @@ hither_status ht_filter_parse(const char *text, size_t bytes, ht_filter **out, h
     if (status == HITHER_OK)
         status = ht_buf_check(&p.path, "a filter", err);
     ht_buf_clear(&p.path);
+    if (status == HITHER_OK && bytes <= MOST_KEPT_TEXT) {
+        f->text = ht_memdup(text, bytes);
+        f->text_bytes = bytes;
+        status = f->text ? HITHER_OK : ht_fail_nomem(err, bytes, "a filter");
+    }
     if (status == HITHER_OK)
         *out = f;
     else
@@ -442,5 +449,6 @@ void ht_filter_free(ht_filter *f) {
     ht_release(f->values);
     ht_release(f->nodes);
     json_decref(f->source);
+    ht_release(f->text);
     ht_release(f);
 }

@@ -78,6 +78,8 @@ typedef struct ht_filter {
     uint32_t regex_count;
     bool documents; /* some leaf is on the document */
     json_t *source;
+    char *text; /* as it was parsed, where what it selects may be kept under that name; else NULL */
+    size_t text_bytes;
 } ht_filter;
 
 /* INVALID for what makes no sense, SYNTAX for what is not JSON, TOO_LARGE, ENCODING, NOMEM; messages begin with

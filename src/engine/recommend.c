@@ -44,6 +44,7 @@ static hither_status leave_out(ht_run *run, const examples *e, hither_error *err
     ht_selection *s = &run->selected;
     if (!run->search->filter)
         HT_TRY(ht_select_all(run->view.snapshot, s, err));
+    HT_TRY(ht_selection_own(s, err));
     for (size_t i = 0; i < e->positive_count + e->negative_count; i++) {
         uint64_t bit = (uint64_t)1 << e->slots[i] % 64, *word = &s->words[e->slots[i] / 64];
         s->count -= (*word & bit) != 0;

@@ -12,19 +12,24 @@
 
 /* ---- the run */
 
+hither_status ht_run_select(ht_run *run, hither_error *err) {
+    ht_reading *v = &run->view;
+    HT_TRY(ht_select(v->c, v->snapshot, run->search->filter, &v->reader, &run->selected, err));
+    run->allow = ht_selection_mask(&run->selected);
+    run->restricted = true;
+    run->chance = 0;
+    run->rows = run->selected.count;
+    ht_explain_stage(&run->explain, "filter", run->selected.plan, v->snapshot->live_count, run->rows);
+    return HITHER_OK;
+}
+
 hither_status ht_run_begin(ht_run *run, const ht_search *search, hither_error *err) {
     ht_reading *v = &run->view;
     HT_TRY(ht_result_new(v->include, v->c->dim, true, &run->result, err));
-    const ht_snapshot *s = v->snapshot;
-    run->rows = s->live_count;
-    if (search->filter) {
-        HT_TRY(ht_select(v->c, s, search->filter, &v->reader, &run->selected, err));
-        run->allow = ht_selection_mask(&run->selected);
-        run->restricted = true;
-        run->rows = run->selected.count;
-        ht_explain_stage(&run->explain, "filter", run->selected.plan, s->live_count, run->rows);
-    }
-    return HITHER_OK;
+    run->rows = v->snapshot->live_count;
+    if (search->filter && search->filter->documents && run->may_check)
+        HT_TRY(ht_candidates_choose(run, err));
+    return search->filter && !(run->chance > 0) ? ht_run_select(run, err) : HITHER_OK;
 }
 
 /* What the plan says of a walk. */
@@ -114,6 +119,23 @@ static hither_status search_nearest(ht_run *run, const hither_matrix *queries, h
     return HITHER_OK;
 }
 
+/* The same, of a run that looks at near rows one by one. */
+static hither_status search_checked(ht_run *run, const hither_matrix *queries, hither_error *err) {
+    size_t k = run->rows < run->search->k ? (size_t)run->rows : run->search->k, count = 0;
+    ht_hit *hits = ht_calloc(k, sizeof *hits);
+    hither_status status = hits ? HITHER_OK : ht_fail_nomem(err, k * sizeof *hits, "the hits of a search");
+    for (size_t i = 0; i < queries->rows && status == HITHER_OK; i++) {
+        const float *q = (const float *)(const void *)((const char *)queries->data + i * queries->stride);
+        if (i)
+            ht_result_next_group(run->result);
+        status = ht_search_candidates(run, q, queries->stride, k, hits, &count, err);
+        if (status == HITHER_OK)
+            status = ht_run_add(run, hits, ht_run_cut(run, hits, count), err);
+    }
+    ht_release(hits);
+    return status;
+}
+
 /* ---- all within a distance */
 
 static hither_status within_one(ht_run *run, const float *query, size_t stride, hither_error *err) {
@@ -162,7 +184,7 @@ static hither_status check_queries(const ht_collection *c, const hither_matrix *
 
 static hither_status search_once(ht_collection *c, const hither_matrix *queries, const hither_ids *ids,
                                  const ht_search *search, hither_result **out, hither_error *err) {
-    ht_run run = {.search = search};
+    ht_run run = {.search = search, .may_check = true};
     float *gathered = NULL;
     hither_matrix rows = {.dim = c->dim, .stride = c->dim * sizeof(float), .dtype = HITHER_F32};
     ht_explain_begin(&run.explain);
@@ -184,8 +206,9 @@ static hither_status search_once(ht_collection *c, const hither_matrix *queries,
     if (status == HITHER_OK && search->keywords)
         status = ht_search_keywords(&run, &rows, err);
     else if (status == HITHER_OK)
-        status = search->k && !search->group && !(search->diversity > 0) ? search_nearest(&run, &rows, err)
-                                                                         : search_each(&run, &rows, err);
+        status = run.chance > 0                                            ? search_checked(&run, &rows, err)
+                 : search->k && !search->group && !(search->diversity > 0) ? search_nearest(&run, &rows, err)
+                                                                           : search_each(&run, &rows, err);
     ht_release(gathered);
     return ht_run_end(&run, status, !search->keywords ? "exact" : rows.data ? "hybrid" : "keyword", out, err);
 }

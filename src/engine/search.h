@@ -17,7 +17,9 @@ typedef struct ht_run {
     ht_selection selected; /* of a search with a filter */
     bool restricted;       /* to `allow`: some live rows may be no hits */
     ht_mask allow;
-    uint64_t rows; /* that may be hits */
+    uint64_t rows;  /* that may be hits */
+    bool may_check; /* hits one by one instead of selecting rows by the filter first */
+    double chance;  /* that a row matches the filter, where hits are to be checked one by one; else 0 */
     ht_exact_stats stats;
     ht_near_stats near;
     ht_explain explain;
@@ -43,5 +45,15 @@ HT_NODISCARD hither_status ht_search_groups(ht_run *run, const float *query, hit
 HT_NODISCARD hither_status ht_search_diverse(ht_run *run, const float *query, hither_error *err);
 /* All queries of a search with keywords; queries->data NULL: there are no vectors. */
 HT_NODISCARD hither_status ht_search_keywords(ht_run *run, const hither_matrix *queries, hither_error *err);
+
+/* Whether it costs less to look at the rows that are near, one after another, until k of them match than to find all
+ * that match: then run->chance is set, and the search goes by ht_search_candidates. */
+HT_NODISCARD hither_status ht_candidates_choose(ht_run *run, hither_error *err);
+/* The k nearest rows that match: hits has room for k. It may find that there are too few, and then turns to a selection
+ * like any search's. */
+HT_NODISCARD hither_status ht_search_candidates(ht_run *run, const float *query, size_t stride, size_t k, ht_hit *hits,
+                                                size_t *count, hither_error *err);
+/* Selects the rows that may be hits by the filter. */
+HT_NODISCARD hither_status ht_run_select(ht_run *run, hither_error *err);
 
 #endif

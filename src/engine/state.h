@@ -7,7 +7,7 @@
  *   - under the writer lock: the graveyard, ht_collection.row, schema and uniques, publishing;
  *   - under `building`, taken before the writer lock and the table lock: the wish;
  *   - under the table lock: the list of collections;
- *   - any thread, by the rules of column.h and keyword/table.h: the columns, the keywords;
+ *   - any thread, by the rules of column.h, row_sets.h and keyword/table.h: the columns, row sets, keywords;
  *   - atomic, any thread: counts, home, dropped, seen_version, the scratch pool.
  * A read-only handle has no writer; there the writer lock serialises advancing to other processes' commits.
  */
@@ -22,6 +22,7 @@
 #include "engine/engine.h"
 #include "engine/fork.h"
 #include "engine/group.h"
+#include "engine/row_sets.h"
 #include "engine/snapshot.h"
 #include "index/approx.h"
 #include "keyword/table.h"
@@ -78,6 +79,7 @@ struct ht_collection {
     char embedder[64];
     ht_home home;
     uint64_t opened_seq;       /* of the first snapshot: nobody in this process reads an older one */
+    ht_row_sets row_sets;      /* of the last filters */
     ht_columns columns;        /* of metadata, for filters */
     ht_keyword_table keywords; /* of documents, for searches by words */
     pthread_mutex_t building;  /* what near.h describes, one at a time */

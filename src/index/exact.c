@@ -19,7 +19,7 @@
 
 enum {
     FIRST_ROWS = 16,         /* of a group, at a time until there is a threshold */
-    SPARSE_ROWS = 6,         /* of a group: no more than these are read in full at once, codes or not */
+    SPARSE_ROWS = 3,         /* of a group: no more than these are read in full at once, codes or not */
     HITS_A_WORKER = 1 << 18, /* room for the heaps of one worker: fewer queries at once when k is large */
     TOUCH_GROUPS = 16,       /* are checked at a time */
     MANY_BLOCKS = 4,         /* blocks of queries a thread from which threads take whole blocks */
@@ -253,12 +253,19 @@ static hither_status scan_groups(ht_worker *w, span some, const ht_part *part, s
     ht_bound bound = bound_of(w, &layout, some.to - some.from, part->norms != NULL);
     for (size_t j = some.from; j < some.to; j++)
         w->state[j].limit = NAN; /* rules are a part's own, as norms may be */
+    bool alone = some.to - some.from == 1 && layout.dtype == HITHER_F32 && part->norms && !bound.direct;
+    uint64_t sparse[HT_UNIT_GROUPS] = {0}, any = 0;
     for (size_t g = 0; g < HT_UNIT_GROUPS; g++) {
         size_t first = begin + g * HT_GROUP_ROWS;
-        if (words[g] != 0)
-            HT_TRY(scan_group(w, some, &bound, part, first, ht_min_size(HT_GROUP_ROWS, end - first), words[g]));
+        if (words[g] == 0)
+            continue;
+        size_t count = ht_min_size(HT_GROUP_ROWS, end - first);
+        if (alone && ht_exact_is_sparse(words[g], count))
+            any |= sparse[g] = words[g];
+        else
+            HT_TRY(scan_group(w, some, &bound, part, first, count, words[g]));
     }
-    return HITHER_OK;
+    return any ? ht_exact_scan_sparse(w, some.from, &bound, part, begin, sparse) : HITHER_OK;
 }
 
 /* For a large k: reads the first groups in full that could be read by codes, and has them say whether the others are.

@@ -181,6 +181,12 @@ void ht_exact_prepare_codes(ht_worker *w, size_t j);
 hither_status ht_exact_scan_codes(ht_worker *w, const ht_part *part, size_t begin, const uint64_t *words);
 hither_status ht_exact_settle(ht_worker *w);
 
+/* Whether of a group of `count` rows so few take part that they are better read one by one. */
+bool ht_exact_is_sparse(uint64_t word, size_t count);
+/* Reads the rows in `words` of the unit that begins at row `begin` for query j: f32 rows of a part with norms. */
+hither_status ht_exact_scan_sparse(ht_worker *w, size_t j, const ht_bound *bound, const ht_part *part, size_t begin,
+                                   const uint64_t *words);
+
 /* Counts rows, bytes and units. */
 void ht_exact_count(ht_search *s);
 /* Lays out everything the planned search needs in the scratch, which grows where it must. */

@@ -246,6 +246,77 @@ def test_searches_of_every_index(kind: str, metric: str) -> None:
     db.close()
 
 
+def test_every_plan_selects_the_same(db: hither.Database) -> None:
+    """A filter asked again and again goes from a scan of columns to bitmaps; asked word for word, it is remembered."""
+    rng = random.Random(SEED)
+    count = 9000
+    c = db.collection("rows", dim=1)
+    rows: dict[int, Row] = {
+        i: (
+            {"kind": i % 50, "n": i * 7919 % 10007, "x": rng.choice(SCALARS), "y": random_value(rng, 1)},
+            f"row {i}" + (" owl" if i % 3 == 0 else "") + (" rare" if i % 2500 == 7 else ""),
+        )
+        for i in range(count)
+    }
+    fill(c, rows, np.arange(count, dtype=np.float32)[:, None])
+    filters = [
+        {"kind": 3, "n": {"$lt": 5000}},
+        {"kind": {"$in": [1, 2, 49]}},
+        {"y": {"$gt": 0}, "kind": {"$lt": 4}},
+        {"x": {"$ne": 1}},
+        {"x": {"$contains": "a"}, "y": {"$exists": True}},
+    ]
+    filters += [random_filter(rng, 2) for _ in range(4)]
+    for change in range(2):
+        seen: set[str] = set()
+        for where in filters:
+            wanted = [i for i, (metadata, document) in rows.items() if matches(metadata, document, where)]
+            for again in range(6):
+                text = " " * again + json.dumps(where)
+                assert [hit.id for hit in c.scan(where=text)] == wanted, (where, again)
+                plan = c.search([0], where=text).plan["filter"]
+                assert plan["rows_matched"] == len(wanted)
+                assert plan["plan"] == "kept"
+            hits = c.search([0], where="\t" + json.dumps(where))
+            seen.add(hits.plan["filter"]["plan"])
+        assert seen >= {"columns", "bitmap"}
+        if not change:  # then there are rows that no bitmap knows, and dead ones that it does
+            more = {i: random_row(rng) for i in range(100, 8000, 31)}
+            fill(c, more, np.zeros((len(more), 1), np.float32))
+            for i, row in more.items():
+                del rows[i]
+                rows[i] = row
+            c.delete(range(5000, 5500))
+            for i in range(5000, 5500):
+                del rows[i]
+
+
+def test_documents_of_near_rows_first(db: hither.Database) -> None:
+    count = 6000
+    c = db.collection("rows", dim=1, metric="l2")
+    texts = [f"row {i}" + (" owl" if i % 3 == 0 else "") + (" rare" if i % 2500 == 7 else "") for i in range(count)]
+    c.add(range(count), np.arange(count)[:, None], documents=texts, metadata=[{"half": i % 2} for i in range(count)])
+    owls = {"$contains": "owl"}
+    for query in (0, 2999.6, 9000):
+        nearest = sorted(range(0, count, 3), key=lambda i: (abs(i - query), i))
+        hits = c.search([query], k=10, where_document=owls)
+        assert hits.ids == nearest[:10]
+        plan = hits.plan["filter"]
+        assert plan["plan"] == "candidates"
+        assert plan["rows_matched"] == 10
+        assert plan["rows_checked"] < 200
+        assert 1000 < plan["rows_estimated"] < 3000
+        even = c.search([query], k=10, where={"half": 0}, where_document=owls)
+        assert even.ids == [i for i in nearest if i % 2 == 0][:10]
+    assert c.search([0], k=10, where_document={"$contains": "rare"}).ids == [7, 2507, 5007]
+    assert c.search([0], k=2500, where_document=owls).ids == list(range(0, count, 3))
+    many = c.search_many([[0], [3000]], k=3, where_document=owls)
+    assert [hits.ids for hits in many] == [[0, 3, 6], [3000, 2997, 3003]]
+    # half of the nearest rows do not match: it looks further, then selects
+    c.update(range(0, 3000, 3), documents=["gone"] * 1000)
+    assert c.search([0], k=5, where_document=owls).ids == [3000, 3003, 3006, 3009, 3012]
+
+
 def test_every_door(points: hither.Collection) -> None:
     where = {"n": {"$gte": 1}}
     assert points.search([0, 0], where=where).ids == ["a", "b"]
