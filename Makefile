@@ -103,6 +103,29 @@ install: all
 	@cmake --build --preset release
 	@cmake --install build
 
+## wheel: dist/*.whl for x86-64 and glibc 2.28 on; WHEELS="x86_64-gnu aarch64-gnu x86_64-musl aarch64-musl" for all
+.PHONY: wheel
+wheel:
+	@sh tools/setup.sh build wheel
+	@sh tools/wheel.sh $(WHEELS)
+
+## test-wheel: that wheel in an empty environment without compilers, and the Python tests against it
+.PHONY: test-wheel
+test-wheel: wheel
+	@sh tools/wheel_test.sh dist/*manylinux*_x86_64.whl
+
+## sdist: dist/hither-VERSION.tar.gz, with the sources of the C libraries in it
+.PHONY: sdist
+sdist:
+	@sh tools/setup.sh build wheel
+	@sh tools/sdist.sh
+
+## dist: one static `hither` for any x86-64 Linux, dist/hither-VERSION-x86_64-linux.tar.gz
+.PHONY: dist
+dist:
+	@sh tools/setup.sh build wheel
+	@sh tools/dist.sh
+
 ## clean: removes what was built; .venv stays
 .PHONY: clean
 clean:

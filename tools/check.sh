@@ -1,9 +1,9 @@
 #!/bin/sh
-# Every check that is not a test: sh tools/check.sh [format|layers|sizes|exports|documents|tools|python|tidy]...
+# Every check that is not a test: sh tools/check.sh [format|layers|sizes|exports|documents|tools|python|install|tidy]...
 # It wants a release build (exports). All that were asked for run, whatever fails; the status says if any did.
 set -u
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- format layers sizes exports documents tools python tidy
+[ $# -gt 0 ] || set -- format layers sizes exports documents tools python install tidy
 python=.venv/bin/python
 failed=
 
@@ -22,6 +22,7 @@ check() {
         $python -m ruff check --quiet . && $python -m ruff format --quiet --check . && echo "python: ruff agrees" &&
             PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $python -m pyright | tail -n 40
         ;;
+    install) sh tools/test_install.sh ;;
     tidy)
         cmake --preset clang --log-level=WARNING >/dev/null &&
             run-clang-tidy -quiet -j "$(nproc)" -p build/clang '/(src|cli)/' >build/tidy.log 2>&1 &&

@@ -6,6 +6,7 @@
 #   test    the second compiler, the sanitizers' and fuzzers' runtimes, the checkers, the test libraries
 #   bench   the engines that the benchmarks stand beside
 #   cross   an ARM compiler and emulator, for `make test-neon`
+#   wheel   what builds and checks wheels, the source archive and the static command
 #
 # No group means build, demo and test. Every thing is looked for by using it, and only what is missing is installed:
 # Debian packages with apt-get, as root or through sudo; Python packages into .venv. With nothing missing it prints
@@ -77,6 +78,7 @@ look() {
             ;;
         test)
             need clang have clang
+            need g++ have g++
             need libclang-rt-14-dev fuzzes
             need clang-format have clang-format
             need clang-tidy have clang-tidy
@@ -90,7 +92,13 @@ look() {
             need 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross' have aarch64-linux-gnu-gcc
             need qemu-user have qemu-aarch64
             ;;
-        *) die "no such group: $group (there are build, demo, test, bench, cross)" ;;
+        wheel)
+            need patch have patch
+            need xz-utils have xz
+            need tcl have tclsh
+            need binutils have readelf
+            ;;
+        *) die "no such group: $group (there are build, demo, test, bench, cross, wheel)" ;;
         esac
     done
 }

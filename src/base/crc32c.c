@@ -13,6 +13,7 @@
 #include <string.h>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <nmmintrin.h>
 #include <wmmintrin.h>
 #elif defined(__aarch64__) && defined(__ORDER_LITTLE_ENDIAN__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -82,13 +83,13 @@ static uint64_t load64(const unsigned char *p) {
 }
 
 /* The CRC register after as many zero bytes as `factor` stands for. */
-__attribute__((target("sse4.2,pclmul"))) static uint32_t shift(uint32_t crc, uint32_t factor) {
+__attribute__((target("sse4.2,crc32,pclmul"))) static uint32_t shift(uint32_t crc, uint32_t factor) {
     __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128(crc), _mm_cvtsi64_si128(factor), 0);
     return (uint32_t)_mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(product));
 }
 
-__attribute__((target("sse4.2,pclmul"))) static uint32_t three_stripes(uint32_t crc, const unsigned char *p,
-                                                                       size_t stripe, uint32_t one, uint32_t two) {
+__attribute__((target("sse4.2,crc32,pclmul"))) static uint32_t
+three_stripes(uint32_t crc, const unsigned char *p, size_t stripe, uint32_t one, uint32_t two) {
     uint64_t a = crc, b = 0, c = 0;
     for (size_t i = 0; i < stripe; i += 8) {
         a = _mm_crc32_u64(a, load64(p + i));
@@ -98,7 +99,8 @@ __attribute__((target("sse4.2,pclmul"))) static uint32_t three_stripes(uint32_t 
     return shift((uint32_t)a, two) ^ shift((uint32_t)b, one) ^ (uint32_t)c;
 }
 
-__attribute__((target("sse4.2,pclmul"))) static uint32_t by_instruction(uint32_t crc, const void *data, size_t bytes) {
+__attribute__((target("sse4.2,crc32,pclmul"))) static uint32_t by_instruction(uint32_t crc, const void *data,
+                                                                              size_t bytes) {
     const unsigned char *p = data;
     crc = ~crc;
     for (; bytes >= 3 * LONG_STRIPE; p += 3 * LONG_STRIPE, bytes -= 3 * LONG_STRIPE)
@@ -112,7 +114,11 @@ __attribute__((target("sse4.2,pclmul"))) static uint32_t by_instruction(uint32_t
     return ~crc;
 }
 
-static bool has_instruction(void) { return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul"); }
+/* By cpuid itself: what stands behind __builtin_cpu_supports is not in every compiler's run-time library. */
+static bool has_instruction(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_2) && (c & bit_PCLMUL);
+}
 
 #elif defined(HT_CRC_ARM)
 

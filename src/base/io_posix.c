@@ -29,14 +29,14 @@
 /* One system call moves at most this much; some systems refuse more than 2 GiB. */
 #define LARGEST_MOVE ((size_t)1 << 30)
 
-typedef struct posix_file {
+typedef struct disk_file {
     ht_file base;
     int fd;
     unsigned flags;
     char path[];
-} posix_file;
+} disk_file;
 
-static posix_file *of(ht_file *file) { return (posix_file *)(void *)file; }
+static disk_file *of(ht_file *file) { return (disk_file *)(void *)file; }
 
 /* ---- open and close */
 
@@ -49,14 +49,14 @@ static hither_status check_regular(int fd, const char *path, hither_error *err) 
     return HITHER_OK;
 }
 
-static hither_status posix_open(void *ctx, const char *path, unsigned flags, ht_file **out, hither_error *err) {
+static hither_status disk_open(void *ctx, const char *path, unsigned flags, ht_file **out, hither_error *err) {
     (void)ctx;
     /* O_NONBLOCK keeps a FIFO from holding us up; it means nothing to a regular file. */
     int how = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (flags & HT_IO_WRITE ? O_RDWR : O_RDONLY);
     if (flags & HT_IO_CREATE)
         how |= O_CREAT | (flags & HT_IO_EXCLUSIVE ? O_EXCL : 0);
     size_t length = strlen(path);
-    posix_file *file = ht_alloc(sizeof *file + length + 1);
+    disk_file *file = ht_alloc(sizeof *file + length + 1);
     if (!file)
         return ht_fail_nomem(err, sizeof *file + length + 1, "an open file");
     int fd;
@@ -84,10 +84,10 @@ static hither_status posix_open(void *ctx, const char *path, unsigned flags, ht_
     return HITHER_OK;
 }
 
-static void posix_close(ht_file *handle) {
+static void disk_close(ht_file *handle) {
     if (!handle)
         return;
-    posix_file *file = of(handle);
+    disk_file *file = of(handle);
     if (file->flags & HT_IO_DELETE)
         unlink(file->path);
     close(file->fd);
@@ -97,14 +97,14 @@ static void posix_close(ht_file *handle) {
 /* ---- bytes */
 
 /* pread and pwrite take a signed offset. */
-static hither_status check_range(const posix_file *file, uint64_t offset, uint64_t bytes, hither_error *err) {
+static hither_status check_range(const disk_file *file, uint64_t offset, uint64_t bytes, hither_error *err) {
     if (offset > INT64_MAX || bytes > INT64_MAX - offset)
         return ht_fail(err, HITHER_INVALID, "%s has no byte %" PRIu64 " + %" PRIu64, file->path, offset, bytes);
     return HITHER_OK;
 }
 
 static hither_status posix_read_at(ht_file *handle, void *data, size_t bytes, uint64_t offset, hither_error *err) {
-    posix_file *file = of(handle);
+    disk_file *file = of(handle);
     HT_TRY(check_range(file, offset, bytes, err));
     for (size_t done = 0; done < bytes;) {
         ssize_t got =
@@ -123,7 +123,7 @@ static hither_status posix_read_at(ht_file *handle, void *data, size_t bytes, ui
 
 static hither_status posix_write_at(ht_file *handle, const void *data, size_t bytes, uint64_t offset,
                                     hither_error *err) {
-    posix_file *file = of(handle);
+    disk_file *file = of(handle);
     HT_TRY(check_range(file, offset, bytes, err));
     for (size_t done = 0; done < bytes;) {
         ssize_t put = pwrite(file->fd, (const char *)data + done, ht_min_size(bytes - done, LARGEST_MOVE),
@@ -138,8 +138,8 @@ static hither_status posix_write_at(ht_file *handle, const void *data, size_t by
     return HITHER_OK;
 }
 
-static hither_status posix_size(ht_file *handle, uint64_t *out, hither_error *err) {
-    posix_file *file = of(handle);
+static hither_status disk_size(ht_file *handle, uint64_t *out, hither_error *err) {
+    disk_file *file = of(handle);
     struct stat st;
     if (fstat(file->fd, &st) != 0)
         return ht_fail_errno(err, errno, "cannot examine %s", file->path);
@@ -147,8 +147,8 @@ static hither_status posix_size(ht_file *handle, uint64_t *out, hither_error *er
     return HITHER_OK;
 }
 
-static hither_status posix_resize(ht_file *handle, uint64_t bytes, hither_error *err) {
-    posix_file *file = of(handle);
+static hither_status disk_resize(ht_file *handle, uint64_t bytes, hither_error *err) {
+    disk_file *file = of(handle);
     HT_TRY(check_range(file, 0, bytes, err));
     int rc;
     do
@@ -159,8 +159,8 @@ static hither_status posix_resize(ht_file *handle, uint64_t bytes, hither_error 
     return HITHER_OK;
 }
 
-static hither_status posix_reserve(ht_file *handle, uint64_t offset, uint64_t bytes, hither_error *err) {
-    posix_file *file = of(handle);
+static hither_status disk_reserve(ht_file *handle, uint64_t offset, uint64_t bytes, hither_error *err) {
+    disk_file *file = of(handle);
     HT_TRY(check_range(file, offset, bytes, err));
 #if defined(__linux__)
     int rc = 0;
@@ -178,8 +178,8 @@ static hither_status posix_reserve(ht_file *handle, uint64_t offset, uint64_t by
 
 /* fdatasync leaves out times, but not what is needed to read the bytes again: a changed size is synced with them. So
  * resize needs no stronger call. */
-static hither_status posix_sync(ht_file *handle, hither_error *err) {
-    posix_file *file = of(handle);
+static hither_status disk_sync(ht_file *handle, hither_error *err) {
+    disk_file *file = of(handle);
     int rc;
     do {
 #if defined(__APPLE__)
@@ -220,12 +220,12 @@ static hither_status posix_sync_folder(void *ctx, const char *path, hither_error
 
 /* ---- maps */
 
-static hither_status posix_map(ht_file *handle, size_t bytes, const void **out, hither_error *err) {
-    posix_file *file = of(handle);
+static hither_status disk_map(ht_file *handle, size_t bytes, const void **out, hither_error *err) {
+    disk_file *file = of(handle);
     uint64_t size;
     if (bytes == 0)
         return ht_fail(err, HITHER_INVALID, "cannot map 0 bytes of %s", file->path);
-    HT_TRY(posix_size(handle, &size, err));
+    HT_TRY(disk_size(handle, &size, err));
     if (size < bytes) /* a touch past the end would be a SIGBUS */
         return ht_fail(err, HITHER_CORRUPT, "%s ends at byte %" PRIu64 ", wanted %zu", file->path, size, bytes);
     void *data = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file->fd, 0);
@@ -235,7 +235,7 @@ static hither_status posix_map(ht_file *handle, size_t bytes, const void **out, 
     return HITHER_OK;
 }
 
-static void posix_unmap(ht_file *handle, const void *data, size_t bytes) {
+static void disk_unmap(ht_file *handle, const void *data, size_t bytes) {
     (void)handle;
     if (data)
         munmap((void *)(uintptr_t)data, bytes);
@@ -243,7 +243,7 @@ static void posix_unmap(ht_file *handle, const void *data, size_t bytes) {
 
 /* ---- the lock */
 
-static hither_status fail_busy(const posix_file *file, hither_error *err) {
+static hither_status fail_busy(const disk_file *file, hither_error *err) {
     char text[32] = "";
     ssize_t got = pread(file->fd, text, sizeof text - 1, 0);
     long pid = got > 0 ? strtol(text, NULL, 10) : 0;
@@ -252,8 +252,8 @@ static hither_status fail_busy(const posix_file *file, hither_error *err) {
     return ht_fail(err, HITHER_BUSY, "%s is in use by process %ld", file->path, pid);
 }
 
-static hither_status posix_lock(ht_file *handle, hither_error *err) {
-    posix_file *file = of(handle);
+static hither_status disk_lock(ht_file *handle, hither_error *err) {
+    disk_file *file = of(handle);
     int rc;
     do
         rc = flock(file->fd, LOCK_EX | LOCK_NB);
@@ -266,7 +266,7 @@ static hither_status posix_lock(ht_file *handle, hither_error *err) {
     int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     hither_status status = posix_write_at(handle, text, (size_t)length, 0, err);
     if (status == HITHER_OK)
-        status = posix_resize(handle, (uint64_t)length, err);
+        status = disk_resize(handle, (uint64_t)length, err);
     if (status != HITHER_OK)
         flock(file->fd, LOCK_UN);
     return status;
@@ -278,7 +278,7 @@ static ht_io_kind kind_of(mode_t mode) {
     return S_ISREG(mode) ? HT_IO_FILE : S_ISDIR(mode) ? HT_IO_FOLDER : HT_IO_OTHER;
 }
 
-static hither_status posix_stat(void *ctx, const char *path, ht_io_kind *kind, uint64_t *bytes, hither_error *err) {
+static hither_status disk_stat(void *ctx, const char *path, ht_io_kind *kind, uint64_t *bytes, hither_error *err) {
     (void)ctx;
     struct stat st, target;
     if (lstat(path, &st) != 0) {
@@ -302,7 +302,7 @@ static hither_status posix_make_folder(void *ctx, const char *path, hither_error
     return HITHER_OK;
 }
 
-static hither_status posix_rename(void *ctx, const char *from, const char *to, hither_error *err) {
+static hither_status disk_rename(void *ctx, const char *from, const char *to, hither_error *err) {
     (void)ctx;
     if (rename(from, to) != 0)
         return ht_fail_errno(err, errno, "cannot rename %s to %s", from, to);
@@ -310,7 +310,7 @@ static hither_status posix_rename(void *ctx, const char *from, const char *to, h
 }
 
 /* A file of its own with the same blocks behind it; false where the file system has no such thing. */
-static bool reflink(const posix_file *from, const char *path) {
+static bool reflink(const disk_file *from, const char *path) {
 #if defined(FICLONE)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
@@ -326,8 +326,8 @@ static bool reflink(const posix_file *from, const char *path) {
     return false;
 }
 
-static hither_status posix_share(ht_file *handle, const char *path, int sealed, hither_error *err) {
-    const posix_file *from = of(handle);
+static hither_status disk_share(ht_file *handle, const char *path, int sealed, hither_error *err) {
+    const disk_file *from = of(handle);
     struct stat open_one, linked;
     if (reflink(from, path))
         return HITHER_OK;
@@ -341,16 +341,16 @@ static hither_status posix_share(ht_file *handle, const char *path, int sealed, 
     return ht_fail(err, HITHER_UNSUPPORTED, "%s cannot share the space of %s", path, from->path);
 }
 
-static hither_status posix_remove(void *ctx, const char *path, hither_error *err) {
+static hither_status disk_remove(void *ctx, const char *path, hither_error *err) {
     (void)ctx;
     if (remove(path) != 0)
         return ht_fail_errno(err, errno, "cannot remove %s", path);
     return HITHER_OK;
 }
 
-static hither_status posix_list(void *ctx, const char *path,
-                                hither_status (*each)(void *arg, const char *name, ht_io_kind kind), void *arg,
-                                hither_error *err) {
+static hither_status disk_list(void *ctx, const char *path,
+                               hither_status (*each)(void *arg, const char *name, ht_io_kind kind), void *arg,
+                               hither_error *err) {
     (void)ctx;
     DIR *folder = opendir(path);
     if (!folder)
@@ -381,7 +381,7 @@ static hither_status posix_list(void *ctx, const char *path,
 
 /* ---- identity and place */
 
-static hither_status posix_identity(void *ctx, const char *path, uint64_t out[2], hither_error *err) {
+static hither_status disk_identity(void *ctx, const char *path, uint64_t out[2], hither_error *err) {
     (void)ctx;
     struct stat st;
     if (stat(path, &st) != 0)
@@ -392,7 +392,7 @@ static hither_status posix_identity(void *ctx, const char *path, uint64_t out[2]
 }
 
 #if defined(__linux__)
-static const char *posix_network(void *ctx, const char *path) {
+static const char *disk_network(void *ctx, const char *path) {
     static const struct {
         uint32_t magic;
         const char *name;
@@ -440,27 +440,27 @@ const ht_io *ht_io_posix(void) {
     static const ht_io io = {
         .size = sizeof io,
         .sqlite_vfs = "unix",
-        .open = posix_open,
-        .close = posix_close,
+        .open = disk_open,
+        .close = disk_close,
         .read_at = posix_read_at,
         .write_at = posix_write_at,
-        .file_size = posix_size,
-        .resize = posix_resize,
-        .reserve = posix_reserve,
-        .sync = posix_sync,
-        .map = posix_map,
-        .unmap = posix_unmap,
-        .lock = posix_lock,
-        .stat = posix_stat,
+        .file_size = disk_size,
+        .resize = disk_resize,
+        .reserve = disk_reserve,
+        .sync = disk_sync,
+        .map = disk_map,
+        .unmap = disk_unmap,
+        .lock = disk_lock,
+        .stat = disk_stat,
         .make_folder = posix_make_folder,
-        .rename = posix_rename,
-        .remove = posix_remove,
+        .rename = disk_rename,
+        .remove = disk_remove,
         .sync_folder = posix_sync_folder,
-        .list = posix_list,
-        .identity = posix_identity,
-        .share = posix_share,
+        .list = disk_list,
+        .identity = disk_identity,
+        .share = disk_share,
 #if defined(__linux__)
-        .network = posix_network,
+        .network = disk_network,
         .holes_cost = posix_holes_cost,
         .start_sync = posix_start_sync,
 #endif
