@@ -20,7 +20,7 @@ check() {
     tools) $python -m pytest -q -p no:cacheprovider tools ;;
     python)
         $python -m ruff check --quiet . && $python -m ruff format --quiet --check . && echo "python: ruff agrees" &&
-            PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $python -m pyright | tail -n 40
+            $python -m basedpyright
         ;;
     install) sh tools/test_install.sh ;;
     tidy)
