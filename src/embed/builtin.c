@@ -136,9 +136,8 @@ static void add_token(int32_t *sums, previous *before, const ht_token *token) {
     }
 }
 
-static hither_status embed_one(ht_embedder *embedder, ht_embed_role role, const char *text, size_t bytes, float *vector,
+static hither_status embed_one(ht_embedder *embedder, const char *text, size_t bytes, float *vector,
                                hither_error *err) {
-    (void)role;
     (void)embedder;
     /* The sums cannot overflow below this: a byte of text adds at most 32 to a dimension. */
     if (bytes > HITHER_MAX_TEXT_BYTES)
@@ -168,7 +167,7 @@ static void free_builtin(ht_embedder *embedder) { ht_release(embedder); }
 enum { TEXTS_AN_ITEM = 64 };
 
 hither_status ht_embedder_builtin(ht_embedder **out, hither_error *err) {
-    ht_embedder *embedder = ht_alloc(sizeof *embedder);
+    ht_embedder *embedder = ht_calloc(1, sizeof *embedder);
     if (!embedder) {
         *out = NULL;
         return ht_fail_nomem(err, sizeof *embedder, "the embedder");

@@ -22,9 +22,26 @@ uint32_t ht_embedder_dim(const ht_embedder *embedder) { return embedder->dim; }
 
 const char *ht_embedder_name(const ht_embedder *embedder) { return embedder->name; }
 
+void ht_embedder_clear(ht_embedder *embedder) {
+    ht_release(embedder->prefixes[0]);
+    ht_release(embedder->prefixes[1]);
+}
+
 hither_status ht_embedder_one(ht_embedder *embedder, ht_embed_role role, const char *text, size_t bytes, float *vector,
                               hither_error *err) {
-    return embedder->one(embedder, role, text, bytes, vector, err);
+    const char *prefix = embedder->prefixes[role];
+    size_t before = prefix ? strlen(prefix) : 0;
+    if (before == 0)
+        return embedder->one(embedder, text, bytes, vector, err);
+    char *both = ht_alloc(before + bytes);
+    if (!both)
+        return ht_fail_nomem(err, before + bytes, "a text");
+    memcpy(both, prefix, before);
+    if (bytes)
+        memcpy(both + before, text, bytes);
+    hither_status status = embedder->one(embedder, both, before + bytes, vector, err);
+    ht_release(both);
+    return status;
 }
 
 typedef struct batch {
@@ -50,7 +67,7 @@ static void embed_item(void *ctx, size_t item) {
             continue;
         }
         hither_error error = {0};
-        hither_status status = b->embedder->one(b->embedder, b->role, text.data, text.bytes, vector, &error);
+        hither_status status = ht_embedder_one(b->embedder, b->role, text.data, text.bytes, vector, &error);
         int nobody = 0;
         if (status != HITHER_OK && atomic_compare_exchange_strong(&b->failed, &nobody, 1)) {
             b->status = status;

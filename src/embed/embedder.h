@@ -15,10 +15,13 @@ struct ht_embedder {
     uint32_t dim;
     const char *name;
     size_t texts_an_item; /* handed to a worker at a time */
+    char *prefixes[2];    /* by ht_embed_role: what embedder.c puts before texts; NULL for nothing */
     /* Writes dim floats for one text; called from any number of threads at once. */
-    hither_status (*one)(ht_embedder *embedder, ht_embed_role role, const char *text, size_t bytes, float *vector,
-                         hither_error *err);
+    hither_status (*one)(ht_embedder *embedder, const char *text, size_t bytes, float *vector, hither_error *err);
     void (*free)(ht_embedder *embedder);
 };
+
+/* Releases what the struct holds, not the struct. */
+void ht_embedder_clear(ht_embedder *embedder);
 
 #endif

@@ -277,15 +277,39 @@ static hither_status apply(const ht_normal_step *s, ht_normal_room *room, const 
     }
 }
 
-/* Whether a step takes away what the text begins with, so that what then comes first stood further back. */
-static bool drops_front(const ht_normal_step *s, const char *before, const char *text, size_t bytes,
+/* How many characters a normal form makes of the first one. */
+static size_t first_chars(const ht_normal_step *s, const char *text, size_t bytes) {
+    size_t length, count = 0;
+    bool valid;
+    ht_buf parts;
+    (void)ht_utf8_next(text, bytes, &length, &valid);
+    if (length == 1)
+        return 1;
+    ht_buf_init(&parts, MAX_CONTENT);
+    if (ht_token_normal_form((ht_normal_form)s->form, text, length, &parts, NULL) == HITHER_OK)
+        for (size_t i = 0; i < parts.size; i++)
+            count += ((unsigned char)parts.data[i] & 0xc0u) != 0x80;
+    ht_buf_clear(&parts);
+    return count;
+}
+
+static size_t chars_between(const char *begin, const char *end) {
+    size_t count = 0;
+    for (; begin < end; begin++)
+        count += ((unsigned char)*begin & 0xc0u) != 0x80;
+    return count;
+}
+
+/* Whether a step takes away what the text begins with, of which there are `lead` characters by now, so that what then
+ * comes first stood further back. */
+static bool drops_front(const ht_normal_step *s, size_t lead, const char *before, const char *text, size_t bytes,
                         const ht_buf *out) {
     size_t length;
     bool valid;
     uint32_t cp = ht_utf8_next(before, bytes, &length, &valid);
     switch (s->kind) {
     case HT_NORMAL_STRIP:
-        return text != before;
+        return chars_between(before, text) >= lead;
     case HT_NORMAL_MARKS:
         return (ht_token_facts(cp) & HT_FACT_MARK) != 0;
     case HT_NORMAL_NMT:
@@ -299,7 +323,7 @@ static bool drops_front(const ht_normal_step *s, const char *before, const char 
 
 hither_status ht_normal_apply(const ht_normal *n, ht_normal_room *room, const char **text, size_t *bytes, bool *front,
                               hither_error *err) {
-    size_t turn = 0;
+    size_t turn = 0, lead = 1;
     *front = true;
     for (size_t i = 0; i<n->count && * bytes> 0; i++) {
         const ht_normal_step *s = &n->steps[i];
@@ -313,7 +337,9 @@ hither_status ht_normal_apply(const ht_normal *n, ht_normal_room *room, const ch
             HT_TRY(apply(s, room, *text, *bytes, out, err));
             HT_TRY(ht_buf_check(out, "a text", err));
         }
-        if (drops_front(s, before, *text, length, out))
+        if (s->kind == HT_NORMAL_FORM)
+            lead = first_chars(s, before, length);
+        if (drops_front(s, lead, before, *text, length, out))
             *front = false;
         if (s->kind == HT_NORMAL_STRIP)
             continue;

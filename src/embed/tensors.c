@@ -27,6 +27,8 @@ typedef struct tensor {
 static size_t item_bytes(const char *dtype) {
     if (strcmp(dtype, "F32") == 0)
         return 4;
+    if (strcmp(dtype, "I8") == 0)
+        return 1;
     return strcmp(dtype, "F16") == 0 || strcmp(dtype, "BF16") == 0 ? 2 : 0;
 }
 
@@ -151,9 +153,14 @@ static hither_status read_numbers(const ht_tensors *f, const tensor *t, float *o
     hither_status status = HITHER_OK;
     for (size_t at = 0; status == HITHER_OK && at < count; at += PIECE) {
         size_t n = ht_min_size(count - at, PIECE);
-        status = f->io->read_at(f->file, piece, n * 2, f->data + t->begin + at * 2, err);
+        status = f->io->read_at(f->file, piece, n * t->item, f->data + t->begin + at * t->item, err);
         if (status != HITHER_OK)
             break;
+        const int8_t *bytes = (const int8_t *)piece;
+        for (size_t i = 0; t->item == 1 && i < n; i++)
+            out[at + i] = bytes[i];
+        if (t->item == 1)
+            continue;
         if (t->dtype[0] == 'F')
             k->widen_f16(piece, n * 2, 1, n, out + at);
         else
@@ -163,26 +170,104 @@ static hither_status read_numbers(const ht_tensors *f, const tensor *t, float *o
     return status;
 }
 
-hither_status ht_tensors_read(const ht_tensors *f, const char *name, size_t rows, size_t columns, float *out,
-                              hither_error *err) {
-    tensor t = {0};
+static hither_status find_array(const ht_tensors *f, const char *name, tensor *t, hither_error *err) {
     const json_t *entry = json_object_get(f->header, name);
     if (!entry)
         return ht_fail(err, HITHER_MODEL, "%.100s: there is no array \"%.80s\"", f->path, name);
-    HT_TRY(describe(f, name, entry, &t, err));
-    if (!t.item)
-        return ht_fail(err, HITHER_MODEL, "%.100s: array \"%.60s\" is of type %.20s; F32, F16 and BF16 are read",
-                       f->path, name, t.dtype);
-    if (t.rows != rows || t.columns != columns)
-        return ht_fail(err, HITHER_MODEL, "%.100s: array \"%.60s\" is %llu x %llu; the model's settings say %zu x %zu",
-                       f->path, name, (unsigned long long)t.rows, (unsigned long long)t.columns, rows, columns);
-    if (!out)
+    return describe(f, name, entry, t, err);
+}
+
+static hither_status refuse_type(const ht_tensors *f, const char *name, const tensor *t, const char *read,
+                                 hither_error *err) {
+    return ht_fail(err, HITHER_MODEL, "%.100s: array \"%.60s\" is of type %.20s; %s are read", f->path, name, t->dtype,
+                   read);
+}
+
+static hither_status check_shape(const ht_tensors *f, const char *name, const tensor *t, size_t rows, size_t columns,
+                                 hither_error *err) {
+    if (t->rows == rows && t->columns == columns)
         return HITHER_OK;
-    HT_TRY(read_numbers(f, &t, out, err));
-    for (size_t i = 0; i < rows * columns; i++) {
-        if (!isfinite(out[i]))
+    return ht_fail(err, HITHER_MODEL, "%.100s: array \"%.60s\" is %llu x %llu; the model's settings say %zu x %zu",
+                   f->path, name, (unsigned long long)t->rows, (unsigned long long)t->columns, rows, columns);
+}
+
+static hither_status check_finite(const ht_tensors *f, const char *name, const float *numbers, size_t count,
+                                  hither_error *err) {
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(numbers[i]))
             return ht_fail(err, HITHER_MODEL, "%.100s: array \"%.60s\" holds a value that is not finite, at %zu",
                            f->path, name, i);
     }
     return HITHER_OK;
+}
+
+hither_status ht_tensors_read(const ht_tensors *f, const char *name, size_t rows, size_t columns, float *out,
+                              hither_error *err) {
+    tensor t = {0};
+    HT_TRY(find_array(f, name, &t, err));
+    if (t.item < 2)
+        return refuse_type(f, name, &t, "F32, F16 and BF16", err);
+    HT_TRY(check_shape(f, name, &t, rows, columns, err));
+    if (!out)
+        return HITHER_OK;
+    HT_TRY(read_numbers(f, &t, out, err));
+    return check_finite(f, name, out, rows * columns, err);
+}
+
+hither_status ht_tensors_shape(const ht_tensors *f, const char *name, uint64_t *rows, uint64_t *columns,
+                               hither_error *err) {
+    tensor t = {0};
+    HT_TRY(find_array(f, name, &t, err));
+    *rows = t.rows;
+    *columns = t.columns;
+    return HITHER_OK;
+}
+
+hither_status ht_tensors_read_table(const ht_tensors *f, const char *name, size_t rows, size_t columns, float *out,
+                                    hither_error *err) {
+    tensor t = {0};
+    HT_TRY(find_array(f, name, &t, err));
+    if (t.item == 0)
+        return refuse_type(f, name, &t, "F32, F16, BF16 and I8", err);
+    HT_TRY(check_shape(f, name, &t, rows, columns, err));
+    HT_TRY(read_numbers(f, &t, out, err));
+    return check_finite(f, name, out, rows * columns, err);
+}
+
+/* A whole number of 4 or 8 bytes, the lowest first. */
+static uint64_t whole(const unsigned char *bytes, size_t item) {
+    uint64_t value = 0;
+    for (size_t i = item; i > 0; i--)
+        value = value << 8 | bytes[i - 1];
+    return value;
+}
+
+hither_status ht_tensors_read_places(const ht_tensors *f, const char *name, size_t count, uint32_t end, uint32_t *out,
+                                     hither_error *err) {
+    tensor t = {0};
+    HT_TRY(find_array(f, name, &t, err));
+    const size_t item = strcmp(t.dtype, "I32") == 0 ? 4 : strcmp(t.dtype, "I64") == 0 ? 8 : 0;
+    if (!item)
+        return refuse_type(f, name, &t, "I32 and I64", err);
+    HT_TRY(check_shape(f, name, &t, 1, count, err));
+    if (t.end - t.begin != (uint64_t)count * item)
+        return ht_fail(err, HITHER_MODEL, "%.100s: array \"%.60s\" has %llu bytes, its shape wants %llu", f->path, name,
+                       (unsigned long long)(t.end - t.begin), (unsigned long long)count * item);
+    unsigned char *piece = ht_alloc(PIECE * item);
+    if (!piece)
+        return ht_fail_nomem(err, PIECE * item, "numbers");
+    hither_status status = HITHER_OK;
+    for (size_t at = 0; status == HITHER_OK && at < count; at += PIECE) {
+        size_t n = ht_min_size(count - at, PIECE);
+        status = f->io->read_at(f->file, piece, n * item, f->data + t.begin + at * item, err);
+        for (size_t i = 0; status == HITHER_OK && i < n; i++) {
+            uint64_t value = whole(piece + i * item, item);
+            out[at + i] = (uint32_t)value;
+            if (value >= end)
+                status = ht_fail(err, HITHER_MODEL, "%.100s: array \"%.60s\" holds %lld at %zu; below %u are possible",
+                                 f->path, name, (long long)value, at + i, end);
+        }
+    }
+    ht_release(piece);
+    return status;
 }

@@ -26,4 +26,14 @@ bool ht_tensors_has(const ht_tensors *tensors, const char *name);
 HT_NODISCARD hither_status ht_tensors_read(const ht_tensors *tensors, const char *name, size_t rows, size_t columns,
                                            float *out, hither_error *err);
 
+/* Rows and columns of an array (rows 1 where it has one dimension only). MODEL if it is missing. */
+HT_NODISCARD hither_status ht_tensors_shape(const ht_tensors *tensors, const char *name, uint64_t *rows,
+                                            uint64_t *columns, hither_error *err);
+/* As ht_tensors_read, of i8 too, whose bytes then are the numbers. */
+HT_NODISCARD hither_status ht_tensors_read_table(const ht_tensors *tensors, const char *name, size_t rows,
+                                                 size_t columns, float *out, hither_error *err);
+/* An array of `count` whole numbers from 0 to below `end`, of i32 or i64. */
+HT_NODISCARD hither_status ht_tensors_read_places(const ht_tensors *tensors, const char *name, size_t count,
+                                                  uint32_t end, uint32_t *out, hither_error *err);
+
 #endif

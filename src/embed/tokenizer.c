@@ -65,12 +65,9 @@ uint32_t ht_tokenizer_ids(const ht_tokenizer *t) { return t->ids; }
 
 size_t ht_tokenizer_around(const ht_tokenizer *t) { return t->around.before_count + t->around.after_count; }
 
-bool ht_tokenizer_unknown(const ht_tokenizer *t, uint32_t *id) {
-    if (t->kind == HT_TOKENIZER_WORDPIECE)
-        *id = ht_wordpiece_unknown(t->wordpiece);
-    else
-        *id = t->kind == HT_TOKENIZER_UNIGRAM ? t->unigram.unknown : t->bpe.unknown;
-    return t->kind != HT_TOKENIZER_BPE || t->bpe.has_unknown;
+bool ht_tokenizer_skips_unknown(const ht_tokenizer *t, uint32_t *id) {
+    *id = t->kind == HT_TOKENIZER_WORDPIECE ? ht_wordpiece_unknown(t->wordpiece) : t->bpe.unknown;
+    return t->kind == HT_TOKENIZER_WORDPIECE || (t->kind == HT_TOKENIZER_BPE && t->bpe.has_unknown);
 }
 
 static hither_status take_room(ht_tokenizer *t, ht_tokenizer_room **out, hither_error *err) {

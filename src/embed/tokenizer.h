@@ -32,8 +32,8 @@ const char *ht_tokenizer_type(const ht_tokenizer *tokenizer);
 uint32_t ht_tokenizer_ids(const ht_tokenizer *tokenizer);
 /* Tokens that stand around every text. */
 size_t ht_tokenizer_around(const ht_tokenizer *tokenizer);
-/* Whether there is a token for what it does not know, and which. */
-bool ht_tokenizer_unknown(const ht_tokenizer *tokenizer, uint32_t *id);
+/* Whether static models pass over the token for what is not known, and which that is: not with Unigram. */
+bool ht_tokenizer_skips_unknown(const ht_tokenizer *tokenizer, uint32_t *id);
 
 /* Writes the tokens of a text, with those around it if `around`, at most `most` (then more than ht_tokenizer_around);
  * what is beyond is cut off at the text's end. *count says how many. Any bytes: what is not UTF-8 counts as U+FFFD. A
