@@ -560,7 +560,8 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_db_flush(hither_db *db, hither
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_list(hither_db *db, hither_result **out, hither_error *err);
 
 /* One record whose metadata is a JSON object: path, format, version, sqlite, readonly, durability, simd, bytes (of
- * catalog and of segments), cache_bytes, dead_bytes (vectors of dead rows, which compaction gives back), collections. Any thread. Since 0.1. */
+ * catalog and of segments), cache_bytes, dead_bytes (vectors of dead rows, which compaction gives back), collections.
+ * Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_info(hither_db *db, hither_result **out, hither_error *err);
 
 /* Removes a collection and its rows; open handles on it get NOT_FOUND from then on. Rename keeps rows and handles.

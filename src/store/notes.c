@@ -26,7 +26,7 @@ static hither_status take_text(sqlite3_stmt *stmt, int64_t cid, const note *n, h
 }
 
 /* Appends the text; nothing where there is none. */
-static hither_status read(ht_store *store, const note *n, int64_t cid, ht_buf *out, hither_error *err) {
+static hither_status note_read(ht_store *store, const note *n, int64_t cid, ht_buf *out, hither_error *err) {
     ht_conn *conn;
     sqlite3_stmt *stmt;
     HT_TRY(ht_pool_take(store, &conn, err));
@@ -45,7 +45,7 @@ static hither_status read(ht_store *store, const note *n, int64_t cid, ht_buf *o
 }
 
 /* data NULL takes the note away. */
-static hither_status write(ht_conn *conn, const note *n, int64_t cid, ht_text text, hither_error *err) {
+static hither_status note_write(ht_conn *conn, const note *n, int64_t cid, ht_text text, hither_error *err) {
     sqlite3_stmt *stmt;
     HT_TRY(ht_conn_prepare(conn, text.data ? n->set : n->drop, 0, &stmt, err));
     sqlite3_bind_int64(stmt, 1, cid);
@@ -54,12 +54,12 @@ static hither_status write(ht_conn *conn, const note *n, int64_t cid, ht_text te
 }
 
 /* In a transaction of its own; NOT_FOUND without the collection. */
-static hither_status set(ht_store *store, const note *n, int64_t cid, ht_text text, hither_error *err) {
+static hither_status note_set(ht_store *store, const note *n, int64_t cid, ht_text text, hither_error *err) {
     ht_collection_row row;
     HT_TRY(ht_txn_begin(store, err));
     hither_status status = ht_collection_read(store->writer, NULL, cid, &row, err);
     if (status == HITHER_OK)
-        status = write(store->writer, n, cid, text, err);
+        status = note_write(store->writer, n, cid, text, err);
     if (status == HITHER_OK)
         return ht_txn_commit(store, err);
     ht_txn_rollback(store);
@@ -67,21 +67,21 @@ static hither_status set(ht_store *store, const note *n, int64_t cid, ht_text te
 }
 
 hither_status ht_store_schema(ht_store *store, int64_t cid, ht_buf *out, hither_error *err) {
-    return read(store, &rules, cid, out, err);
+    return note_read(store, &rules, cid, out, err);
 }
 
 hither_status ht_schema_write(ht_conn *conn, int64_t cid, ht_text schema, hither_error *err) {
-    return write(conn, &rules, cid, schema, err);
+    return note_write(conn, &rules, cid, schema, err);
 }
 
 hither_status ht_store_set_schema(ht_store *store, int64_t cid, ht_text schema, hither_error *err) {
-    return set(store, &rules, cid, schema, err);
+    return note_set(store, &rules, cid, schema, err);
 }
 
 hither_status ht_store_index(ht_store *store, int64_t cid, char out[HT_INDEX_BYTES], hither_error *err) {
     ht_buf text;
     ht_buf_init(&text, HT_INDEX_BYTES);
-    hither_status status = read(store, &wish, cid, &text, err);
+    hither_status status = note_read(store, &wish, cid, &text, err);
     if (status == HITHER_CORRUPT) /* of a newer hither: as if there were none */
         status = HITHER_OK;
     out[0] = '\0';
@@ -94,5 +94,5 @@ hither_status ht_store_index(ht_store *store, int64_t cid, char out[HT_INDEX_BYT
 }
 
 hither_status ht_store_set_index(ht_store *store, int64_t cid, const char *text, hither_error *err) {
-    return set(store, &wish, cid, (ht_text){text[0] ? text : NULL, strlen(text)}, err);
+    return note_set(store, &wish, cid, (ht_text){text[0] ? text : NULL, strlen(text)}, err);
 }
