@@ -296,8 +296,8 @@ typedef struct hither_index_options {
     uint32_t m;       /* HNSW: links of a node, 4 to 128, twice as many on the lowest layer; default 16 */
     uint32_t ef_build; /* HNSW: candidates looked at for a new node's links; default 100 */
     uint32_t bits;     /* HNSW: of the codes that are walked by, 4 or 8; default 4 */
-    uint32_t lists;    /* IVF: how many, at most 65,536; default about twice the square root of the rows */
-    uint64_t seed;     /* the same rows and options give the same bytes, at any number of threads */
+    uint32_t lists; /* IVF: how many, at most 65,536; default eight times the square root of the rows, of 64 at least */
+    uint64_t seed;  /* the same rows and options give the same bytes, at any number of threads */
 } hither_index_options;
 
 /* An empty index in memory. Errors: DIMENSION, INVALID, UNSUPPORTED, NOMEM. Any thread. Since 0.1. */
@@ -505,6 +505,9 @@ struct hither_io {
      * from the other where either is written (a reflink), or, if `sealed` says that nobody will write to it again,
      * another name of the same (a hard link). UNSUPPORTED where neither can be; nothing is there then. */
     hither_status (*share)(hither_file *from, const char *path, int sealed, hither_error *err);
+    /* Asks that bytes of a mapped file be on their way into memory while the caller does other things. It cannot fail.
+     */
+    void (*want)(hither_file *file, uint64_t offset, uint64_t bytes);
 };
 
 /* The operating system's files. Lives as long as the process. Any thread. Since 0.1. */

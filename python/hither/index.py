@@ -64,7 +64,7 @@ class Index:
         Of a graph: links of a node (16), candidates looked at for a new node's links (100), bits of the codes that are
         walked by (4 or 8; 4).
     lists : int, optional
-        Of "ivf": how many (about twice the square root of the rows).
+        Of "ivf": how many (eight times the square root of the rows, if they hold 64 rows each).
     seed : int
         The same rows, options and seed give the same index, whatever the threads.
 

@@ -213,6 +213,19 @@ hither_status ht_container_touch(ht_container *c, const char *name, size_t begin
     return HITHER_OK;
 }
 
+void ht_container_want(const ht_container *c, const char *name, size_t begin, size_t end) {
+    const size_t i = find(c, name);
+    if (i == c->section_count || begin >= end || end > c->sections[i].bytes || !c->io->want)
+        return;
+    const uint64_t first = begin / HT_CONTAINER_BLOCK, last = (end - 1) / HT_CONTAINER_BLOCK;
+    bool checked = true;
+    for (uint64_t block = first; block <= last; block++)
+        checked = checked && atomic_load_explicit(&c->checked[c->first_block[i] + block], memory_order_relaxed);
+    const uint64_t from = checked ? begin : first * HT_CONTAINER_BLOCK;
+    const uint64_t to = checked ? end : ht_min_size((last + 1) * HT_CONTAINER_BLOCK, c->sections[i].bytes);
+    c->io->want(c->file, c->sections[i].offset + from, to - from);
+}
+
 hither_status ht_container_verify(ht_container *c, hither_error *err) {
     for (size_t i = 0; i < c->section_count; i++) {
         const section *s = &c->sections[i];

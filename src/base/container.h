@@ -33,6 +33,9 @@ const void *ht_container_section(const ht_container *container, const char *name
  * section and the file's offset. */
 HT_NODISCARD hither_status ht_container_touch(ht_container *container, const char *name, size_t begin, size_t end,
                                               hither_error *err);
+/* Asks for the bytes behind [begin, end) of a section, and for what a touch of them would read: they are on their way
+ * into memory then, together with what else was asked for. Bytes that are not there are passed over. */
+void ht_container_want(const ht_container *container, const char *name, size_t begin, size_t end);
 /* Checks every block of every section, checked before or not. */
 HT_NODISCARD hither_status ht_container_verify(ht_container *container, hither_error *err);
 size_t ht_container_bytes(const ht_container *container);

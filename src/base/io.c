@@ -32,7 +32,7 @@ hither_status ht_io_check(const ht_io *io, hither_error *err) {
         !io->sync || !io->map || !io->unmap || !io->lock || !io->stat || !io->make_folder || !io->rename ||
         !io->remove || !io->sync_folder || !io->list)
         return ht_fail(err, HITHER_INVALID,
-                       "hither_io lacks a function; only observe, start_sync, identity, network, holes_cost and share "
-                       "may be NULL");
+                       "hither_io lacks a function; only observe, start_sync, identity, network, holes_cost, share "
+                       "and want may be NULL");
     return HITHER_OK;
 }

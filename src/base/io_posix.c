@@ -194,6 +194,11 @@ static hither_status disk_sync(ht_file *handle, hither_error *err) {
 }
 
 #if defined(__linux__)
+/* The reads are begun, all that are asked for at once, and not waited for. */
+static void posix_want(ht_file *handle, uint64_t offset, uint64_t bytes) {
+    (void)posix_fadvise(of(handle)->fd, (off_t)offset, (off_t)bytes, POSIX_FADV_WILLNEED);
+}
+
 /* Only begins to write back what is dirty; an error then shows in the sync. */
 static void posix_start_sync(ht_file *handle, uint64_t offset, uint64_t bytes) {
     (void)sync_file_range(of(handle)->fd, (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
@@ -463,6 +468,7 @@ const ht_io *ht_io_posix(void) {
         .network = disk_network,
         .holes_cost = posix_holes_cost,
         .start_sync = posix_start_sync,
+        .want = posix_want,
 #endif
     };
     return &io;

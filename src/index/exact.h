@@ -49,7 +49,10 @@ typedef struct ht_vectors {
     /* Where this is given, codes are checked on their own: it is called before the codes of rows [begin, end) are read,
      * and touch only before a row itself is. NULL: touch vouches for both. */
     hither_status (*touch_codes)(void *ctx, size_t part, size_t begin, size_t end, hither_error *err);
-    void *touch_ctx;
+    /* Where rows may be on a disk: asks that a row be on its way into memory, and does not wait. Called for all rows
+     * that a search is about to read here and there, before it reads them. NULL: rows are in memory. */
+    void (*want)(void *ctx, size_t part, size_t row);
+    void *touch_ctx; /* of all three */
     /* 0 or 1: the answer is brute force's. Between them: rows may be ruled out by what the error of their codes is
      * likely to be instead of by what it can be, so that about this share of each answer is right. What is found still
      * has the distance D and comes in that order. Rows without codes are searched exactly. */

@@ -69,6 +69,9 @@ static void ask_for(const ht_worker *w, const ht_candidate *c) {
 /* Scores the candidates that the rule, which gets stricter meanwhile, still keeps. */
 static hither_status score_candidates(ht_worker *w, size_t j, const ht_candidate *candidates, size_t count) {
     ht_query_state *state = &w->state[j];
+    const ht_vectors *v = w->s->vectors;
+    for (size_t i = 0; v->want && i < count; i++)
+        v->want(v->touch_ctx, (size_t)(candidates[i].part - v->parts), candidates[i].row);
     for (size_t i = 0; i < count && i < AHEAD_ROWS; i++)
         ask_for(w, &candidates[i]);
     for (size_t i = 0; i < count; i++) {

@@ -428,6 +428,12 @@ hither_status ht_flat_touch(void *ctx, size_t part, size_t begin, size_t end, hi
     return ht_container_touch(flat->file, "rows", begin * flat->stride, last, err);
 }
 
+void ht_flat_want(void *ctx, size_t part, size_t row) {
+    ht_flat *flat = ctx;
+    if (part == 0)
+        ht_container_want(flat->file, "rows", row * flat->stride, (row + 1) * flat->stride);
+}
+
 hither_status ht_flat_touch_codes(void *ctx, size_t part, size_t begin, size_t end, hither_error *err) {
     ht_flat *flat = ctx;
     if (part != 0 || !flat->file || begin >= end)
@@ -455,6 +461,7 @@ ht_vectors ht_flat_vectors(ht_flat *flat, const ht_part *parts, size_t count) {
                         .part_count = count,
                         .touch = flat->file ? ht_flat_touch : NULL,
                         .touch_codes = flat->file ? ht_flat_touch_codes : NULL,
+                        .want = flat->cold ? ht_flat_want : NULL,
                         .touch_ctx = flat};
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/memory.h"
 #include "index/codes.h"
 #include "index/flat_inside.h"
 #include "kernels/kernels.h"
@@ -236,6 +237,7 @@ hither_status ht_flat_open(const ht_io *io, const char *path, ht_flat **out, hit
         return status;
     }
     flat->file = file;
+    flat->cold = h.rows * h.stride > ht_memory_limit() / 2;
     status = open_rows(flat, path, &h, err);
     if (status == HITHER_OK)
         status = ht_flat_near_get(flat, err);

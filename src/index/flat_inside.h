@@ -57,7 +57,8 @@ struct ht_flat {
     ht_part *parts; /* what searches see; every part but the last is full up to a multiple of 64 */
     flat_block *blocks;
     size_t part_count;
-    ht_container *file;                     /* of part 0, if it is mapped */
+    ht_container *file;                     /* of part 0, if it is mapped; */
+    bool cold;                              /* its rows are so many that they will not stay in memory */
     _Atomic(flat_room *) rooms[FLAT_ROOMS]; /* NULL: none, or in use */
     /* What an index that is not exact is searched by; flat_near.c's. */
     const ht_approx_kind *kind; /* NULL: exact, or what the kind does not take */
@@ -110,7 +111,9 @@ static inline bool ht_flat_normed(const ht_flat *flat) { return flat->spec.dtype
 /* Checks the mapped bytes of rows [begin, end) of part 0 on first touch; nothing to do for other parts. An ht_vectors
  * callback. */
 HT_NODISCARD hither_status ht_flat_touch(void *flat, size_t part, size_t begin, size_t end, hither_error *err);
-/* The same for the codes of those rows. */
+/* Asks for a row of part 0. */
+void ht_flat_want(void *flat, size_t part, size_t row);
+/* The same as touch for the codes of those rows. */
 HT_NODISCARD hither_status ht_flat_touch_codes(void *flat, size_t part, size_t begin, size_t end, hither_error *err);
 /* Bytes from row to row of a new index: a multiple of 64 where that costs at most a sixteenth, of 16 otherwise. */
 size_t ht_flat_stride(hither_dtype dtype, uint32_t dim);

@@ -247,6 +247,7 @@ static void make_tail(ht_flat *flat, const flat_target *target, tail *t) {
     }
     t->vectors.touch = flat->file ? touch_tail : NULL;
     t->vectors.touch_codes = flat->file ? touch_tail_codes : NULL;
+    t->vectors.want = NULL; /* most of what waits is in memory */
     t->vectors.touch_ctx = t;
 }
 

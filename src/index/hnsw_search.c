@@ -145,6 +145,11 @@ static hither_status rescore(const finder *f, const hnsw_pool *pool, ht_hit *hit
     ht_topk_init(&top, hits, f->search->k);
     const ht_kernels *kernels = f->w->kernels;
     ht_layout layout = {v->dtype, false, v->dim};
+    for (size_t i = 0; v->want && i < n; i++) {
+        size_t at;
+        const ht_part *part = hnsw_part(v, f->g->slots[hnsw_node(pool->items[i])], &at);
+        v->want(v->touch_ctx, at, (size_t)(f->g->slots[hnsw_node(pool->items[i])] - part->first_slot));
+    }
     for (size_t i = 0; i < n; i++) {
         size_t at;
         if (i + AHEAD < n)

@@ -19,13 +19,13 @@
 #include "index/ivf_inside.h"
 
 enum {
-    SAMPLED = 48,    /* rows a list */
+    SAMPLED = 32,    /* rows a list */
     CHUNK = 1 << 16, /* rows between two looks at progress */
-    LEAST_ROWS = 16, /* a list, on average, where it is up to us */
+    LEAST_ROWS = 64, /* a list, on average, where it is up to us */
     OUTGROWN = 2,    /* times the rows the centres were made for */
     LOPSIDED = 4,    /* times the longest list there was then */
 };
-#define LISTS_OF 2.0 /* times the square root of the rows */
+#define LISTS_OF 8.0 /* times the square root of the rows */
 
 typedef struct build {
     ivf *v;

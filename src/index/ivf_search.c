@@ -392,12 +392,32 @@ static hither_status score(finder *f, ht_topk *top, uint32_t place, hither_error
     return HITHER_OK;
 }
 
+/* Behind a disk: all of them in one batch, in the order they lie in. */
+static int by_number(const void *a, const void *b) {
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void want_rows(finder *f) {
+    uint32_t *slots = (uint32_t *)f->sums; /* free by now */
+    size_t count = ht_min_size(f->found_count, RUN_ROWS), at, row;
+    if (!f->vectors->want)
+        return;
+    for (size_t i = 0; i < count; i++)
+        slots[i] = f->v->slots[f->found[i].place];
+    qsort(slots, count, sizeof *slots, by_number);
+    for (size_t i = 0; i < count; i++)
+        if (ivf_part(f->vectors, slots[i], &at, &row))
+            f->vectors->want(f->vectors->touch_ctx, at, row);
+}
+
 static hither_status score_found(finder *f, ht_hit *hits, size_t *count, hither_error *err) {
     const size_t bytes = ht_row_bytes(f->vectors->dtype, f->vectors->dim, false);
     ht_topk top;
     ht_topk_init(&top, hits, f->search->k);
     settle(f, f->found_room);
     qsort(f->found, f->found_count, sizeof *f->found, by_score);
+    want_rows(f);
     for (size_t i = 0; i < AHEAD && i < f->found_count; i++)
         ask_for_row(f, f->found[i].place, bytes);
     for (size_t i = 0; i < f->found_count; i++) {

@@ -288,7 +288,7 @@ static size_t pick_part(size_t rows, size_t step, uint64_t salt, uint32_t *out) 
 static hither_status run_round(round_ *r, unsigned number, hither_error *err) {
     const ht_sample *s = r->what->sample;
     const ht_hnsw_progress *progress = r->what->progress;
-    size_t step = number < 3 ? 4 : number < 5 ? 2 : 1;
+    size_t step = number < 2 ? 4 : number < 4 ? 2 : 1;
     while (step > 1 && s->count / step < (size_t)LEAST_A_LIST * r->centres->count)
         step /= 2;
     r->count = pick_part(s->count, step, number, r->rows);

@@ -64,7 +64,7 @@ typedef struct ht_sample {
     float *scales;
 } ht_sample;
 
-enum { HT_KMEANS_ROUNDS = 8 };
+enum { HT_KMEANS_ROUNDS = 6 };
 
 typedef struct ht_kmeans {
     const ht_sample *sample; /* at least as many rows as centres */

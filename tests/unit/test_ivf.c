@@ -339,7 +339,7 @@ static void test_failures(void **state) {
     world w;
     make_world(&w, 2000, HITHER_COSINE, HITHER_F32);
     ht_approx *a = NULL;
-    for (double at = 0; at < 0.9; at += 0.3) {
+    for (double at = 0; at < 0.7; at += 0.3) {
         const ht_hnsw_progress progress = {stop, &at};
         assert_int_equal(kind->extended(NULL, &w.spec, &w.vectors, w.slots, w.count, 0, &progress, &a, &err),
                          HITHER_INTERRUPTED);
