@@ -58,6 +58,8 @@ extern "C" {
 #define HITHER_MAX_WHERE_VALUES  65536u      /* values of a filter, those of all its $in together */
 #define HITHER_MAX_REGEXES       16u         /* $regex of a filter */
 #define HITHER_MAX_KEYWORDS      1024u       /* words of a keyword query */
+#define HITHER_MAX_FIELDS        16u         /* vector fields of a collection beside its own vectors */
+#define HITHER_MAX_FIELD_BYTES   63u         /* bytes of the name of one */
 #define HITHER_MAX_SCHEMA_BYTES  65536u      /* bytes of a schema */
 #define HITHER_MAX_SCHEMA_FIELDS 256u        /* fields it declares */
 
@@ -173,6 +175,39 @@ typedef struct hither_ids {
     size_t count;
 } hither_ids;
 
+/* What rows have in a vector field. */
+typedef enum hither_vector_kind {
+    HITHER_DENSE = 1, /* a vector */
+    HITHER_MULTI = 2, /* several vectors, of words or pictures, say; the distance of a row is minus the sum, over the
+                         vectors of the query, of each one's largest dot product with a vector of the row (MaxSim) */
+    HITHER_SPARSE = 3 /* numbers at some of 2^32 places, zeros elsewhere; the distance is minus the dot product */
+} hither_vector_kind;
+
+/* A vector field that rows have beside their own vectors, see hither_collection_options. */
+typedef struct hither_field {
+    const char *name;        /* 1...HITHER_MAX_FIELD_BYTES bytes of UTF-8 without control characters */
+    hither_vector_kind kind; /* default HITHER_DENSE */
+    uint32_t dim;            /* of a vector: needed; SPARSE: 0 */
+    hither_metric metric;    /* DENSE: default HITHER_COSINE. Others: HITHER_DOT, the default */
+    hither_dtype dtype;      /* default HITHER_F32, today's only one */
+    uint32_t most;           /* vectors (MULTI, default 64) or entries (SPARSE, default 256) that a row may have. Every
+                                row takes the space of so many */
+} hither_field;
+
+/* A borrowed column of what rows have in a vector field, in order. Row i of a DENSE field is row i of `vectors`. Of a
+ * MULTI field it is the rows offsets[i] ... offsets[i + 1] of `vectors`, of a SPARSE one the entries offsets[i] ...
+ * offsets[i + 1] of `indices` and `values`: offsets has count + 1 entries and rises. Indices may come in any order,
+ * none twice in a row. valid NULL: every row is there; otherwise bit i (byte i / 8, bit i % 8) is 0 where it is not. */
+typedef struct hither_named {
+    const char *field;
+    size_t count; /* rows */
+    hither_matrix vectors;
+    const uint64_t *offsets;
+    const uint32_t *indices;
+    const float *values;
+    const uint8_t *valid;
+} hither_named;
+
 /* ---------------------------------------------------------------- arrays */
 
 typedef struct hither_knn_options {
@@ -258,6 +293,9 @@ HITHER_API const float *hither_result_distances(const hither_result *result, siz
 /* Scores of a search by keywords, larger is better; NULL for other results. Since 0.1. */
 HITHER_API const double *hither_result_scores(const hither_result *result, size_t group);
 HITHER_API hither_matrix hither_result_vectors(const hither_result *result, size_t group);
+/* What the records have in vector field number `field`, counted from 1, which was asked for by
+ * HITHER_INCLUDE_FIELD << (field - 1); all zero otherwise. Indices rise. Since 0.1. */
+HITHER_API hither_named hither_result_named(const hither_result *result, size_t group, uint32_t field);
 HITHER_API hither_strings hither_result_metadata(const hither_result *result, size_t group);
 HITHER_API hither_strings hither_result_documents(const hither_result *result, size_t group);
 /* What ran, as one JSON object: rows, estimates beside true counts, and milliseconds, stage by stage (docs/explain.md
@@ -272,7 +310,9 @@ enum {
     HITHER_INCLUDE_VECTORS = 1,
     HITHER_INCLUDE_METADATA = 2,
     HITHER_INCLUDE_DOCUMENTS = 4,
-    HITHER_INCLUDE_NOTHING = 8 /* ids only; 0 means the call's default */
+    HITHER_INCLUDE_NOTHING = 8,      /* ids only; 0 means the call's default */
+    HITHER_INCLUDE_FIELD = 256,      /* vector field 1; of field n, in the order of declaring: 256 << (n - 1) */
+    HITHER_INCLUDE_FIELDS = 0xffff00 /* every vector field */
 };
 
 /* ---------------------------------------------------------------- index: arrays kept, searched, saved */
@@ -559,7 +599,8 @@ HITHER_API void hither_db_close(hither_db *db);
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_flush(hither_db *db, hither_error *err);
 
 /* The collections by name, in byte order: ids are the names, metadata is one JSON object each with dim, dtype,
- * metric, id_kind, count, embedder, and schema where there is one. Any thread. Since 0.1. */
+ * metric, id_kind, count, embedder, and fields (an array of objects with name, kind, dim, metric, most) and schema
+ * where there are some. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_list(hither_db *db, hither_result **out, hither_error *err);
 
 /* One record whose metadata is a JSON object: path, format, version, sqlite, readonly, durability, simd, bytes (of
@@ -656,6 +697,9 @@ typedef struct hither_collection_options {
                                   the built-in embedder finds it by itself */
     const char *schema; /* what rows must be like, see hither_collection_set_schema; NUL-terminated. Default: anything
                            goes. If given for an old collection it must agree */
+    const hither_field *fields; /* vector fields that rows may have beside their own vectors, said when the collection
+                                   is made; docs/vectors.md. If given for an old one they must agree */
+    size_t field_count;         /* at most HITHER_MAX_FIELDS */
 } hither_collection_options;
 
 /* Opens the named collection, or creates it. Names are 1...HITHER_MAX_NAME_BYTES bytes of UTF-8 without control
@@ -728,8 +772,11 @@ typedef struct hither_batch {
     hither_ids ids;
     hither_matrix vectors; /* f32 or f64, converted to the collection's dtype */
     hither_strings metadata, documents;
-    hither_strings remove; /* UPDATE: keys (of the top level, none missing) that all rows lose from their metadata,
-                              before the batch's own metadata is merged in. Of any number, whatever ids.count is */
+    hither_strings remove;     /* UPDATE: keys (of the top level, none missing) that all rows lose from their metadata,
+                                  before the batch's own metadata is merged in. Of any number, whatever ids.count is */
+    const hither_named *named; /* columns of vector fields, each with ids.count rows. A row that is not there, or in a
+                                  field without a column, has nothing in it; UPDATE: keeps what it has */
+    size_t named_count;
 } hither_batch;
 
 /* Writes the batch as one transaction: visible and durable (see hither_durability) as a whole when the call returns, or
@@ -803,6 +850,8 @@ typedef struct hither_query {
     hither_strings texts;
     hither_ids ids;
     hither_strings keywords;
+    const char *field; /* vectors, texts and ids: the DENSE vector field to search; default NULL: rows' own vectors.
+                          Rows that have none in it are no hits. `ids` are searched by their vectors in that field */
 } hither_query;
 
 /* The k nearest rows to each query, nearest first, ties in order of writing; exactly min(k, rows that match `where`) of
@@ -834,6 +883,7 @@ typedef struct hither_examples {
     size_t size;
     hither_ids positive, negative; /* rows; either may be empty, but AVERAGE needs a positive one */
     hither_strategy strategy;      /* default HITHER_AVERAGE */
+    const char *field;             /* the DENSE vector field to go by; default NULL: rows' own vectors */
 } hither_examples;
 
 /* Up to k rows like the positive and unlike the negative examples, which are not among them; exactly min(k, others that

@@ -54,6 +54,19 @@ HT_NODISCARD hither_status ht_queries_read(const hither_matrix *m, hither_dtype 
                                            hither_error *err);
 void ht_floats_clear(ht_floats *floats);
 
+/* Columns of vector fields to read from: the caller's own memory, or copies where f64 had to be converted. */
+typedef struct ht_named_list {
+    hither_named *columns; /* `count` of them */
+    ht_floats *floats;
+    size_t count;
+} ht_named_list;
+
+/* Checks names, counts, pointers, offsets, and that every number is finite. What the collection's fields say of them is
+ * for the engine to check. INVALID, ENCODING, and as ht_floats_read. */
+HT_NODISCARD hither_status ht_named_read(const hither_named *columns, size_t count, ht_named_list *out,
+                                         hither_error *err);
+void ht_named_clear(ht_named_list *list);
+
 /* What 0 means where a metric is asked for. */
 static inline hither_metric ht_metric_or_default(hither_metric metric, hither_dtype dtype) {
     return metric ? metric : dtype == HITHER_B1 ? HITHER_HAMMING : HITHER_COSINE;

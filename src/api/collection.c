@@ -23,6 +23,10 @@ static hither_status spec_of(const hither_collection_options *o, ht_collection_s
         return ht_fail(err, HITHER_INVALID, "a collection cannot be both existing and new");
     *spec = (ht_collection_spec){
         .flags = o->flags, .dim = o->dim, .dtype = o->dtype, .metric = o->metric, .schema = o->schema};
+    if (o->field_count && !o->fields)
+        return ht_fail(err, HITHER_INVALID, "hither_collection_options.fields is NULL");
+    spec->fields = o->fields;
+    spec->field_count = o->field_count;
     if (!o->embedder)
         return HITHER_OK;
     uint32_t dim = hither_embedder_dim(o->embedder);
@@ -177,6 +181,8 @@ static hither_status check_batch(const hither_batch *b, hither_mode mode, hither
     HT_TRY(check_column(b->documents.count, n, "documents", err));
     HT_TRY(ht_strings_check(&b->metadata, "metadata", HITHER_MAX_TEXT_BYTES, err));
     HT_TRY(ht_strings_check(&b->documents, "documents", HITHER_MAX_TEXT_BYTES, err));
+    if (b->named_count && !b->named)
+        return ht_fail(err, HITHER_INVALID, "named is NULL");
     return check_remove(b, mode, err);
 }
 
@@ -205,8 +211,13 @@ static hither_status put(hither_collection *c, hither_mode mode, hither_batch *b
         has_vector = mode == HITHER_UPDATE ? b->documents.valid : NULL;
     }
     b->vectors = vectors.view;
+    ht_named_list named = {0};
+    if (status == HITHER_OK)
+        status = ht_named_read(b->named, b->named_count, &named, err);
+    b->named = named.columns;
     if (status == HITHER_OK)
         status = ht_collection_put(c->inner, mode, b, has_vector, written, err);
+    ht_named_clear(&named);
     ht_floats_clear(&vectors);
     return status;
 }
@@ -261,7 +272,8 @@ hither_status hither_collection_delete(hither_collection *c, const hither_ids *i
 /* ---- get */
 
 hither_status ht_include_check(uint32_t include, hither_error *err) {
-    uint32_t columns = HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS;
+    uint32_t columns =
+        HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS | HITHER_INCLUDE_FIELDS;
     if (include & ~(columns | HITHER_INCLUDE_NOTHING))
         return ht_fail(err, HITHER_UNSUPPORTED, "include has unknown bits: 0x%x", include);
     if ((include & HITHER_INCLUDE_NOTHING) && (include & columns))

@@ -23,6 +23,9 @@ HT_NODISCARD hither_status ht_reading_where(const hither_collection *c, const ch
  * holds the new column. */
 HT_NODISCARD hither_status ht_moments_add(const hither_collection *c, hither_batch *b, ht_column *room,
                                           hither_error *err);
+/* The number of a DENSE vector field; NULL: 0, the rows' own vectors. NOT_FOUND, INVALID. */
+HT_NODISCARD hither_status ht_vectors_find(const hither_collection *c, const char *field, uint32_t *number,
+                                           hither_error *err);
 /* A field's path; NULL as above. `what` begins messages. */
 HT_NODISCARD hither_status ht_field_parse(const char *path, const char *what, ht_filter **out, hither_error *err);
 /* The vectors of texts, by the collection's embedder. */

@@ -21,6 +21,8 @@ static hither_status check_query(const hither_query *q, hither_error *err) {
     if (kinds > 1 || (!kinds && !q->keywords.count))
         return ht_fail(err, HITHER_INVALID, "%s; give vectors, texts, ids or keywords",
                        kinds ? "the query is of several kinds" : "there is no query");
+    if (!kinds && q->field)
+        return ht_fail(err, HITHER_INVALID, "a search by keywords alone is in no vector field");
     if (kinds && q->keywords.count && q->keywords.count != queries)
         return ht_fail(err, HITHER_INVALID, "%zu keyword queries for %zu others", q->keywords.count, queries);
     HT_TRY(ht_strings_check(&q->keywords, "keywords", HITHER_MAX_TEXT_BYTES, err));
@@ -77,6 +79,7 @@ static hither_status read_options(const hither_collection *c, const hither_searc
                                   ht_search *out, ht_filter **filter, ht_filter **group, hither_error *err) {
     uint32_t candidates = o->candidates ? o->candidates : k > HITHER_MAX_K / 4 ? HITHER_MAX_K : 4 * k;
     *filter = *group = NULL;
+    *out = (ht_search){0};
     HT_TRY(ht_reading_where(c, o->where, filter, err));
     HT_TRY(ht_field_parse(o->group_by, "group_by", group, err));
     *out = (ht_search){.k = k,
@@ -107,6 +110,8 @@ static hither_status search(hither_collection *c, const hither_query *q, uint32_
     ht_search wanted;
     hither_status status = read_options(c, o, k, &wanted, &filter, &group, err);
     wanted.keywords = q->keywords.count ? &q->keywords : NULL;
+    if (status == HITHER_OK)
+        status = ht_vectors_find(c, q->field, &wanted.field, err);
     if (status == HITHER_OK && q->vectors.rows)
         status = ht_floats_read(&q->vectors, "queries", &vectors, err);
     else if (status == HITHER_OK && q->texts.count)
@@ -191,6 +196,8 @@ hither_status hither_collection_recommend(hither_collection *c, const hither_exa
     HT_TRY(check_examples(&e, err));
     ht_fp_state fp = ht_fp_enter();
     hither_status status = read_options(c, &o, k, &wanted, &filter, &group, err);
+    if (status == HITHER_OK)
+        status = ht_vectors_find(c, e.field, &wanted.field, err);
     ht_recommend inner = {.positive = e.positive, .negative = e.negative, .strategy = e.strategy};
     if (status == HITHER_OK)
         status = ht_collection_recommend(c->inner, &inner, &wanted, out, err);

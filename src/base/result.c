@@ -16,7 +16,18 @@
 typedef struct result_group {
     size_t first;      /* record */
     size_t first_text; /* entry in metadata and documents */
+    size_t first_bit;  /* in the bitmaps of vector fields */
 } result_group;
+
+/* What the records have in a vector field. */
+typedef struct named_column {
+    char name[HITHER_MAX_FIELD_BYTES + 1];
+    hither_vector_kind kind;
+    uint32_t dim;
+    size_t count; /* records so far */
+    uint64_t end; /* vectors or entries so far */
+    ht_buf values, indices, offsets, valid;
+} named_column;
 
 struct hither_result {
     bool with_distances, with_scores, with_vectors, with_metadata, with_documents;
@@ -28,12 +39,15 @@ struct hither_result {
     ht_buf distances, scores, vectors;
     ht_column metadata, documents;
     ht_buf plan, next;
+    size_t bits; /* in the bitmaps of vector fields, those before the current group's */
+    bool with_named;
+    named_column *named[HITHER_MAX_FIELDS];
 };
 
 /* ---- building */
 
 static void start_group(hither_result *r) {
-    result_group g = {r->count, r->with_metadata ? r->metadata.count : r->documents.count};
+    result_group g = {r->count, r->with_metadata ? r->metadata.count : r->documents.count, r->bits};
     ht_buf_put(&r->groups, &g, sizeof g);
 }
 
@@ -70,6 +84,7 @@ static size_t text_shift(const hither_result *r) {
 }
 
 /* Fills what the last record was not given. */
+static void finish_named(hither_result *r);
 static void finish_record(hither_result *r) {
     size_t texts = r->count + text_shift(r);
     if (r->with_distances && r->distances.size < r->count * sizeof(float))
@@ -82,7 +97,91 @@ static void finish_record(hither_result *r) {
         ht_column_add(&r->metadata, NULL, 0);
     if (r->with_documents && r->documents.count < texts)
         ht_column_add(&r->documents, NULL, 0);
+    if (r->with_named)
+        finish_named(r);
 }
+
+/* ---- vector fields */
+
+hither_status ht_result_want_field(hither_result *r, uint32_t number, const char *name, hither_vector_kind kind,
+                                   uint32_t dim, hither_error *err) {
+    named_column *column = ht_calloc(1, sizeof *column);
+    if (!column)
+        return ht_fail_nomem(err, sizeof *column, "a result");
+    strncpy(column->name, name, HITHER_MAX_FIELD_BYTES);
+    column->kind = kind;
+    column->dim = kind == HITHER_SPARSE ? 1 : dim;
+    ht_buf_init(&column->values, SIZE_MAX);
+    ht_buf_init(&column->indices, SIZE_MAX);
+    ht_buf_init(&column->offsets, SIZE_MAX);
+    ht_buf_init(&column->valid, SIZE_MAX);
+    ht_buf_put(&column->offsets, &(uint64_t){0}, sizeof(uint64_t));
+    r->named[number - 1] = column;
+    r->with_named = true;
+    return HITHER_OK;
+}
+
+/* The bit of the last record, in a bitmap that is grown to hold it. */
+static void set_valid(hither_result *r, named_column *column, bool valid) {
+    result_group g;
+    memcpy(&g, r->groups.data + r->groups.size - sizeof g, sizeof g);
+    size_t bit = g.first_bit + (r->count - 1 - g.first);
+    while (!column->valid.failed && column->valid.size <= bit / 8)
+        ht_buf_putc(&column->valid, 0);
+    if (valid && !column->valid.failed)
+        column->valid.data[bit / 8] = (char)((unsigned char)column->valid.data[bit / 8] | 1u << bit % 8);
+}
+
+void ht_result_field(hither_result *r, uint32_t number, const float *values, const uint32_t *indices, uint32_t count) {
+    named_column *column = r->named[number - 1];
+    size_t numbers = (size_t)count * column->dim;
+    if (!column || r->groups.failed)
+        return;
+    if (numbers)
+        ht_buf_put(&column->values, values, numbers * sizeof *values);
+    for (uint32_t j = 0; column->kind == HITHER_DENSE && !count && j < column->dim; j++)
+        ht_buf_put(&column->values, &(float){NAN}, sizeof(float));
+    if (count && column->kind == HITHER_SPARSE)
+        ht_buf_put(&column->indices, indices, count * sizeof *indices);
+    column->end += count;
+    ht_buf_put(&column->offsets, &column->end, sizeof column->end);
+    column->count++;
+    set_valid(r, column, count != 0);
+}
+
+static void finish_named(hither_result *r) {
+    for (uint32_t i = 0; i < HITHER_MAX_FIELDS; i++)
+        if (r->named[i] && r->named[i]->count < r->count)
+            ht_result_field(r, i + 1, NULL, NULL, 0);
+}
+
+static hither_status check_named(hither_result *r, hither_error *err) {
+    for (uint32_t i = 0; i < HITHER_MAX_FIELDS; i++) {
+        named_column *column = r->named[i];
+        if (!column)
+            continue;
+        HT_TRY(ht_buf_check(&column->values, "the vectors of a result", err));
+        HT_TRY(ht_buf_check(&column->indices, "the vectors of a result", err));
+        HT_TRY(ht_buf_check(&column->offsets, "the vectors of a result", err));
+        HT_TRY(ht_buf_check(&column->valid, "the vectors of a result", err));
+    }
+    return HITHER_OK;
+}
+
+static void free_named(hither_result *r) {
+    for (uint32_t i = 0; i < HITHER_MAX_FIELDS; i++) {
+        named_column *column = r->named[i];
+        if (!column)
+            continue;
+        ht_buf_clear(&column->values);
+        ht_buf_clear(&column->indices);
+        ht_buf_clear(&column->offsets);
+        ht_buf_clear(&column->valid);
+        ht_release(column);
+    }
+}
+
+/* ---- records */
 
 static void pad_to_byte(ht_column *column) {
     while (column->count % 8 != 0)
@@ -95,6 +194,11 @@ void ht_result_next_group(hither_result *r) {
         pad_to_byte(&r->metadata);
     if (r->with_documents)
         pad_to_byte(&r->documents);
+    if (!r->groups.failed) {
+        result_group g;
+        memcpy(&g, r->groups.data + r->groups.size - sizeof g, sizeof g);
+        r->bits = g.first_bit + (r->count - g.first + 7) / 8 * 8;
+    }
     start_group(r);
 }
 
@@ -175,6 +279,7 @@ hither_status ht_result_check(hither_result *r, hither_error *err) {
     HT_TRY(ht_buf_check(&r->vectors, "the vectors of a result", err));
     HT_TRY(ht_column_check(&r->metadata, err));
     HT_TRY(ht_column_check(&r->documents, err));
+    HT_TRY(check_named(r, err));
     HT_TRY(ht_buf_check(&r->plan, "the plan of a result", err));
     return ht_buf_check(&r->next, "the token of a page", err);
 }
@@ -255,6 +360,30 @@ hither_matrix hither_result_vectors(const hither_result *result, size_t group) {
     };
 }
 
+hither_named hither_result_named(const hither_result *result, size_t group, uint32_t field) {
+    size_t first, count;
+    const named_column *column = field && field <= HITHER_MAX_FIELDS ? result->named[field - 1] : NULL;
+    if (!column || !range_of(result, group, &first, &count))
+        return (hither_named){0};
+    hither_named out = {.field = column->name, .count = count};
+    out.valid = (const uint8_t *)column->valid.data + group_at(result, group)->first_bit / 8;
+    const float *values = (const float *)(const void *)column->values.data;
+    if (column->kind != HITHER_DENSE)
+        out.offsets = (const uint64_t *)(const void *)column->offsets.data + first;
+    if (column->kind == HITHER_SPARSE) {
+        out.values = values;
+        out.indices = (const uint32_t *)(const void *)column->indices.data;
+        return out;
+    }
+    bool dense = column->kind == HITHER_DENSE;
+    out.vectors = (hither_matrix){.data = dense ? values + first * column->dim : values,
+                                  .rows = dense ? count : (size_t)column->end,
+                                  .dim = column->dim,
+                                  .stride = column->dim * sizeof(float),
+                                  .dtype = HITHER_F32};
+    return out;
+}
+
 static hither_strings texts_of(const hither_result *r, size_t i, bool included, const ht_column *column) {
     size_t first, count;
     if (!included || !range_of(r, i, &first, &count))
@@ -285,6 +414,7 @@ void hither_result_free(hither_result *result) {
     ht_buf_clear(&result->vectors);
     ht_column_clear(&result->metadata);
     ht_column_clear(&result->documents);
+    free_named(result);
     ht_buf_clear(&result->plan);
     ht_buf_clear(&result->next);
     ht_release(result);

@@ -8,20 +8,42 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "engine/named.h"
 #include "engine/unique.h"
 
 /* ---- before the lock */
 
+static hither_status check_dim(const ht_write *w, const ht_shape *shape, hither_error *err) {
+    const hither_matrix *m = &w->batch->vectors;
+    if (m->rows && m->dim != shape->dim)
+        return ht_fail(err, HITHER_DIMENSION, "the vectors have %zu dimensions, the collection has %u", m->dim,
+                       shape->dim);
+    return HITHER_OK;
+}
+
 static hither_status check_shape(const ht_write *w, hither_error *err) {
     const hither_batch *b = w->batch;
     size_t n = b->ids.count;
-    if (b->vectors.rows && b->vectors.dim != w->collection->dim)
-        return ht_fail(err, HITHER_DIMENSION, "the vectors have %zu dimensions, the collection has %u", b->vectors.dim,
-                       w->collection->dim);
+    HT_TRY(check_dim(w, ht_collection_shape(w->collection), err));
     if (b->vectors.rows && b->vectors.rows != n)
         return ht_fail(err, HITHER_INVALID, "%zu vectors for %zu ids", b->vectors.rows, n);
     if (!b->vectors.rows && n && w->mode != HITHER_UPDATE)
         return ht_fail(err, HITHER_INVALID, "rows need a vector each");
+    return HITHER_OK;
+}
+
+/* Puts each column of a vector field where its field is. */
+static hither_status take_columns(ht_write *w, hither_error *err) {
+    const ht_shape *shape = ht_collection_shape(w->collection);
+    for (size_t i = 0; i < w->batch->named_count; i++) {
+        const hither_named *column = &w->batch->named[i];
+        uint32_t number;
+        HT_TRY(ht_shape_find(shape, column->field, &number, err));
+        if (!number || w->columns[number - 1])
+            return ht_fail(err, HITHER_INVALID, "two columns of vectors for field '%s'", number ? column->field : "");
+        HT_TRY(ht_column_check_field(&shape->fields[number - 1], column, w->batch->ids.count, err));
+        w->columns[number - 1] = column;
+    }
     return HITHER_OK;
 }
 
@@ -86,7 +108,8 @@ static hither_status allocate(ht_write *w, hither_error *err) {
     w->documents = ht_calloc(n, sizeof *w->documents);
     w->owned = ht_calloc(n, 2 * sizeof *w->owned);
     w->kept = ht_calloc(n, sizeof *w->kept);
-    if (w->previous && w->rows && w->replaces && w->metadata && w->documents && w->owned && w->kept)
+    w->old = ht_calloc(n, sizeof *w->old);
+    if (w->old && w->previous && w->rows && w->replaces && w->metadata && w->documents && w->owned && w->kept)
         return HITHER_OK;
     return ht_fail_nomem(err, n * sizeof *w->metadata, "the rows of a batch");
 }
@@ -108,6 +131,7 @@ hither_status ht_write_prepare(ht_write *w, ht_collection *c, hither_mode mode, 
                                const uint8_t *has_vector, hither_error *err) {
     *w = (ht_write){.collection = c, .mode = mode, .batch = batch, .has_vector = has_vector};
     HT_TRY(check_shape(w, err));
+    HT_TRY(take_columns(w, err));
     HT_TRY(check_metadata(batch, err));
     hither_status status = allocate(w, err);
     if (status == HITHER_OK)
@@ -123,6 +147,7 @@ void ht_write_clear(ht_write *w) {
     for (size_t i = 0; w->owned && i < 2 * w->batch->ids.count; i++)
         ht_release(w->owned[i]);
     ht_release(w->owned);
+    ht_release((void *)w->old);
     ht_release((void *)w->kept);
     ht_release(w->documents);
     ht_release(w->metadata);
@@ -195,8 +220,8 @@ static bool brings_vector(const ht_write *w, size_t i) {
     return w->batch->vectors.rows && (!w->has_vector || (w->has_vector[i / 8] >> (i % 8) & 1));
 }
 
-/* The vector in a slot that this transaction sees. */
-static hither_status standing_vector(const ht_standing *standing, uint64_t slot, const float **out, hither_error *err) {
+/* The row in a slot that this transaction sees. */
+static hither_status standing_row(const ht_standing *standing, uint64_t slot, const float **out, hither_error *err) {
     for (size_t i = 0; i < standing->extent_count; i++) {
         const ht_extent *extent = standing->extents[i];
         if (slot < extent->first_slot || slot - extent->first_slot >= extent->capacity)
@@ -207,6 +232,30 @@ static hither_status standing_vector(const ht_standing *standing, uint64_t slot,
         return HITHER_OK;
     }
     return ht_fail(err, HITHER_CORRUPT, "no segment holds slot %llu; run `hither verify`", (unsigned long long)slot);
+}
+
+static const float *own_vector(const ht_write *w, size_t i) {
+    if (w->kept[i])
+        return w->kept[i];
+    const hither_matrix *m = &w->batch->vectors;
+    size_t stride = m->stride ? m->stride : m->dim * sizeof(float);
+    return (const float *)(const void *)((const char *)m->data + i * stride);
+}
+
+/* What row i of an UPDATE keeps of the vectors there were. */
+static hither_status keep_vectors(ht_write *w, const ht_standing *standing, size_t i, hither_error *err) {
+    size_t before = w->previous[i];
+    bool brings = brings_vector(w, i);
+    if (before != HT_NO_ROW) {
+        w->old[i] = w->old[before];
+        w->kept[i] = brings ? NULL : own_vector(w, before);
+        return HITHER_OK;
+    }
+    if (brings && !standing->row->field_count)
+        return HITHER_OK;
+    HT_TRY(standing_row(standing, w->replaces[i], &w->old[i], err));
+    w->kept[i] = brings ? NULL : w->old[i];
+    return HITHER_OK;
 }
 
 /* What row i of an UPDATE becomes: its own parts over those of the row before it, in the batch or in the store. */
@@ -235,13 +284,7 @@ static hither_status update_row(ht_write *w, const ht_standing *standing, size_t
         w->documents[i] = document;
     else
         HT_TRY(keep_text(old.document, &owned[1], &w->documents[i], err));
-    if (brings_vector(w, i))
-        return HITHER_OK;
-    if (before != HT_NO_ROW) {
-        w->kept[i] = ht_write_vector(w, before);
-        return HITHER_OK;
-    }
-    return standing_vector(standing, w->replaces[i], &w->kept[i], err);
+    return keep_vectors(w, standing, i, err);
 }
 
 /* Forgets what an earlier transaction, which was rolled back, made of the batch. */
@@ -250,13 +293,15 @@ static void unresolve(ht_write *w) {
         ht_release(w->owned[2 * i]);
         ht_release(w->owned[2 * i + 1]);
         w->owned[2 * i] = w->owned[2 * i + 1] = NULL;
-        w->kept[i] = NULL;
+        w->kept[i] = w->old[i] = NULL;
     }
 }
 
 hither_status ht_write_resolve(ht_write *w, const ht_standing *standing, hither_error *err) {
     const hither_batch *b = w->batch;
     unresolve(w);
+    w->shape = ht_collection_shape(w->collection);
+    HT_TRY(check_dim(w, w->shape, err));
     HT_TRY(ht_id_kind_check(standing->row->id_kind, &b->ids, err));
     HT_TRY(find_replaced(w, err));
     for (size_t i = 0; i < b->ids.count; i++) {
@@ -270,10 +315,24 @@ hither_status ht_write_resolve(ht_write *w, const ht_standing *standing, hither_
     return ht_schema_admit(w, standing, err);
 }
 
-const float *ht_write_vector(const ht_write *w, size_t i) {
-    if (w->kept[i])
-        return w->kept[i];
-    const hither_matrix *m = &w->batch->vectors;
-    size_t stride = m->stride ? m->stride : m->dim * sizeof(float);
-    return (const float *)(const void *)((const char *)m->data + i * stride);
+/* Whether row i of the batch says what it has in the field of number f + 1. */
+static bool brings_field(const ht_write *w, size_t f, size_t i) {
+    const hither_named *column = w->columns[f];
+    return column && (!column->valid || (column->valid[i / 8] >> (i % 8) & 1));
+}
+
+void ht_write_row(const ht_write *w, size_t i, float *out) {
+    const ht_shape *shape = w->shape;
+    memcpy(out, own_vector(w, i), shape->dim * sizeof *out);
+    memset(out + shape->dim, 0, (shape->width - shape->dim) * sizeof *out);
+    for (size_t f = 0; f < shape->field_count; f++) {
+        const ht_vector_field *field = &shape->fields[f];
+        size_t from = i;
+        while (w->mode == HITHER_UPDATE && from != HT_NO_ROW && !brings_field(w, f, from))
+            from = w->previous[from];
+        if (from != HT_NO_ROW && brings_field(w, f, from))
+            ht_column_put(field, w->columns[f], from, out + field->at);
+        else if (w->old[i])
+            memcpy(out + field->at, w->old[i] + field->at, (field->payload + 1) * sizeof *out);
+    }
 }

@@ -27,6 +27,9 @@ typedef struct ht_write {
     ht_text *documents; /* as it will be stored */
     void **owned;       /* texts made here, two a row */
     const float **kept; /* UPDATE: the old vector where the batch brings none, else NULL */
+    const float **old;  /* UPDATE of a collection with fields: the stored row it began with; of others NULL */
+    const hither_named *columns[HITHER_MAX_FIELDS]; /* of the batch, by field; NULL: none */
+    const ht_shape *shape;                          /* of what is to be stored */
 } ht_write;
 
 /* A collection as the writer's transaction has left it so far. */
@@ -44,8 +47,8 @@ HT_NODISCARD hither_status ht_write_prepare(ht_write *write, ht_collection *c, h
  * them; then asks whether the schema admits what they become (INVALID, EXISTS). May be called again, in a later
  * transaction. */
 HT_NODISCARD hither_status ht_write_resolve(ht_write *write, const ht_standing *standing, hither_error *err);
-/* The vector that the i-th row of the batch will have. */
-const float *ht_write_vector(const ht_write *write, size_t i);
+/* What the i-th row of the batch will have in a segment: shape->width floats. */
+void ht_write_row(const ht_write *write, size_t i, float *out);
 void ht_write_clear(ht_write *write);
 
 #endif

@@ -31,6 +31,7 @@ void ht_collection_unref(ht_collection *c) {
         (void)pthread_mutex_destroy(&c->building);
         (void)pthread_mutex_destroy(&c->asked.lock);
         ht_release(c->asked.rows);
+        ht_shapes_free(atomic_load_explicit(&c->shape, memory_order_relaxed));
     }
     ht_release(c);
 }
@@ -59,6 +60,17 @@ void ht_collection_forget(ht_db *db, int64_t cid) {
 
 /* ---- loading */
 
+hither_status ht_collection_reshape(ht_collection *c, const ht_collection_row *row, hither_error *err) {
+    ht_shape *old = atomic_load_explicit(&c->shape, memory_order_relaxed), *fresh;
+    if (old && ht_shape_fits(old, row))
+        return HITHER_OK;
+    HT_TRY(ht_shape_new(row, &fresh, err));
+    fresh->next = old;
+    atomic_store_explicit(&c->shape, fresh, memory_order_release);
+    atomic_store_explicit(&c->dim, row->dim, memory_order_release);
+    return HITHER_OK;
+}
+
 typedef struct dead_list {
     uint64_t *slots;
     size_t count, room;
@@ -85,7 +97,7 @@ static hither_status add_dead(void *arg, uint64_t slot, uint64_t dead_seq) {
 }
 
 /* The base's extent of the same segment, told how many rows count now, or a new one. Takes the segment over. */
-static hither_status adopt(const ht_collection *c, const ht_snapshot *base, ht_segment *segment, uint64_t committed,
+static hither_status adopt(ht_collection *c, const ht_snapshot *base, ht_segment *segment, uint64_t committed,
                            ht_extent **out, hither_error *err) {
     const ht_segment_info *info = ht_segment_describe(segment);
     for (size_t i = 0; base && i < base->extent_count; i++) {
@@ -96,7 +108,7 @@ static hither_status adopt(const ht_collection *c, const ht_snapshot *base, ht_s
             return HITHER_OK;
         }
     }
-    hither_status status = ht_extent_new(segment, c->metric, out, err);
+    hither_status status = ht_extent_new(segment, ht_collection_shape(c), out, err);
     if (status != HITHER_OK)
         ht_segment_release(segment);
     else if (!c->db->memory)
@@ -176,6 +188,7 @@ static hither_status load_snapshot(ht_collection *c, const ht_snapshot *base, co
         ht_change change = {.seq = row->commit_seq,
                             .slot_limit = row->next_slot,
                             .id_kind = row->id_kind,
+                            .shape = ht_collection_shape(c),
                             .extents = extents,
                             .extent_count = count,
                             .dead = dead.slots,
@@ -207,6 +220,8 @@ static hither_status load(ht_collection *c, bool *overtaken, hither_error *err) 
     int64_t ttl = HT_TTL_OFF;
     if (status == HITHER_OK)
         status = ht_reader_ttl(reader, &ttl, err);
+    if (status == HITHER_OK)
+        status = ht_collection_reshape(c, &row, err);
     if (status == HITHER_OK && !(base && base->seq == row.commit_seq))
         status = load_snapshot(c, base, &row, reader, &fresh, err);
     *overtaken = status == HITHER_NOT_FOUND;
@@ -266,9 +281,7 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
     atomic_init(&c->seen_version, version);
     c->db = db;
     c->cid = row->cid;
-    c->dim = row->dim;
     c->metric = row->metric;
-    memcpy(c->embedder, row->embedder, sizeof c->embedder);
     status = ht_collection_load(c, err);
     if (status == HITHER_OK)
         c->opened_seq = atomic_load_explicit(&c->home.current, memory_order_relaxed)->seq;
@@ -326,6 +339,8 @@ static hither_status agrees(ht_db *db, const ht_collection_row *row, const ht_co
         return ht_fail(err, HITHER_MODEL, "collection '%s' was made with %s%s%s, not with embedder '%s'", row->name,
                        row->embedder[0] ? "embedder '" : "no embedder", row->embedder, row->embedder[0] ? "'" : "",
                        spec->embedder);
+    if (spec->field_count)
+        HT_TRY(ht_fields_agree(row, spec->fields, spec->field_count, err));
     return spec->schema ? ht_rules_agree(db, row, spec->schema, err) : HITHER_OK;
 }
 
@@ -350,7 +365,7 @@ static hither_status plan(const char *name, const ht_collection_spec *spec, ht_c
                        strlen(spec->embedder), sizeof row->embedder - 1);
     (void)snprintf(row->name, sizeof row->name, "%s", name);
     (void)snprintf(row->embedder, sizeof row->embedder, "%s", spec->embedder ? spec->embedder : "");
-    return HITHER_OK;
+    return ht_fields_plan(spec->fields, spec->field_count, row, err);
 }
 
 /* ht_store_collection for a name that may well be missing: that is no error, and leaves none in err. */
@@ -458,7 +473,7 @@ hither_status ht_collection_reader(ht_collection *c, const ht_snapshot *s, ht_re
 
 uint32_t ht_collection_dim(const ht_collection *c) { return c->dim; }
 
-const char *ht_collection_embedder(const ht_collection *c) { return c->embedder; }
+const char *ht_collection_embedder(const ht_collection *c) { return ht_collection_shape(c)->embedder; }
 
 hither_status ht_collection_info(ht_collection *c, hither_result **out, hither_error *err) {
     HT_TRY(ht_collection_enter(c, err));

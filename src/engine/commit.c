@@ -133,7 +133,7 @@ bool ht_share_changed(const ht_share *t) { return t->dead_count || t->row.next_s
  */
 static size_t ordinal_for(const ht_share *t, size_t rows) {
     size_t ordinal = t->extent_count;
-    uint64_t bytes = (uint64_t)rows * t->row.dim * sizeof(float);
+    uint64_t bytes = (uint64_t)rows * t->row.width * sizeof(float);
     while (ordinal < LARGEST_ORDINAL && (uint64_t)1 << (20 + ordinal) < bytes)
         ordinal++;
     return ordinal;
@@ -150,7 +150,7 @@ static hither_status extent_for(ht_share *t, uint64_t slot, size_t rows, ht_exte
         t->extents = grown;
         ht_segment *segment;
         HT_TRY(ht_segment_create(t->c->db->store, &t->row, slot, ordinal_for(t, rows), &segment, err));
-        hither_status status = ht_extent_new(segment, t->c->metric, &last, err);
+        hither_status status = ht_extent_new(segment, ht_collection_shape(t->c), &last, err);
         if (status != HITHER_OK) {
             ht_segment_release(segment);
             return status;
@@ -185,7 +185,7 @@ static hither_status reserve_staging(ht_share *t, size_t stride, size_t rows, hi
 /* Rows [first, first + count) of those in force, to one extent. */
 static hither_status write_rows(ht_share *t, const ht_write *w, size_t first, size_t count, ht_extent *extent,
                                 hither_error *err) {
-    size_t bytes = (size_t)t->row.dim * sizeof(float);
+    size_t bytes = (size_t)t->row.width * sizeof(float);
     HT_TRY(reserve_staging(t, extent->stride, count, err));
     while (count) {
         size_t n = ht_min_size(count, t->staging_rows);
@@ -193,7 +193,7 @@ static hither_status write_rows(ht_share *t, const ht_write *w, size_t first, si
         for (size_t i = 0; i < n; i++) {
             size_t source = w->rows[first + i];
             char *row = t->staging + i * extent->stride;
-            memcpy(row, ht_write_vector(w, source), bytes);
+            ht_write_row(w, source, (float *)(void *)row);
             memset(row + bytes, 0, extent->stride - bytes);
             t->sums[i] = ht_row_sums_make(t->row.next_slot + i, row, bytes, &w->batch->ids, source, w->metadata[source],
                                           w->documents[source]);

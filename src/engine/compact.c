@@ -207,6 +207,9 @@ static hither_status code_rows(ht_extent *to, uint64_t begin, uint64_t end, hith
     atomic_store_explicit(&to->warm, true, memory_order_relaxed);
     ht_fp_state fp = ht_fp_enter();
     hither_status status = ht_extent_touch(to, (size_t)begin, (size_t)end, true, err);
+    for (uint32_t i = 0; to->fields && i < to->shape->field_count && status == HITHER_OK; i++)
+        if (to->fields[i])
+            status = ht_extent_touch(to->fields[i], (size_t)begin, (size_t)end, true, err);
     ht_fp_leave(fp);
     return status;
 }
@@ -233,7 +236,7 @@ static hither_status twin_of(const job *j, ht_extent *from, ht_extent **out) {
     hither_status status = ht_segment_twin(from->segment, &segment, j->err);
     pthread_mutex_unlock(&db->writer);
     HT_TRY(status);
-    status = ht_extent_new(segment, j->c->metric, out, j->err);
+    status = ht_extent_new(segment, from->shape, out, j->err);
     if (status != HITHER_OK) {
         ht_segment_discard(segment);
         ht_segment_release(segment);

@@ -73,7 +73,8 @@ hither_status ht_cursor_next(ht_cursor *cursor, size_t limit, hither_result **ou
     HT_TRY(ht_fork_check(c->db->generation, err));
     if (atomic_load_explicit(&c->dropped, memory_order_acquire))
         return ht_fail(err, HITHER_NOT_FOUND, "the collection was dropped");
-    HT_TRY(ht_result_new(cursor->include, c->dim, false, &result, err));
+    const ht_reading v = {.c = c, .snapshot = cursor->snapshot, .include = cursor->include};
+    HT_TRY(ht_reading_result(&v, false, &result, err));
     hither_status status = next_rows(cursor, limit, result, err);
     if (status == HITHER_OK)
         *out = result;

@@ -178,6 +178,19 @@ hither_status ht_db_flush(ht_db *db, hither_error *err) {
 
 /* ---- list and info */
 
+static void describe_fields(const ht_collection_row *row, ht_buf *json) {
+    static const char *const kinds[] = {"", "dense", "multi", "sparse"};
+    for (uint32_t i = 0; i < row->field_count; i++) {
+        const ht_vector_field *f = &row->fields[i];
+        ht_buf_puts(json, i ? ",{\"name\":" : ",\"fields\":[{\"name\":");
+        ht_buf_json_string(json, f->name, strlen(f->name));
+        ht_buf_printf(json, ",\"kind\":\"%s\",\"dim\":%u,\"metric\":\"%s\",\"most\":%u}", kinds[f->kind], f->dim,
+                      ht_metric_name(f->metric), f->most);
+    }
+    if (row->field_count)
+        ht_buf_putc(json, ']');
+}
+
 hither_status ht_collection_describe(ht_db *db, const ht_collection_row *row, hither_result *out, hither_error *err) {
     static const char *const kinds[] = {"null", "\"int\"", "\"text\""};
     ht_buf json, schema;
@@ -185,7 +198,7 @@ hither_status ht_collection_describe(ht_db *db, const ht_collection_row *row, hi
     hither_status status = ht_store_schema(db->store, row->cid, &schema, err);
     if (status != HITHER_OK)
         return status;
-    ht_buf_init(&json, 4096 + HITHER_MAX_SCHEMA_BYTES);
+    ht_buf_init(&json, 16384 + HITHER_MAX_SCHEMA_BYTES);
     ht_buf_printf(&json, "{\"dim\":%u,\"dtype\":\"%s\",\"metric\":\"%s\",\"id_kind\":%s,\"count\":%llu,\"embedder\":",
                   row->dim, ht_dtype_name(row->dtype), ht_metric_name(row->metric), kinds[row->id_kind],
                   (unsigned long long)row->live_count);
@@ -193,6 +206,7 @@ hither_status ht_collection_describe(ht_db *db, const ht_collection_row *row, hi
         ht_buf_json_string(&json, row->embedder, strlen(row->embedder));
     else
         ht_buf_puts(&json, "null");
+    describe_fields(row, &json);
     if (schema.size) {
         ht_buf_puts(&json, ",\"schema\":");
         ht_buf_put(&json, schema.data, schema.size);

@@ -28,9 +28,11 @@ typedef struct ht_collection_spec {
     uint32_t flags; /* HITHER_COLLECTION_... */
     uint32_t dim;   /* 0: not said */
     hither_dtype dtype;
-    hither_metric metric; /* 0: not said */
-    const char *embedder; /* NULL: not said; "" none */
-    const char *schema;   /* NULL: not said */
+    hither_metric metric;       /* 0: not said */
+    const char *embedder;       /* NULL: not said; "" none */
+    const char *schema;         /* NULL: not said */
+    const hither_field *fields; /* none: not said */
+    size_t field_count;
 } ht_collection_spec;
 
 /* Beside HITHER_OPEN_... in flags: HITHER_DURABILITY_MEMORY, HITHER_DURABILITY_RELAXED. */
@@ -108,6 +110,7 @@ typedef struct ht_search {
     double recall;   /* where there is an index: the share of the nearest that is enough; 0: its default, 1: exact */
     uint32_t effort; /* its effort, in the place of a recall; 0: not said. Of a graph, */
     uint32_t probes; /* and of lists */
+    uint32_t field;  /* whose vectors; 0: the rows' own */
 } ht_search;
 
 /* queries are f32; or NULL, and ids names rows whose vectors are the queries, or is empty: then there are keywords. */

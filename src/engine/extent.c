@@ -9,6 +9,7 @@
 #include "engine/extent.h"
 
 #include <sched.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/container.h"
@@ -21,15 +22,16 @@
 #define LEAST_CODED_DIM 32u /* below, a row's 12 bytes beside its codes outweigh what they save */
 #define AHEAD_BLOCKS    8u  /* coded at once by one thread */
 
-hither_status ht_extent_new(ht_segment *segment, hither_metric metric, ht_extent **out, hither_error *err) {
-    const ht_segment_info *info = ht_segment_describe(segment);
-    bool coded = metric != HITHER_L1 && info->dim >= LEAST_CODED_DIM; /* no bound for L1 comes from codes */
+/* An extent of `dim` numbers a row, with one reference; the rest is the caller's to fill in. */
+static hither_status allocate(const ht_segment_info *info, uint32_t dim, hither_metric metric, ht_extent **out,
+                              hither_error *err) {
+    bool coded = metric != HITHER_L1 && dim >= LEAST_CODED_DIM; /* no bound for L1 comes from codes */
     size_t blocks = (size_t)(info->capacity / HT_BLOCK_ROWS);
     ht_extent *extent = ht_calloc(1, sizeof *extent);
     size_t norm_bytes;
     float *norms = ht_mul_size(info->capacity, sizeof *norms, &norm_bytes) ? ht_alloc(norm_bytes) : NULL;
     _Atomic uint8_t *checked = ht_calloc(blocks, sizeof *checked);
-    size_t code_bytes = coded ? ht_codes_bytes(info->capacity, info->dim) : 0;
+    size_t code_bytes = coded ? ht_codes_bytes(info->capacity, dim) : 0;
     void *codes = code_bytes ? ht_alloc_aligned(code_bytes) : NULL;
     _Atomic uint8_t *marks = ht_calloc(blocks, sizeof *marks);
     if (!extent || !norms || !checked || !marks || (code_bytes && !codes)) {
@@ -41,17 +43,69 @@ hither_status ht_extent_new(ht_segment *segment, hither_metric metric, ht_extent
         return ht_fail_nomem(err, info->capacity * sizeof *norms + code_bytes, "the norms and codes of a segment");
     }
     atomic_init(&extent->references, 1);
-    extent->segment = segment;
     extent->sid = info->sid;
     extent->first_slot = info->first_slot;
     extent->capacity = info->capacity;
     extent->stride = info->stride;
-    extent->dim = info->dim;
-    extent->rows = ht_segment_rows(segment);
+    extent->dim = dim;
     extent->norms = norms;
     extent->codes = codes;
     extent->checked = checked;
     extent->coded = marks;
+    *out = extent;
+    return HITHER_OK;
+}
+
+static void release_all(ht_extent *extent) {
+    for (uint32_t i = 0; extent->fields && i < extent->shape->field_count; i++)
+        if (extent->fields[i])
+            release_all(extent->fields[i]);
+    ht_release((void *)extent->fields);
+    ht_container_close(extent->kept_file);
+    ht_release((void *)extent->present);
+    ht_release((void *)extent->seen);
+    ht_release((void *)extent->checked);
+    ht_release((void *)extent->coded);
+    ht_release(extent->codes);
+    ht_release(extent->norms);
+    ht_release(extent);
+}
+
+static hither_status add_field(ht_extent *whole, const ht_segment_info *info, uint32_t i, hither_error *err) {
+    const ht_vector_field *field = &whole->shape->fields[i];
+    ht_extent *extent;
+    HT_TRY(allocate(info, field->dim, field->metric, &extent, err));
+    extent->whole = whole;
+    extent->shape = whole->shape;
+    extent->rows = whole->rows + field->at * sizeof(float);
+    extent->present = ht_calloc((size_t)(info->capacity / HT_BLOCK_ROWS), sizeof *extent->present);
+    whole->fields[i] = extent;
+    return extent->present ? HITHER_OK : ht_fail_nomem(err, (size_t)info->capacity / 8, "which rows have a vector");
+}
+
+hither_status ht_extent_new(ht_segment *segment, const ht_shape *shape, ht_extent **out, hither_error *err) {
+    const ht_segment_info *info = ht_segment_describe(segment);
+    ht_extent *extent;
+    if (info->dim != shape->width)
+        return ht_fail(err, HITHER_CORRUPT, "segment %lld has rows of %u numbers, not of %u", (long long)info->sid,
+                       info->dim, shape->width);
+    HT_TRY(allocate(info, shape->dim, shape->metric, &extent, err));
+    extent->shape = shape;
+    extent->rows = ht_segment_rows(segment);
+    hither_status status = HITHER_OK;
+    if (shape->field_count) {
+        extent->fields = ht_calloc(shape->field_count, sizeof(ht_extent *));
+        if (!extent->fields)
+            status = ht_fail_nomem(err, shape->field_count * sizeof(ht_extent *), "the fields of a segment");
+    }
+    for (uint32_t i = 0; i < shape->field_count && status == HITHER_OK; i++)
+        if (shape->fields[i].kind == HITHER_DENSE)
+            status = add_field(extent, info, i, err);
+    if (status != HITHER_OK) {
+        release_all(extent);
+        return status;
+    }
+    extent->segment = segment;
     *out = extent;
     return HITHER_OK;
 }
@@ -66,17 +120,37 @@ void ht_extent_release(ht_extent *extent) {
     if (!extent || atomic_fetch_sub_explicit(&extent->references, 1, memory_order_acq_rel) != 1)
         return;
     ht_segment_release(extent->segment);
-    ht_container_close(extent->kept_file);
-    ht_release((void *)extent->seen);
-    ht_release((void *)extent->checked);
-    ht_release((void *)extent->coded);
-    ht_release(extent->codes);
-    ht_release(extent->norms);
-    ht_release(extent);
+    release_all(extent);
+}
+
+/* The extent of field number `i`, or NULL. */
+static ht_extent *field_at(const ht_extent *extent, uint32_t i) { return extent->fields ? extent->fields[i] : NULL; }
+
+/* Notes which rows at `position` have a vector in the field, from `rows`, the field's part of them. Nobody else writes
+ * these bits now. */
+static void note_present(ht_extent *extent, size_t position, const char *rows, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t there;
+        uint64_t bit = (uint64_t)1 << (position + i) % HT_BLOCK_ROWS;
+        _Atomic uint64_t *word = &extent->present[(position + i) / HT_BLOCK_ROWS];
+        memcpy(&there, rows + i * extent->stride + extent->dim * sizeof(float), sizeof there);
+        if (there)
+            atomic_fetch_or_explicit(word, bit, memory_order_release);
+        else
+            atomic_fetch_and_explicit(word, ~bit, memory_order_release);
+    }
 }
 
 void ht_extent_stage(ht_extent *extent, size_t position, const void *rows, size_t count) {
     ht_exact_norms(rows, extent->stride, count, extent->dim, extent->norms + position);
+    for (uint32_t i = 0; i < extent->shape->field_count; i++) {
+        ht_extent *field = field_at(extent, i);
+        const char *part = (const char *)rows + extent->shape->fields[i].at * sizeof(float);
+        if (!field)
+            continue;
+        ht_exact_norms(part, field->stride, count, field->dim, field->norms + position);
+        note_present(field, position, part, count);
+    }
 }
 
 /* The bytes of all rows of block `b` are final. */
@@ -110,7 +184,12 @@ static hither_status check_rows(ht_extent *extent, size_t b, size_t from, size_t
     if (b * HT_BLOCK_ROWS < extent->kept)
         return check_kept(extent, b, rows_mask(to), err);
     size_t begin = b * HT_BLOCK_ROWS + from;
-    HT_TRY(ht_segment_check(extent->segment, begin, b * HT_BLOCK_ROWS + to, err));
+    if (extent->whole) {
+        HT_TRY(ht_extent_touch(extent->whole, begin, b * HT_BLOCK_ROWS + to, false, err));
+        note_present(extent, begin, extent->rows + begin * extent->stride, to - from);
+    } else {
+        HT_TRY(ht_segment_check(extent->segment, begin, b * HT_BLOCK_ROWS + to, err));
+    }
     ht_exact_norms(extent->rows + begin * extent->stride, extent->stride, to - from, extent->dim,
                    extent->norms + begin);
     return HITHER_OK;
@@ -220,8 +299,12 @@ hither_status ht_extent_check_row(const ht_extent *extent, size_t position, hith
 void ht_extent_code(ht_extent *extent, size_t begin, size_t end) {
     /* Whether or not the rows before ours in the first block are checked yet: they may be by the time we trust it. No
      * reader codes that block now, which would take a snapshot with our rows. */
-    for (size_t b = begin / HT_BLOCK_ROWS; (b + 1) * HT_BLOCK_ROWS <= end; b++)
+    for (size_t b = begin / HT_BLOCK_ROWS; (b + 1) * HT_BLOCK_ROWS <= end; b++) {
         code_block(extent, b);
+        for (uint32_t i = 0; i < extent->shape->field_count; i++)
+            if (field_at(extent, i))
+                code_block(field_at(extent, i), b);
+    }
 }
 
 void ht_extent_trust(ht_extent *extent, size_t begin, size_t end) {
@@ -232,4 +315,7 @@ void ht_extent_trust(ht_extent *extent, size_t begin, size_t end) {
         (void)atomic_compare_exchange_strong_explicit(&extent->checked[b], &seen, now, memory_order_release,
                                                       memory_order_relaxed);
     }
+    for (uint32_t i = 0; extent->fields && i < extent->shape->field_count; i++)
+        if (field_at(extent, i))
+            ht_extent_trust(field_at(extent, i), begin, end);
 }

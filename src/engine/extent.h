@@ -22,18 +22,23 @@
 
 #include <stdatomic.h>
 
+#include "engine/shape.h"
 #include "store/store.h"
 
 #define HT_BLOCK_ROWS 64u
 
 typedef struct ht_extent {
     _Atomic uint32_t references;
+    struct ht_extent **fields; /* `field_count`: a DENSE field's vectors as an extent, NULL for other kinds. Owned */
+    struct ht_extent *whole;   /* of a field's: the extent of the rows it is part of, which checks them */
+    const ht_shape *shape;
+    _Atomic uint64_t *present; /* of a field's, per block: which of the checked rows have a vector in it */
     ht_segment *segment;
     int64_t sid;
     uint64_t first_slot, capacity;
     size_t stride;
     uint32_t dim;
-    const char *rows; /* the mapping: row i at rows + i * stride */
+    const char *rows; /* the mapping: row i at rows + i * stride; of a field's, from its vectors on */
     float *norms;     /* capacity of them */
     void *codes;      /* room for capacity of them, of which the system gives what is written; NULL: not coded */
     _Atomic uint8_t *checked;       /* per block: rows checked, 0...64; the top bit: a thread is at work on it */
@@ -47,11 +52,21 @@ typedef struct ht_extent {
     _Atomic bool warm; /* searched before, or written by this process: codes are worth making */
 } ht_extent;
 
-/* Takes over the segment's reference on success. One reference is the caller's. The metric decides whether codes are of
- * use. */
-HT_NODISCARD hither_status ht_extent_new(ht_segment *segment, hither_metric metric, ht_extent **out, hither_error *err);
+/* Takes over the segment's reference on success. One reference is the caller's. The shape outlives it. */
+HT_NODISCARD hither_status ht_extent_new(ht_segment *segment, const ht_shape *shape, ht_extent **out,
+                                         hither_error *err);
 ht_extent *ht_extent_acquire(ht_extent *extent);
 void ht_extent_release(ht_extent *extent);
+
+/* The extent of a field's vectors, which is DENSE; 0: the rows' own. */
+static inline ht_extent *ht_extent_of(ht_extent *extent, uint32_t field) {
+    return field ? extent->fields[field - 1] : extent;
+}
+
+/* Of a field's: which rows of block `b` have a vector in it, of those that were checked. */
+static inline uint64_t ht_extent_present(const ht_extent *extent, size_t b) {
+    return atomic_load_explicit(&extent->present[b], memory_order_acquire);
+}
 
 static inline const float *ht_extent_row(const ht_extent *extent, uint64_t slot) {
     return (const float *)(const void *)(extent->rows + (slot - extent->first_slot) * extent->stride);

@@ -132,7 +132,7 @@ static hither_status facets(ht_collection *c, const ht_filter *field, const ht_f
     hither_result *result = NULL;
     hither_status status = ht_reading_open(&n.view, c, HITHER_INCLUDE_METADATA, err);
     if (status == HITHER_OK)
-        status = ht_result_new(HITHER_INCLUDE_METADATA, c->dim, false, &result, err);
+        status = ht_result_new(HITHER_INCLUDE_METADATA, 0, false, &result, err);
     if (status == HITHER_OK && filter)
         status = ht_select(c, n.view.snapshot, filter, &n.view.reader, &n.selected, err);
     if (status == HITHER_OK)

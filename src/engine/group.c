@@ -296,7 +296,7 @@ hither_status ht_collection_put(ht_collection *c, hither_mode mode, const hither
         return ht_later_put(c, batch, written, err);
     ht_write w;
     HT_TRY(ht_write_prepare(&w, c, mode, batch, has_vector, err));
-    request r = {.c = c, .write = &w, .bytes = w.row_count * c->dim * sizeof(float)};
+    request r = {.c = c, .write = &w, .bytes = w.row_count * ht_collection_shape(c)->width * sizeof(float)};
     hither_status status = w.row_count ? submit(&r, err) : HITHER_OK;
     if (status == HITHER_OK && written)
         *written = w.row_count;

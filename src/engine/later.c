@@ -67,6 +67,40 @@ static void copy_strings(room *r, const hither_strings *from, hither_strings *to
     *to = (hither_strings){text, offsets, n, valid};
 }
 
+static void copy_named(room *r, const hither_named *from, hither_named *to) {
+    const hither_matrix *m = &from->vectors;
+    size_t n = from->count, row = m->dim * sizeof(float), stride = m->stride ? m->stride : row;
+    size_t name = strlen(from->field) + 1;
+    uint64_t end = from->offsets ? from->offsets[n] : 0;
+    char *field = take(r, name, 1), *vectors = take(r, m->rows, row);
+    uint64_t *offsets = from->offsets ? take(r, n + 1, sizeof *offsets) : NULL;
+    uint32_t *indices = from->indices ? take(r, (size_t)end, sizeof *indices) : NULL;
+    float *values = from->indices ? take(r, (size_t)end, sizeof *values) : NULL;
+    uint8_t *valid = from->valid ? take(r, (n + 7) / 8, 1) : NULL;
+    if (!r->base)
+        return;
+    memcpy(field, from->field, name);
+    for (size_t i = 0; i < m->rows; i++)
+        memcpy(vectors + i * row, (const char *)m->data + i * stride, row);
+    if (offsets)
+        memcpy(offsets, from->offsets, (n + 1) * sizeof *offsets);
+    if (indices && end) {
+        memcpy(indices, from->indices, (size_t)end * sizeof *indices);
+        memcpy(values, from->values, (size_t)end * sizeof *values);
+    }
+    if (valid)
+        memcpy(valid, from->valid, (n + 7) / 8);
+    *to = (hither_named){.field = field,
+                         .count = n,
+                         .vectors = *m,
+                         .offsets = offsets,
+                         .indices = indices,
+                         .values = values,
+                         .valid = valid};
+    to->vectors.data = vectors;
+    to->vectors.stride = row;
+}
+
 static void copy_batch(room *r, const hither_batch *from, hither_batch *to) {
     const hither_matrix *m = &from->vectors;
     size_t row = m->dim * sizeof(float), stride = m->stride ? m->stride : row;
@@ -86,6 +120,13 @@ static void copy_batch(room *r, const hither_batch *from, hither_batch *to) {
         copy_strings(r, &from->ids.strings, &to->ids.strings);
     copy_strings(r, &from->metadata, &to->metadata);
     copy_strings(r, &from->documents, &to->documents);
+    hither_named *named = from->named_count ? take(r, from->named_count, sizeof *named) : NULL, unused;
+    for (size_t i = 0; i < from->named_count; i++)
+        copy_named(r, &from->named[i], r->base ? &named[i] : &unused);
+    if (r->base) {
+        to->named = named;
+        to->named_count = from->named_count;
+    }
 }
 
 void ht_later_free(ht_request *request) {
@@ -115,7 +156,7 @@ static hither_status make(ht_collection *c, const hither_batch *batch, queued **
     }
     q->request = (ht_request){.c = ht_collection_ref(c),
                               .write = &q->write,
-                              .bytes = q->write.row_count * c->dim * sizeof(float),
+                              .bytes = q->write.row_count * ht_collection_shape(c)->width * sizeof(float),
                               .rows = q->write.row_count,
                               .detached = true,
                               .due_ms = now_ms() + c->db->settings.relaxed_ms};

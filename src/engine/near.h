@@ -50,7 +50,7 @@ HT_NODISCARD hither_status ht_near_measure(ht_collection *c, hither_error *err);
 /* ---- searching: near_search.c */
 
 /* Keeps a query that a walk answers for measuring, now and then. Never waits. */
-void ht_near_note(ht_collection *c, const float *query);
+void ht_near_note(ht_collection *c, const float *query, uint32_t dim);
 
 typedef struct ht_near_stats {
     ht_approx_stats walk;

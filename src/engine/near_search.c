@@ -48,15 +48,16 @@ size_t ht_near_effort(const ht_snapshot *s, const ht_search *search, size_t k, u
     return share > 0.1 && cost < scan_cost(rows, restricted, s->live_count) ? effort : 0;
 }
 
-void ht_near_note(ht_collection *c, const float *query) {
+void ht_near_note(ht_collection *c, const float *query, uint32_t dim) {
     ht_asked *a = &c->asked;
     uint32_t seen = atomic_fetch_add_explicit(&a->seen, 1, memory_order_relaxed);
     if ((seen >= HT_ASKED && seen % NOTE_EACH) || pthread_mutex_trylock(&a->lock) != 0)
         return;
-    if (!a->rows)
-        a->rows = ht_alloc((size_t)HT_ASKED * c->dim * sizeof *a->rows);
-    if (a->rows) {
-        memcpy(a->rows + (size_t)a->next * c->dim, query, c->dim * sizeof *query);
+    bool ours = dim == c->dim; /* or else it was asked of rows by another embedder */
+    if (!a->rows && ours)
+        a->rows = ht_alloc((size_t)HT_ASKED * dim * sizeof *a->rows);
+    if (a->rows && ours) {
+        memcpy(a->rows + (size_t)a->next * dim, query, dim * sizeof *query);
         a->next = (a->next + 1) % HT_ASKED;
         a->count += a->count < HT_ASKED;
     }
@@ -140,7 +141,7 @@ static hither_status search_later(const one *o, ht_vectors *vectors, const ht_ma
 static hither_status search_exactly(const one *o, ht_hit *hits, size_t *count, hither_error *err) {
     hither_matrix query = {o->query, 1, ((const ht_extent *)o->s->extents[0])->dim, 0, HITHER_F32};
     o->stats->exact++;
-    return ht_parts_search(o->s, o->scratch, o->metric, &query, o->allow, o->k, 1, hits, count, o->exact, err);
+    return ht_parts_search(o->s, o->scratch, 0, o->metric, &query, o->allow, o->k, 1, hits, count, o->exact, err);
 }
 
 /* The scratch has room for 3 * k hits behind each other: found, later, merged. */

@@ -273,7 +273,7 @@ static hither_status list_page(ht_collection *c, const ht_page *page, hither_res
     ht_explain_begin(&l.explain);
     hither_status status = begin(&l, err);
     if (status == HITHER_OK)
-        status = ht_result_new(l.view.include, c->dim, false, &result, err);
+        status = ht_reading_result(&l.view, false, &result, err);
     if (status == HITHER_OK)
         status = find_rows(&l, err);
     if (status == HITHER_OK)

@@ -77,13 +77,13 @@ static void add_extent(ht_scratch *scratch, ht_extent *extent, size_t rows, size
     add_part(scratch, extent, kept, rows - kept, codes, coded, false);
 }
 
-hither_status ht_parts_make(const ht_snapshot *s, ht_scratch *scratch, uint32_t dim, hither_metric metric,
-                            size_t queries, ht_vectors *out, hither_error *err) {
+hither_status ht_parts_make_of(const ht_snapshot *s, ht_scratch *scratch, uint32_t field, uint32_t dim,
+                               hither_metric metric, size_t queries, ht_vectors *out, hither_error *err) {
     HT_TRY(reserve(scratch, 2 * s->extent_count, err));
     scratch->part_count = 0;
     size_t left = queries >= QUERIES_WORTH_CODES ? SIZE_MAX : queries * AHEAD_BYTES;
     for (size_t i = 0; i < s->extent_count; i++) {
-        ht_extent *extent = s->extents[i];
+        ht_extent *extent = ht_extent_of(s->extents[i], field);
         uint64_t rows = s->slot_limit - extent->first_slot;
         bool cold = !atomic_exchange_explicit(&extent->warm, true, memory_order_relaxed);
         size_t budget = cold && queries < QUERIES_WORTH_CODES ? 0 : left;
@@ -98,6 +98,11 @@ hither_status ht_parts_make(const ht_snapshot *s, ht_scratch *scratch, uint32_t 
                         .touch_codes = touch_codes,
                         .touch_ctx = scratch->homes};
     return HITHER_OK;
+}
+
+hither_status ht_parts_make(const ht_snapshot *s, ht_scratch *scratch, uint32_t dim, hither_metric metric,
+                            size_t queries, ht_vectors *out, hither_error *err) {
+    return ht_parts_make_of(s, scratch, 0, dim, metric, queries, out, err);
 }
 
 bool ht_parts_kept(const ht_scratch *scratch, size_t part) { return scratch->homes[part].kept; }
@@ -116,13 +121,13 @@ bool ht_parts_stale(const ht_scratch *scratch) {
     return false;
 }
 
-hither_status ht_parts_search(const ht_snapshot *s, ht_scratch *scratch, hither_metric metric,
+hither_status ht_parts_search(const ht_snapshot *s, ht_scratch *scratch, uint32_t field, hither_metric metric,
                               const hither_matrix *queries, const ht_mask *allow, size_t k, unsigned threads,
                               ht_hit *hits, size_t *counts, ht_exact_stats *stats, hither_error *err) {
     ht_mask live = ht_snapshot_mask(s);
     for (;;) {
         ht_vectors vectors;
-        HT_TRY(ht_parts_make(s, scratch, (uint32_t)queries->dim, metric, queries->rows, &vectors, err));
+        HT_TRY(ht_parts_make_of(s, scratch, field, (uint32_t)queries->dim, metric, queries->rows, &vectors, err));
         hither_status status = ht_exact_search_in(&scratch->exact, &vectors, queries->data, queries->stride,
                                                   queries->rows, &live, allow, k, threads, hits, counts, stats, err);
         if (status == HITHER_OK || !ht_parts_stale(scratch))
@@ -130,13 +135,13 @@ hither_status ht_parts_search(const ht_snapshot *s, ht_scratch *scratch, hither_
     }
 }
 
-hither_status ht_parts_within(const ht_snapshot *s, ht_scratch *scratch, hither_metric metric,
+hither_status ht_parts_within(const ht_snapshot *s, ht_scratch *scratch, uint32_t field, hither_metric metric,
                               const hither_matrix *queries, const ht_mask *allow, float radius, unsigned threads,
                               ht_found *found, ht_exact_stats *stats, hither_error *err) {
     ht_mask live = ht_snapshot_mask(s);
     for (;;) {
         ht_vectors vectors;
-        HT_TRY(ht_parts_make(s, scratch, (uint32_t)queries->dim, metric, queries->rows, &vectors, err));
+        HT_TRY(ht_parts_make_of(s, scratch, field, (uint32_t)queries->dim, metric, queries->rows, &vectors, err));
         hither_status status = ht_exact_within(&scratch->exact, &vectors, queries->data, queries->stride, queries->rows,
                                                &live, allow, radius, threads, found, stats, err);
         if (status == HITHER_OK || !ht_parts_stale(scratch))

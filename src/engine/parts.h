@@ -15,6 +15,9 @@
  * out bad: then a search fails with CORRUPT and ht_parts_stale says true, and new parts go without that cache. */
 HT_NODISCARD hither_status ht_parts_make(const ht_snapshot *s, ht_scratch *scratch, uint32_t dim, hither_metric metric,
                                          size_t queries, ht_vectors *out, hither_error *err);
+/* The same of the vectors in a DENSE field; 0: the rows' own. */
+HT_NODISCARD hither_status ht_parts_make_of(const ht_snapshot *s, ht_scratch *scratch, uint32_t field, uint32_t dim,
+                                            hither_metric metric, size_t queries, ht_vectors *out, hither_error *err);
 bool ht_parts_stale(const ht_scratch *scratch);
 /* Whether the codes of a part are those of a cache. */
 bool ht_parts_kept(const ht_scratch *scratch, size_t part);
@@ -22,14 +25,15 @@ bool ht_parts_kept(const ht_scratch *scratch, size_t part);
 void ht_parts_move(ht_scratch *scratch, size_t from, size_t to, size_t skip);
 
 /* ht_exact_search_in over a pinned snapshot: in its steady state it allocates nothing and takes no lock. `live` is the
- * snapshot's mask. Outputs as there. */
-HT_NODISCARD hither_status ht_parts_search(const ht_snapshot *s, ht_scratch *scratch, hither_metric metric,
-                                           const hither_matrix *queries, const ht_mask *allow, size_t k,
-                                           unsigned threads, ht_hit *hits, size_t *counts, ht_exact_stats *stats,
-                                           hither_error *err);
+ * snapshot's mask; of a field's vectors, `allow` leaves out rows that have none. Outputs as there. */
+HT_NODISCARD hither_status ht_parts_search(const ht_snapshot *s, ht_scratch *scratch, uint32_t field,
+                                           hither_metric metric, const hither_matrix *queries, const ht_mask *allow,
+                                           size_t k, unsigned threads, ht_hit *hits, size_t *counts,
+                                           ht_exact_stats *stats, hither_error *err);
 /* ht_exact_within, likewise. */
-HT_NODISCARD hither_status ht_parts_within(const ht_snapshot *s, ht_scratch *scratch, hither_metric metric,
-                                           const hither_matrix *queries, const ht_mask *allow, float radius,
-                                           unsigned threads, ht_found *found, ht_exact_stats *stats, hither_error *err);
+HT_NODISCARD hither_status ht_parts_within(const ht_snapshot *s, ht_scratch *scratch, uint32_t field,
+                                           hither_metric metric, const hither_matrix *queries, const ht_mask *allow,
+                                           float radius, unsigned threads, ht_found *found, ht_exact_stats *stats,
+                                           hither_error *err);
 
 #endif

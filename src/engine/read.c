@@ -21,7 +21,7 @@ static hither_status get(ht_collection *c, const hither_ids *ids, const ht_filte
     hither_result *result = NULL;
     hither_status status = ht_reading_open_for_ids(&v, c, include, err);
     if (status == HITHER_OK)
-        status = ht_result_new(v.include, c->dim, false, &result, err);
+        status = ht_reading_result(&v, false, &result, err);
     if (status == HITHER_OK)
         status = get_rows(&v, ids, filter, result, err);
     ht_reading_close(&v);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/expiry.h"
+#include "engine/named.h"
 
 void ht_reading_close(ht_reading *v) {
     ht_reader_end(v->reader);
@@ -56,19 +57,32 @@ static hither_status pass_over_ended(ht_reading *v, const ht_filter *alive, uint
     return HITHER_OK;
 }
 
-static hither_status vector_of(ht_reading *v, const ht_filter *alive, const hither_ids *ids, size_t i,
+hither_status ht_reading_vector(const ht_reading *v, uint64_t slot, uint32_t field, const float **out,
+                                hither_error *err) {
+    const ht_vector_field *f = field ? &v->snapshot->shape->fields[field - 1] : NULL;
+    const float *row;
+    HT_TRY(ht_snapshot_row(v->snapshot, slot, &row, err));
+    *out = !f ? row : ht_field_count(f, row) ? ht_field_data(f, row) : NULL;
+    return HITHER_OK;
+}
+
+static hither_status vector_of(ht_reading *v, const ht_filter *alive, const hither_ids *ids, size_t i, uint32_t field,
                                const float **row, uint64_t *slot, hither_error *err) {
     char shown[HT_ID_SHOWN];
     HT_TRY(ht_reading_find(v, ids, i, slot, err));
     HT_TRY(pass_over_ended(v, alive, slot, err));
     if (*slot == UINT64_MAX)
         return ht_fail(err, HITHER_NOT_FOUND, "no id %s in the collection", ht_id_show(ids, i, shown));
-    return ht_snapshot_row(v->snapshot, *slot, row, err);
+    HT_TRY(ht_reading_vector(v, *slot, field, row, err));
+    return *row ? HITHER_OK
+                : ht_fail(err, HITHER_NOT_FOUND, "id %s has no vector in field '%s'", ht_id_show(ids, i, shown),
+                          v->snapshot->shape->fields[field - 1].name);
 }
 
-hither_status ht_reading_vectors_of(ht_reading *v, const hither_ids *ids, float **out, uint64_t *slots,
+hither_status ht_reading_vectors_of(ht_reading *v, const hither_ids *ids, uint32_t field, float **out, uint64_t *slots,
                                     hither_error *err) {
-    size_t dim = v->c->dim, bytes;
+    const ht_shape *shape = v->snapshot->shape;
+    size_t dim = field ? shape->fields[field - 1].dim : shape->dim, bytes;
     float *vectors = ht_mul_size(ids->count, dim * sizeof(float), &bytes) ? ht_alloc(bytes) : NULL;
     if (!vectors)
         return ht_fail_nomem(err, ids->count, "the vectors to search by");
@@ -79,7 +93,7 @@ hither_status ht_reading_vectors_of(ht_reading *v, const hither_ids *ids, float 
     for (size_t i = 0; i < ids->count && status == HITHER_OK; i++) {
         uint64_t slot;
         const float *row;
-        status = vector_of(v, alive, ids, i, &row, &slot, err);
+        status = vector_of(v, alive, ids, i, field, &row, &slot, err);
         if (status == HITHER_OK)
             memcpy(vectors + i * dim, row, dim * sizeof(float));
         if (status == HITHER_OK && slots)
@@ -91,6 +105,23 @@ hither_status ht_reading_vectors_of(ht_reading *v, const hither_ids *ids, float 
     else
         ht_release(vectors);
     return status;
+}
+
+hither_status ht_reading_result(const ht_reading *v, bool distances, hither_result **out, hither_error *err) {
+    const ht_shape *shape = v->snapshot->shape;
+    uint32_t asked = v->include & HITHER_INCLUDE_FIELDS;
+    if (asked != HITHER_INCLUDE_FIELDS && asked >= HT_INCLUDE_FIELD(shape->field_count + 1))
+        return ht_fail(err, HITHER_INVALID, "include asks for a vector field that the collection, with %u, has not",
+                       shape->field_count);
+    hither_result *r;
+    HT_TRY(ht_result_new(v->include, shape->dim, distances, &r, err));
+    hither_status status = ht_fields_want(shape->fields, shape->field_count, v->include, r, err);
+    if (status != HITHER_OK) {
+        hither_result_free(r);
+        return status;
+    }
+    *out = r;
+    return HITHER_OK;
 }
 
 hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *filter, hither_result *out,
@@ -114,10 +145,11 @@ hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *
         ht_result_metadata(out, row.metadata);
     if (v->include & HITHER_INCLUDE_DOCUMENTS)
         ht_result_document(out, row.document);
-    if (v->include & HITHER_INCLUDE_VECTORS) {
-        const float *vector;
-        HT_TRY(ht_snapshot_row(v->snapshot, slot, &vector, err));
-        ht_result_vector(out, vector);
+    if (v->include & (HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_FIELDS)) {
+        const float *vectors;
+        HT_TRY(ht_snapshot_row(v->snapshot, slot, &vectors, err));
+        ht_result_vector(out, vectors);
+        ht_fields_add(v->snapshot->shape->fields, v->snapshot->shape->field_count, v->include, vectors, out);
     }
     return HITHER_OK;
 }

@@ -36,10 +36,16 @@ HT_NODISCARD hither_status ht_reading_reader(ht_reading *v, hither_error *err);
 /* The slot of the i-th id, UINT64_MAX if there is none. Of a view that was opened for ids. */
 HT_NODISCARD hither_status ht_reading_find(ht_reading *v, const hither_ids *ids, size_t i, uint64_t *slot,
                                            hither_error *err);
-/* The vectors of the rows with these ids, packed, in *out (the caller's to release), and their slots where `slots` is
- * not NULL. NOT_FOUND names the id. */
-HT_NODISCARD hither_status ht_reading_vectors_of(ht_reading *v, const hither_ids *ids, float **out, uint64_t *slots,
-                                                 hither_error *err);
+/* The vectors of the rows with these ids in a field (0: their own), packed, in *out (the caller's to release), and
+ * their slots where `slots` is not NULL. NOT_FOUND names the id, also one without a vector in the field. */
+HT_NODISCARD hither_status ht_reading_vectors_of(ht_reading *v, const hither_ids *ids, uint32_t field, float **out,
+                                                 uint64_t *slots, hither_error *err);
+/* The vector of a slot below the snapshot's limit in a DENSE field (0: the row's own), checked; NULL: it has none. */
+HT_NODISCARD hither_status ht_reading_vector(const ht_reading *v, uint64_t slot, uint32_t field, const float **out,
+                                             hither_error *err);
+/* A result for rows as the view includes them. */
+HT_NODISCARD hither_status ht_reading_result(const ht_reading *v, bool distances, hither_result **out,
+                                             hither_error *err);
 /* Appends the row at a slot, its parts as the view includes them, if it matches the filter (NULL: it does). */
 HT_NODISCARD hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *filter, hither_result *out,
                                               hither_error *err);

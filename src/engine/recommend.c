@@ -32,17 +32,18 @@ static hither_status examples_read(examples *e, ht_run *run, const ht_recommend 
     if (!e->slots)
         return ht_fail_nomem(err, e->positive_count + e->negative_count, "the examples");
     if (e->positive_count)
-        HT_TRY(ht_reading_vectors_of(&run->view, &recommend->positive, &e->positive, e->slots, err));
-    if (e->negative_count)
         HT_TRY(
-            ht_reading_vectors_of(&run->view, &recommend->negative, &e->negative, e->slots + e->positive_count, err));
+            ht_reading_vectors_of(&run->view, &recommend->positive, run->search->field, &e->positive, e->slots, err));
+    if (e->negative_count)
+        HT_TRY(ht_reading_vectors_of(&run->view, &recommend->negative, run->search->field, &e->negative,
+                                     e->slots + e->positive_count, err));
     return HITHER_OK;
 }
 
 /* The search runs over a selection in any case, which the examples are taken out of. */
 static hither_status leave_out(ht_run *run, const examples *e, hither_error *err) {
-    ht_selection *s = &run->selected;
-    if (!run->search->filter)
+    ht_selection *s = run->chosen ? run->chosen : &run->selected;
+    if (!run->chosen)
         HT_TRY(ht_select_all(run->view.snapshot, s, err));
     HT_TRY(ht_selection_own(s, err));
     for (size_t i = 0; i < e->positive_count + e->negative_count; i++) {
@@ -50,9 +51,7 @@ static hither_status leave_out(ht_run *run, const examples *e, hither_error *err
         s->count -= (*word & bit) != 0;
         *word &= ~bit;
     }
-    run->allow = ht_selection_mask(s);
-    run->restricted = true;
-    run->rows = s->count;
+    ht_run_choose(run, s);
     return HITHER_OK;
 }
 
@@ -68,8 +67,8 @@ static void add_mean(double *sum, const float *vectors, size_t count, size_t dim
 }
 
 static hither_status by_average(ht_run *run, const examples *e, hither_error *err) {
-    size_t dim = run->view.c->dim, k = run->rows < run->search->k ? (size_t)run->rows : run->search->k;
-    bool unit = run->view.c->metric == HITHER_COSINE;
+    size_t dim = run->dim, k = run->rows < run->search->k ? (size_t)run->rows : run->search->k;
+    bool unit = run->metric == HITHER_COSINE;
     double *sum = ht_calloc(dim, sizeof *sum);
     float *query = ht_calloc(dim, sizeof *query);
     hither_status status = HITHER_OK;
@@ -113,11 +112,11 @@ static int by_score(const void *left, const void *right) {
 }
 
 static double least(const ht_run *run, const float *vectors, const double *squares, size_t count, const float *row) {
-    const ht_layout layout = {.dtype = HITHER_F32, .dim = run->view.c->dim};
+    const ht_layout layout = {.dtype = HITHER_F32, .dim = run->dim};
     double best = INFINITY, xx = 0;
     for (size_t i = 0; i < count; i++) {
-        double d = ht_stored_distance(ht_kernels_get(), &layout, run->view.c->metric, vectors + i * layout.dim,
-                                      squares[i], row, NULL, &xx);
+        double d = ht_stored_distance(ht_kernels_get(), &layout, run->metric, vectors + i * layout.dim, squares[i], row,
+                                      NULL, &xx);
         best = d < best ? d : best;
     }
     return best;
@@ -125,10 +124,10 @@ static double least(const ht_run *run, const float *vectors, const double *squar
 
 static hither_status score_all(ht_run *run, const examples *e, const double *squares, scored *all, hither_error *err) {
     size_t count = 0;
-    for (uint64_t slot = ht_selection_next(&run->selected, 0); slot < run->selected.limit;
-         slot = ht_selection_next(&run->selected, slot + 1)) {
+    for (uint64_t slot = ht_selection_next(run->chosen, 0); slot < run->chosen->limit;
+         slot = ht_selection_next(run->chosen, slot + 1)) {
         const float *row;
-        HT_TRY(ht_snapshot_row(run->view.snapshot, slot, &row, err));
+        HT_TRY(ht_reading_vector(&run->view, slot, run->search->field, &row, err));
         all[count++] = (scored){.p = least(run, e->positive, squares, e->positive_count, row),
                                 .n = least(run, e->negative, squares + e->positive_count, e->negative_count, row),
                                 .slot = slot};
@@ -149,7 +148,7 @@ static hither_status add_best(ht_run *run, const scored *all, hither_error *err)
 }
 
 static hither_status by_best(ht_run *run, const examples *e, hither_error *err) {
-    size_t dim = run->view.c->dim, count = e->positive_count + e->negative_count;
+    size_t dim = run->dim, count = e->positive_count + e->negative_count;
     scored *all = ht_calloc((size_t)run->rows, sizeof *all);
     double *squares = ht_calloc(count, sizeof *squares);
     hither_status status = HITHER_OK;
@@ -177,6 +176,8 @@ static hither_status recommend_once(ht_collection *c, const ht_recommend *recomm
     examples e = {0};
     ht_explain_begin(&run.explain);
     hither_status status = ht_reading_open_for_ids(&run.view, c, search->include, err);
+    if (status == HITHER_OK)
+        ht_run_aim(&run);
     if (status == HITHER_OK)
         status = examples_read(&e, &run, recommend, err);
     if (status == HITHER_OK)

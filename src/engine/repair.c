@@ -6,6 +6,7 @@
 
 #include "base/progress.h"
 #include "engine/expiry.h"
+#include "engine/named.h"
 #include "engine/state.h"
 #include "store/backup.h"
 #include "store/draft.h"
@@ -31,10 +32,10 @@ hither_status ht_db_pack(ht_db *db, const char *path, hither_error *err) {
 typedef struct repair {
     ht_store *from;
     ht_db *db;
-    ht_collection *c;    /* the one whose rows come, NULL before the first */
-    int64_t cid;         /* of it, in `from` */
-    hither_result *rows; /* those not written yet */
-    uint32_t dim;
+    ht_collection *c;      /* the one whose rows come, NULL before the first */
+    int64_t cid;           /* of it, in `from` */
+    hither_result *rows;   /* those not written yet */
+    ht_collection_row row; /* its own */
     size_t bytes;
     hither_result *report;
     ht_progress *progress; /* counts rows */
@@ -47,11 +48,16 @@ static hither_status write_rows(repair *r) {
     if (count > 0)
         status = ht_result_check(r->rows, r->err);
     if (count > 0 && status == HITHER_OK) {
+        hither_named named[HITHER_MAX_FIELDS];
         hither_batch batch = {.size = sizeof batch,
                               .ids = hither_result_ids(r->rows, 0),
                               .vectors = hither_result_vectors(r->rows, 0),
                               .metadata = hither_result_metadata(r->rows, 0),
-                              .documents = hither_result_documents(r->rows, 0)};
+                              .documents = hither_result_documents(r->rows, 0),
+                              .named = named,
+                              .named_count = r->row.field_count};
+        for (uint32_t i = 0; i < r->row.field_count; i++)
+            named[i] = hither_result_named(r->rows, 0, i + 1);
         status = ht_collection_put(r->c, HITHER_UPSERT, &batch, NULL, NULL, r->err);
     }
     hither_result_free(r->rows);
@@ -91,30 +97,40 @@ static hither_status take_collection(void *arg, const ht_collection_row *row, in
     if (row->dtype != HITHER_F32)
         return ht_fail(r->err, HITHER_UNSUPPORTED, "collection '%s' has rows of type %s, which cannot be repaired yet",
                        row->name, ht_dtype_name(row->dtype));
+    hither_field fields[HITHER_MAX_FIELDS];
+    ht_fields_say(row, fields);
     ht_collection_spec spec = {.flags = HITHER_COLLECTION_NEW,
                                .dim = row->dim,
                                .dtype = row->dtype,
                                .metric = row->metric,
-                               .embedder = row->embedder};
-    r->dim = row->dim;
+                               .embedder = row->embedder,
+                               .fields = fields,
+                               .field_count = row->field_count};
+    r->row = *row;
     r->cid = row->cid;
     HT_TRY(ht_collection_open(r->db, row->name, &spec, &r->c, r->err));
     return ttl == HT_TTL_OFF ? HITHER_OK : ht_collection_set_ttl(r->c, ttl, r->err);
 }
 
+static hither_status new_rows(repair *r) {
+    const uint32_t columns = HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS;
+    HT_TRY(ht_result_new(columns, r->row.dim, false, &r->rows, r->err));
+    return ht_fields_want(r->row.fields, r->row.field_count, HITHER_INCLUDE_FIELDS, r->rows, r->err);
+}
+
 static hither_status take_row(void *arg, const ht_row *row, const void *vector) {
     repair *r = arg;
-    const uint32_t columns = HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS;
     if (!r->rows)
-        HT_TRY(ht_result_new(columns, r->dim, false, &r->rows, r->err));
+        HT_TRY(new_rows(r));
     if (row->id_kind == HT_ID_INT)
         ht_result_add_int(r->rows, row->int_id);
     else
         ht_result_add_text(r->rows, row->text_id.data, row->text_id.bytes);
     ht_result_vector(r->rows, vector);
+    ht_fields_add(r->row.fields, r->row.field_count, HITHER_INCLUDE_FIELDS, vector, r->rows);
     ht_result_metadata(r->rows, row->metadata);
     ht_result_document(r->rows, row->document);
-    r->bytes += (size_t)r->dim * sizeof(float) + row->metadata.bytes + row->document.bytes;
+    r->bytes += (size_t)r->row.width * sizeof(float) + row->metadata.bytes + row->document.bytes;
     return hither_result_count(r->rows, 0) < BATCH_ROWS && r->bytes < BATCH_BYTES ? HITHER_OK : write_rows(r);
 }
 

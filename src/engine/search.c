@@ -12,24 +12,67 @@
 
 /* ---- the run */
 
+void ht_run_aim(ht_run *run) {
+    const ht_shape *shape = run->view.snapshot->shape;
+    uint32_t field = run->search->field;
+    run->dim = field ? shape->fields[field - 1].dim : shape->dim;
+    run->metric = field ? shape->fields[field - 1].metric : shape->metric;
+}
+
+/* Which have a vector in the field is known once they were checked. */
+static hither_status find_present(ht_run *run, hither_error *err) {
+    const ht_snapshot *s = run->view.snapshot;
+    ht_selection *present = &run->present;
+    HT_TRY(ht_select_all(s, present, err));
+    present->count = 0;
+    for (size_t i = 0; i < s->extent_count; i++) {
+        ht_extent *extent = ht_extent_of(s->extents[i], run->search->field);
+        uint64_t rows = s->slot_limit - extent->first_slot, first = extent->first_slot / 64;
+        rows = rows < extent->capacity ? rows : extent->capacity;
+        HT_TRY(ht_extent_touch(extent, 0, (size_t)rows, false, err));
+        for (uint64_t b = 0; b * 64 < rows; b++) {
+            uint64_t *word = &present->words[first + b];
+            *word &= ht_extent_present(extent, (size_t)b) & (run->chosen ? run->chosen->words[first + b] : UINT64_MAX);
+            present->count += (uint64_t)__builtin_popcountll(*word);
+        }
+    }
+    return HITHER_OK;
+}
+
+void ht_run_choose(ht_run *run, ht_selection *chosen) {
+    run->chosen = chosen;
+    run->allow = ht_selection_mask(chosen);
+    run->rows = chosen->count;
+}
+
 hither_status ht_run_select(ht_run *run, hither_error *err) {
     ht_reading *v = &run->view;
     HT_TRY(ht_select(v->c, v->snapshot, run->search->filter, &v->reader, &run->selected, err));
-    run->allow = ht_selection_mask(&run->selected);
-    run->restricted = true;
+    ht_run_choose(run, &run->selected);
     run->chance = 0;
-    run->rows = run->selected.count;
     ht_explain_stage(&run->explain, "filter", run->selected.plan, v->snapshot->live_count, run->rows);
     return HITHER_OK;
 }
 
 hither_status ht_run_begin(ht_run *run, const ht_search *search, hither_error *err) {
     ht_reading *v = &run->view;
-    HT_TRY(ht_result_new(v->include, v->c->dim, true, &run->result, err));
-    run->rows = v->snapshot->live_count;
-    if (search->filter && search->filter->documents && run->may_check)
+    HT_TRY(ht_reading_result(v, true, &run->result, err));
+    const ht_snapshot *s = v->snapshot;
+    run->rows = s->live_count;
+    if (search->filter && search->filter->documents && run->may_check && !search->field)
         HT_TRY(ht_candidates_choose(run, err));
-    return search->filter && !(run->chance > 0) ? ht_run_select(run, err) : HITHER_OK;
+    if (search->filter && !(run->chance > 0))
+        HT_TRY(ht_run_select(run, err));
+    if (search->field) {
+        const char *name = s->shape->fields[search->field - 1].name;
+        uint64_t before = run->rows;
+        HT_TRY(find_present(run, err));
+        ht_run_choose(run, &run->present);
+        ht_explain_stage(&run->explain, "field", NULL, before, run->rows);
+        ht_buf_puts(&run->explain.members, ",\"field\":");
+        ht_buf_json_string(&run->explain.members, name, strlen(name));
+    }
+    return HITHER_OK;
 }
 
 /* What the plan says of a walk. */
@@ -53,6 +96,7 @@ hither_status ht_run_end(ht_run *run, hither_status status, const char *kind, hi
                          run->view.snapshot->live_count, run->returned);
     ht_explain_end(&run->explain);
     ht_selection_clear(&run->selected);
+    ht_selection_clear(&run->present);
     ht_reading_close(&run->view);
     return ht_result_hand_over(status, run->result, out, err);
 }
@@ -60,16 +104,17 @@ hither_status ht_run_end(ht_run *run, hither_status status, const char *kind, hi
 hither_status ht_run_nearest(ht_run *run, const float *queries, size_t stride, size_t n, size_t k, ht_hit *hits,
                              size_t *counts, hither_error *err) {
     unsigned threads = run->search->threads ? run->search->threads : n == 1;
-    hither_matrix some = {queries, n, run->view.c->dim, stride, HITHER_F32};
-    const ht_mask *allow = run->restricted ? &run->allow : NULL;
-    size_t effort = ht_near_effort(run->view.snapshot, run->search, k, run->rows, run->restricted);
+    hither_matrix some = {queries, n, run->dim, stride, HITHER_F32};
+    const ht_mask *allow = run->chosen ? &run->allow : NULL;
+    size_t effort =
+        run->search->field ? 0 : ht_near_effort(run->view.snapshot, run->search, k, run->rows, run->chosen != NULL);
     if (k && effort) {
-        ht_near_note(run->view.c, queries);
-        HT_TRY(ht_near_search(run->view.snapshot, &run->view.c->db->scratches, run->view.scratch, run->view.c->metric,
-                              &some, allow, run->rows, k, effort, threads, hits, counts, &run->near, &run->stats, err));
+        ht_near_note(run->view.c, queries, run->dim);
+        HT_TRY(ht_near_search(run->view.snapshot, &run->view.c->db->scratches, run->view.scratch, run->metric, &some,
+                              allow, run->rows, k, effort, threads, hits, counts, &run->near, &run->stats, err));
     } else if (k)
-        HT_TRY(ht_parts_search(run->view.snapshot, run->view.scratch, run->view.c->metric, &some, allow, k, threads,
-                               hits, counts, &run->stats, err));
+        HT_TRY(ht_parts_search(run->view.snapshot, run->view.scratch, run->search->field, run->metric, &some, allow, k,
+                               threads, hits, counts, &run->stats, err));
     else
         memset(counts, 0, n * sizeof *counts);
     size_t found = 0;
@@ -140,10 +185,10 @@ static hither_status search_checked(ht_run *run, const hither_matrix *queries, h
 
 static hither_status within_one(ht_run *run, const float *query, size_t stride, hither_error *err) {
     ht_found found = {0};
-    hither_matrix one = {query, 1, run->view.c->dim, stride, HITHER_F32};
-    HT_TRY(ht_parts_within(run->view.snapshot, run->view.scratch, run->view.c->metric, &one,
-                           run->restricted ? &run->allow : NULL, *run->search->max_distance, run->search->threads,
-                           &found, &run->stats, err));
+    hither_matrix one = {query, 1, run->dim, stride, HITHER_F32};
+    HT_TRY(ht_parts_within(run->view.snapshot, run->view.scratch, run->search->field, run->metric, &one,
+                           run->chosen ? &run->allow : NULL, *run->search->max_distance, run->search->threads, &found,
+                           &run->stats, err));
     ht_explain_stage(&run->explain, "search", NULL, run->rows, found.count);
     hither_status status = HITHER_OK;
     if (found.count > HITHER_MAX_ROWS || run->returned + found.count > HITHER_MAX_ROWS)
@@ -175,10 +220,10 @@ static hither_status search_each(ht_run *run, const hither_matrix *queries, hith
     return HITHER_OK;
 }
 
-static hither_status check_queries(const ht_collection *c, const hither_matrix *queries, hither_error *err) {
-    if (queries->rows && queries->dim != c->dim)
-        return ht_fail(err, HITHER_DIMENSION, "the queries have %zu dimensions, the collection has %u", queries->dim,
-                       c->dim);
+static hither_status check_queries(const ht_run *run, const hither_matrix *queries, hither_error *err) {
+    if (queries->rows && queries->dim != run->dim)
+        return ht_fail(err, HITHER_DIMENSION, "the queries have %zu dimensions, the %s has %u", queries->dim,
+                       run->search->field ? "field" : "collection", run->dim);
     return HITHER_OK;
 }
 
@@ -186,20 +231,21 @@ static hither_status search_once(ht_collection *c, const hither_matrix *queries,
                                  const ht_search *search, hither_result **out, hither_error *err) {
     ht_run run = {.search = search, .may_check = true};
     float *gathered = NULL;
-    hither_matrix rows = {.dim = c->dim, .stride = c->dim * sizeof(float), .dtype = HITHER_F32};
+    hither_matrix rows = {.dtype = HITHER_F32};
     ht_explain_begin(&run.explain);
     bool by_ids = !queries && ids->count;
     hither_status status = by_ids ? ht_reading_open_for_ids(&run.view, c, search->include, err)
                                   : ht_reading_open(&run.view, c, search->include, err);
+    if (status == HITHER_OK)
+        ht_run_aim(&run);
     if (status == HITHER_OK && queries) {
-        status = check_queries(c, queries, err);
+        status = check_queries(&run, queries, err);
         rows = *queries;
         if (!rows.stride)
             rows.stride = rows.dim * sizeof(float);
     } else if (status == HITHER_OK && by_ids) {
-        status = ht_reading_vectors_of(&run.view, ids, &gathered, NULL, err);
-        rows.data = gathered;
-        rows.rows = ids->count;
+        status = ht_reading_vectors_of(&run.view, ids, search->field, &gathered, NULL, err);
+        rows = (hither_matrix){gathered, ids->count, run.dim, run.dim * sizeof(float), HITHER_F32};
     }
     if (status == HITHER_OK)
         status = ht_run_begin(&run, search, err);

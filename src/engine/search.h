@@ -14,10 +14,14 @@
 typedef struct ht_run {
     ht_reading view;
     const ht_search *search;
+    uint32_t dim; /* of the vectors searched: search->field's */
+    hither_metric metric;
     ht_selection selected; /* of a search with a filter */
-    bool restricted;       /* to `allow`: some live rows may be no hits */
-    ht_mask allow;
-    uint64_t rows;  /* that may be hits */
+    ht_selection present;  /* of a search in a field: of those, the rows that have a vector in it */
+    ht_selection
+        *chosen;    /* the one of the two that says which rows may be hits by their vectors; NULL: all live ones */
+    ht_mask allow;  /* of the chosen one */
+    uint64_t rows;  /* that may be such hits */
     bool may_check; /* hits one by one instead of selecting rows by the filter first */
     double chance;  /* that a row matches the filter, where hits are to be checked one by one; else 0 */
     ht_exact_stats stats;
@@ -27,8 +31,12 @@ typedef struct ht_run {
     hither_result *result;
 } ht_run;
 
+/* Which vectors are searched: fills dim and metric, once there is a view. */
+void ht_run_aim(ht_run *run);
 /* What may be a hit: runs the filter, and makes the result. */
 HT_NODISCARD hither_status ht_run_begin(ht_run *run, const ht_search *search, hither_error *err);
+/* From now on only these rows may be hits by their vectors. */
+void ht_run_choose(ht_run *run, ht_selection *chosen);
 /* The end, well or not: everything but the result is let go. The view is closed too. */
 hither_status ht_run_end(ht_run *run, hither_status status, const char *kind, hither_result **out, hither_error *err);
 

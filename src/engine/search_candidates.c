@@ -97,7 +97,7 @@ hither_status ht_search_candidates(ht_run *run, const float *query, size_t strid
         if (*count == k || n == s->live_count)
             return HITHER_OK;
     }
-    if (!run->restricted)
+    if (!run->chosen)
         HT_TRY(ht_run_select(run, err));
     size_t most = run->rows < k ? (size_t)run->rows : k;
     *count = 0;

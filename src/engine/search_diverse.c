@@ -38,7 +38,6 @@ static size_t choose(const candidate *all, size_t count, double diversity) {
 
 /* Puts those taken, in order, where the candidates were found. */
 static hither_status take_all(ht_run *run, candidate *all, size_t count, hither_error *err) {
-    const ht_collection *c = run->view.c;
     size_t wanted = ht_min_size(run->search->k, count), next = 0;
     for (size_t n = 0; n < wanted; n++) {
         run->view.scratch->hits[n] = all[next].hit;
@@ -48,7 +47,7 @@ static hither_status take_all(ht_run *run, candidate *all, size_t count, hither_
         for (size_t i = 0; i < count; i++) {
             if (all[i].taken)
                 continue;
-            const double d = ht_ref_distance_f32(c->metric, all[next].row, all[i].row, c->dim);
+            const double d = ht_ref_distance_f32(run->metric, all[next].row, all[i].row, run->dim);
             all[i].nearest = d < all[i].nearest ? d : all[i].nearest;
         }
         next = choose(all, count, run->search->diversity);
@@ -61,7 +60,7 @@ hither_status ht_search_diverse(ht_run *run, const float *query, hither_error *e
     ht_scratch *scratch = run->view.scratch;
     size_t k = run->rows < run->search->candidates ? (size_t)run->rows : run->search->candidates;
     HT_TRY(ht_scratch_reserve(scratch, k, 1, err));
-    HT_TRY(ht_run_nearest(run, query, run->view.c->dim * sizeof(float), 1, k, scratch->hits, scratch->counts, err));
+    HT_TRY(ht_run_nearest(run, query, run->dim * sizeof(float), 1, k, scratch->hits, scratch->counts, err));
     size_t count = ht_run_cut(run, scratch->hits, scratch->counts[0]);
     candidate *all = ht_calloc(count, sizeof *all);
     if (!all)
@@ -69,7 +68,7 @@ hither_status ht_search_diverse(ht_run *run, const float *query, hither_error *e
     hither_status status = HITHER_OK;
     for (size_t i = 0; i < count && status == HITHER_OK; i++) {
         all[i] = (candidate){.hit = scratch->hits[i], .nearest = INFINITY};
-        status = ht_snapshot_row(run->view.snapshot, all[i].hit.slot, &all[i].row, err);
+        status = ht_reading_vector(&run->view, all[i].hit.slot, run->search->field, &all[i].row, err);
     }
     if (status == HITHER_OK)
         status = take_all(run, all, count, err);

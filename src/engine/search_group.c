@@ -39,7 +39,7 @@ static int by_key(const void *left, const void *right) {
 }
 
 static uint64_t next_slot(const ht_run *run, uint64_t slot) {
-    return run->search->filter ? ht_selection_next(&run->selected, slot) : ht_snapshot_next(run->view.snapshot, slot);
+    return run->chosen ? ht_selection_next(run->chosen, slot) : ht_snapshot_next(run->view.snapshot, slot);
 }
 
 /* Numbers the groups. */
@@ -116,8 +116,7 @@ static hither_status fill_groups(grouping *g, const float *query, hither_error *
     for (;; k *= 2) {
         k = k < most ? k : most;
         HT_TRY(ht_scratch_reserve(scratch, (size_t)k, 1, err));
-        HT_TRY(ht_run_nearest(run, query, run->view.c->dim * sizeof(float), 1, (size_t)k, scratch->hits,
-                              scratch->counts, err));
+        HT_TRY(ht_run_nearest(run, query, run->dim * sizeof(float), 1, (size_t)k, scratch->hits, scratch->counts, err));
         size_t count = ht_run_cut(run, scratch->hits, scratch->counts[0]);
         if (walk(g, scratch->hits, count) || k == most || count < scratch->counts[0])
             break;

@@ -109,11 +109,10 @@ static size_t join(const ht_hit *near, size_t near_count, const ht_hit *words, s
 /* Every row gets both its distance and its score by words, whichever half brought it. */
 static hither_status measure(ht_run *run, const float *query, ht_job *job, fused *all, size_t count,
                              hither_error *err) {
-    const ht_collection *c = run->view.c;
     for (size_t i = 0; i < count; i++) {
         const float *row;
-        HT_TRY(ht_snapshot_row(run->view.snapshot, all[i].slot, &row, err));
-        all[i].distance = ht_ref_distance_f32(c->metric, query, row, c->dim);
+        HT_TRY(ht_reading_vector(&run->view, all[i].slot, run->search->field, &row, err));
+        all[i].distance = row ? ht_ref_distance_f32(run->metric, query, row, run->dim) : NAN;
         if (!ht_job_score(job, all[i].slot, &all[i].words))
             all[i].words = 0;
     }
@@ -130,7 +129,9 @@ static void fuse(const ht_search *search, fused *all, size_t count) {
         most = all[i].words > most ? all[i].words : most;
     }
     for (size_t i = 0; i < count; i++) {
-        double near = farthest > nearest ? (farthest - all[i].distance) / (farthest - nearest) : 1;
+        double near = isnan(all[i].distance) ? 0
+                      : farthest > nearest   ? (farthest - all[i].distance) / (farthest - nearest)
+                                             : 1;
         double words = most > 0 ? all[i].words / most : 0;
         if (search->fusion == HITHER_WEIGHTED)
             all[i].score = w * near + (1 - w) * words;
@@ -154,8 +155,11 @@ static void say_fusion(ht_buf *out, const ht_search *search, const fused *all, s
         ht_buf_puts(out, i ? ",{" : "{");
         say_rank(out, "vector_rank", all[i].vector_rank);
         say_rank(out, "keyword_rank", all[i].keyword_rank);
-        ht_buf_printf(out, "\"distance\":%.17g,\"keyword_score\":%.17g,\"score\":%.17g}", all[i].distance, all[i].words,
-                      all[i].score);
+        if (isnan(all[i].distance)) /* without a vector in the field */
+            ht_buf_puts(out, "\"distance\":null,");
+        else
+            ht_buf_printf(out, "\"distance\":%.17g,", all[i].distance);
+        ht_buf_printf(out, "\"keyword_score\":%.17g,\"score\":%.17g}", all[i].words, all[i].score);
     }
     ht_buf_puts(out, "]}");
 }
@@ -175,12 +179,18 @@ static hither_status add_hits(ht_run *run, const fused *hits, size_t count, hith
     return HITHER_OK;
 }
 
+/* Rows that may be hits by their words. */
+static uint64_t word_rows(const ht_run *run) {
+    return run->search->filter ? run->selected.count : run->view.snapshot->live_count;
+}
+
 /* One half: the `wanted` best rows by words. */
 static hither_status best_by_words(ht_run *run, ht_job *job, size_t wanted, ht_hit *hits, size_t *count,
                                    hither_error *err) {
     ht_mask live = ht_snapshot_mask(run->view.snapshot);
-    HT_TRY(ht_job_top(job, &live, run->restricted ? &run->allow : NULL, wanted, hits, count, err));
-    ht_explain_stage(&run->explain, "keywords", NULL, run->rows, *count);
+    ht_mask selected = ht_selection_mask(&run->selected); /* whether or not they have a vector in the field */
+    HT_TRY(ht_job_top(job, &live, run->search->filter ? &selected : NULL, wanted, hits, count, err));
+    ht_explain_stage(&run->explain, "keywords", NULL, word_rows(run), *count);
     return HITHER_OK;
 }
 
@@ -202,10 +212,11 @@ static hither_status by_words_alone(ht_run *run, ht_job *job, hither_error *err)
 
 static hither_status by_both(ht_run *run, const float *query, ht_job *job, ht_buf *plan, hither_error *err) {
     ht_scratch *scratch = run->view.scratch;
-    size_t n = run->rows < run->search->candidates ? (size_t)run->rows : run->search->candidates, near = 0, words = 0;
-    HT_TRY(ht_scratch_reserve(scratch, 2 * n, 1, err));
-    HT_TRY(ht_run_nearest(run, query, run->view.c->dim * sizeof(float), 1, n, scratch->hits, &near, err));
-    HT_TRY(best_by_words(run, job, n, scratch->hits + n, &words, err));
+    size_t most = run->search->candidates, near = 0, words = 0;
+    size_t n = run->rows < most ? (size_t)run->rows : most, m = word_rows(run) < most ? (size_t)word_rows(run) : most;
+    HT_TRY(ht_scratch_reserve(scratch, n + m, 1, err));
+    HT_TRY(ht_run_nearest(run, query, run->dim * sizeof(float), 1, n, scratch->hits, &near, err));
+    HT_TRY(best_by_words(run, job, m, scratch->hits + n, &words, err));
     fused *all = ht_alloc((near + words) * sizeof *all);
     if (!all)
         return ht_fail_nomem(err, (near + words) * sizeof *all, "the candidates of a search");

@@ -108,6 +108,7 @@ hither_status ht_snapshot_make(const ht_snapshot *base, const ht_change *change,
     s->slot_limit = change->slot_limit;
     s->live_count = change->slot_limit - (base ? base->slot_limit - base->live_count : 0);
     s->id_kind = change->id_kind;
+    s->shape = change->shape ? change->shape : base ? base->shape : NULL;
     take_extents(s, change);
     s->near = base ? ht_near_acquire(base->near) : NULL;
     s->near_live = base ? base->near_live : 0;

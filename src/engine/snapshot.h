@@ -20,7 +20,8 @@
 typedef struct ht_near ht_near;
 
 typedef struct ht_snapshot {
-    uint64_t seq; /* the collection's commit_seq */
+    uint64_t seq;          /* the collection's commit_seq */
+    const ht_shape *shape; /* of its rows */
     uint64_t slot_limit;
     uint64_t live_count;
     ht_id_kind id_kind;
@@ -39,6 +40,7 @@ typedef struct ht_snapshot {
 typedef struct ht_change {
     uint64_t seq, slot_limit;
     ht_id_kind id_kind;
+    const ht_shape *shape;     /* NULL: the base's */
     ht_extent *const *extents; /* all of them from now on, by rising first_slot; references are taken */
     size_t extent_count;
     const uint64_t *dead; /* slots that died, in any order; naming one twice, or a dead one, is fine */
@@ -79,7 +81,7 @@ bool ht_snapshot_alive(const ht_snapshot *s, uint64_t slot);
 /* The first live slot at or after `slot`, or slot_limit. */
 uint64_t ht_snapshot_next(const ht_snapshot *s, uint64_t slot);
 ht_mask ht_snapshot_mask(const ht_snapshot *s);
-/* The vector of a slot below slot_limit, checked. */
+/* The row of a slot below slot_limit, checked: its own vector, and behind it, where the shape says, its fields. */
 HT_NODISCARD hither_status ht_snapshot_row(const ht_snapshot *s, uint64_t slot, const float **out, hither_error *err);
 
 #endif

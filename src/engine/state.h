@@ -3,11 +3,12 @@
  *
  * Who may touch what:
  *   - immutable after it is made: store, memory, readonly, unsynced, settings, generation; of a collection db, cid,
- * dim, dtype, metric, embedder;
+ * metric;
  *   - under the writer lock: the graveyard, ht_collection.row, schema and uniques, publishing;
  *   - under `building`, taken before the writer lock and the table lock: the wish;
  *   - under the table lock: the list of collections;
  *   - any thread, by the rules of column.h, row_sets.h and keyword/table.h: the columns, row sets, keywords;
+ *   - atomic, any thread, changed under the writer lock: the shape, dim;
  *   - atomic, any thread: counts, home, dropped, seen_version, the scratch pool.
  * A read-only handle has no writer; there the writer lock serialises advancing to other processes' commits.
  */
@@ -74,9 +75,9 @@ struct ht_collection {
     ht_db *db; /* not counted by the table's reference, counted by each handle's */
     ht_collection *next;
     int64_t cid;
-    uint32_t dim;
+    _Atomic uint32_t dim; /* as of the newest shape */
     hither_metric metric;
-    char embedder[64];
+    _Atomic(ht_shape *) shape; /* the newest, and behind it those before */
     ht_home home;
     uint64_t opened_seq;       /* of the first snapshot: nobody in this process reads an older one */
     ht_row_sets row_sets;      /* of the last filters */
@@ -115,6 +116,13 @@ HT_NODISCARD hither_status ht_collection_check_write(ht_collection *c, hither_er
 void ht_collection_forget(ht_db *db, int64_t cid);
 void ht_collection_unref(ht_collection *c);
 ht_collection *ht_collection_ref(ht_collection *c);
+
+/* The newest shape of its rows; a snapshot may have an older one. */
+static inline const ht_shape *ht_collection_shape(const ht_collection *c) {
+    return atomic_load_explicit(&c->shape, memory_order_acquire);
+}
+/* Makes the shape of `row` the newest, unless it is. The writer lock is held, or nobody else has the collection. */
+HT_NODISCARD hither_status ht_collection_reshape(ht_collection *c, const ht_collection_row *row, hither_error *err);
 
 /* Reads what the catalog has committed and puts it in force as a snapshot; base NULL the first time. */
 HT_NODISCARD hither_status ht_collection_load(ht_collection *c, hither_error *err);

@@ -47,6 +47,8 @@ hither_status ht_collections_each(ht_conn *conn, hither_status (*each)(void *arg
         ht_collection_row row;
         status = rc == SQLITE_ROW ? read_row(conn, stmt, &row, err) : ht_conn_fail(conn, "listing collections", err);
         if (status == HITHER_OK)
+            status = ht_fields_read(conn, &row, err);
+        if (status == HITHER_OK)
             status = each(arg, &row);
     }
     sqlite3_reset(stmt);
@@ -90,6 +92,8 @@ hither_status ht_store_collection(ht_store *store, const char *name, int64_t cid
     ht_conn *conn;
     HT_TRY(ht_pool_take(store, &conn, err));
     hither_status status = ht_collection_read(conn, name, cid, out, err);
+    if (status == HITHER_OK)
+        status = ht_fields_read(conn, out, err);
     ht_pool_give(conn);
     return status;
 }
@@ -127,12 +131,7 @@ static hither_status add_collection(ht_conn *conn, const ht_collection_row *row,
     sqlite3_bind_int64(stmt, 9, (int64_t)row->commit_seq);
     HT_TRY(ht_conn_run(conn, stmt, "adding a collection", err));
     *cid = sqlite3_last_insert_rowid(conn->db);
-    HT_TRY(ht_conn_prepare(conn, SQL_FIELD_ADD, 0, &stmt, err));
-    sqlite3_bind_int64(stmt, 1, *cid);
-    sqlite3_bind_int64(stmt, 2, row->dim);
-    sqlite3_bind_int64(stmt, 3, row->dtype);
-    sqlite3_bind_int64(stmt, 4, row->metric);
-    HT_TRY(ht_conn_run(conn, stmt, "adding a collection", err));
+    HT_TRY(ht_fields_write(conn, *cid, row, err));
     for (size_t i = 0; i < 3; i++)
         HT_TRY(exec_for(conn, ht_rows_create[i], *cid, err));
     return schema.data ? ht_schema_write(conn, *cid, schema, err) : HITHER_OK;
@@ -142,6 +141,7 @@ hither_status ht_store_create(ht_store *store, ht_collection_row *row, ht_text s
     if (ht_vector_bytes(row->dtype, row->dim) == 0)
         return ht_fail(err, HITHER_UNSUPPORTED, "vectors of dtype %d cannot be stored yet", (int)row->dtype);
     int64_t cid = 0;
+    HT_TRY(ht_fields_place(row, err));
     HT_TRY(ht_txn_begin(store, err));
     hither_status status = add_collection(store->writer, row, schema, &cid, err);
     if (status == HITHER_OK)

@@ -29,7 +29,7 @@ typedef enum ht_sql {
     SQL_COLLECTION_RENAME,
     SQL_COLLECTION_DROP,
     SQL_FIELD_ADD,
-    SQL_FIELD_GET,
+    SQL_FIELDS,
     SQL_FIELDS_DROP,
     SQL_SEGMENTS,
     SQL_SEGMENT_SET,
@@ -155,11 +155,17 @@ void ht_pool_give(ht_conn *conn);
 
 /* ---- collections.c */
 
+/* Without its fields; NOT_FOUND. */
 HT_NODISCARD hither_status ht_collection_read(ht_conn *conn, const char *name, int64_t cid, ht_collection_row *out,
                                               hither_error *err);
 HT_NODISCARD hither_status ht_collections_each(ht_conn *conn,
                                                hither_status (*each)(void *arg, const ht_collection_row *row),
                                                void *arg, hither_error *err);
+
+/* ---- fields.c: those of a new collection, its own vectors first; within the writer's transaction */
+HT_NODISCARD hither_status ht_fields_write(ht_conn *conn, int64_t cid, const ht_collection_row *row, hither_error *err);
+/* What ht_collection_read leaves out: the fields, and the width of rows. CORRUPT. */
+HT_NODISCARD hither_status ht_fields_read(ht_conn *conn, ht_collection_row *row, hither_error *err);
 
 /* ---- within the writer's transaction */
 

@@ -98,7 +98,7 @@ static hither_status end_segment(packing *p) {
 /* A segment for all rows to come, or as many of them as a segment may have. */
 static hither_status begin_segment(packing *p) {
     ht_segment_header h = {
-        .cid = p->row.cid, .dtype = p->row.dtype, .dim = p->row.dim, .first_slot = p->row.next_slot, .capacity = 64};
+        .cid = p->row.cid, .dtype = p->row.dtype, .dim = p->row.width, .first_slot = p->row.next_slot, .capacity = 64};
     if (p->left == 0)
         return ht_fail(p->err, HITHER_CORRUPT, "collection '%s' has more rows than the catalog counts", p->row.name);
     HT_TRY(ht_segment_header_complete(&h, p->err));
@@ -162,7 +162,7 @@ static hither_status take_row(void *arg, const ht_row *row, const void *vector) 
         HT_TRY(ht_txn_begin(p->to, p->err));
     p->pending++;
     HT_TRY(ht_txn_insert(p->to, p->row.cid, p->row.next_slot, &ids, 0, row->metadata, row->document, p->err));
-    size_t bytes = ht_vector_bytes(p->row.dtype, p->row.dim);
+    size_t bytes = ht_vector_bytes(p->row.dtype, p->row.width);
     memcpy(p->rows + p->filled * (size_t)p->segment->header.stride, vector, bytes);
     p->sums[p->filled++] = ht_row_sums_make(p->row.next_slot, vector, bytes, &ids, 0, row->metadata, row->document);
     p->row.next_slot++;

@@ -261,6 +261,7 @@ hither_status ht_reader_documents(ht_reader *reader, uint64_t begin, uint64_t en
 
 hither_status ht_reader_collection(ht_reader *reader, ht_collection_row *out, hither_error *err) {
     (void)err;
+    HT_TRY(ht_fields_read(reader->conn, &reader->row, err));
     *out = reader->row;
     return HITHER_OK;
 }

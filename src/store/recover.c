@@ -17,7 +17,7 @@ static hither_status read_entry(ht_conn *conn, sqlite3_stmt *stmt, const ht_coll
     ht_segment_entry entry = {.expect = {.cid = collection->cid,
                                          .sid = sqlite3_column_int64(stmt, 0),
                                          .dtype = collection->dtype,
-                                         .dim = collection->dim,
+                                         .dim = collection->width,
                                          .first_slot = (uint64_t)sqlite3_column_int64(stmt, 2),
                                          .capacity = (uint64_t)sqlite3_column_int64(stmt, 3)},
                               .committed = (uint64_t)sqlite3_column_int64(stmt, 4),
@@ -122,6 +122,7 @@ hither_status ht_reader_segments(ht_reader *reader, ht_segment ***out, size_t *c
     ht_segment_entry *entries = NULL;
     size_t n = 0;
     ht_reader_let_go(reader);
+    HT_TRY(ht_fields_read(reader->conn, &reader->row, err));
     HT_TRY(ht_segments_list(reader->conn, &reader->row, &entries, &n, err));
     hither_status status = check_order(&reader->row, entries, n, err);
     if (status == HITHER_OK)

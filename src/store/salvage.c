@@ -256,7 +256,7 @@ static hither_status prepare(salvage *s, ht_segment_entry **entries, size_t *cou
 }
 
 static hither_status take_rows(salvage *s, const ht_segment_entry *entries, size_t count) {
-    s->vector_bytes = ht_vector_bytes(s->row->dtype, s->row->dim);
+    s->vector_bytes = ht_vector_bytes(s->row->dtype, s->row->width);
     s->vector = ht_alloc(s->vector_bytes);
     if (!s->vector)
         return ht_fail_nomem(s->err, s->vector_bytes, "a vector");

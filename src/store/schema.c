@@ -48,8 +48,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_COLLECTION_RENAME] = "UPDATE collections SET name = ?2 WHERE cid = ?1",
     [SQL_COLLECTION_DROP] = "DELETE FROM collections WHERE cid = ?1",
     [SQL_FIELD_ADD] = "INSERT INTO fields(cid, field, name, dim, dtype, metric, layout) "
-                      "VALUES(?1, 0, '', ?2, ?3, ?4, 0)",
-    [SQL_FIELD_GET] = "SELECT dim, dtype, metric FROM fields WHERE cid = ?1 AND field = 0",
+                      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_FIELDS] = "SELECT field, name, dim, dtype, metric, layout FROM fields WHERE cid = ?1 ORDER BY field",
     [SQL_FIELDS_DROP] = "DELETE FROM fields WHERE cid = ?1",
     [SQL_SEGMENTS] = "SELECT sid, uuid, first_slot, capacity, committed, state FROM segments "
                      "WHERE cid = ?1 AND field = 0 ORDER BY first_slot",

@@ -280,7 +280,7 @@ hither_status ht_segment_create(ht_store *store, const ht_collection_row *collec
     HT_TRY(ht_store_writable(store, err));
     ht_segment_header h = {.cid = collection->cid,
                            .dtype = collection->dtype,
-                           .dim = collection->dim,
+                           .dim = collection->width,
                            .first_slot = first_slot,
                            .capacity = 64};
     HT_TRY(ht_segment_header_complete(&h, err));

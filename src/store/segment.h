@@ -10,9 +10,10 @@
 
 enum {
     HT_SEGMENT_HEADER_BYTES = 4096,
-    HT_SEGMENT_DENSE = 0, /* the layout: row of slot s at s - first_slot */
-    HT_SEGMENT_WHOLE = 0, /* the state: every committed slot has its row in the catalog */
-    HT_SEGMENT_SPARSE = 1 /* some dead slots were dropped: see ht_segment_dropped */
+    HT_MAX_WIDTH = 1 << 20, /* numbers of a row: its own vector and those of all fields */
+    HT_SEGMENT_DENSE = 0,   /* the layout: row of slot s at s - first_slot */
+    HT_SEGMENT_WHOLE = 0,   /* the state: every committed slot has its row in the catalog */
+    HT_SEGMENT_SPARSE = 1   /* some dead slots were dropped: see ht_segment_dropped */
 };
 
 typedef struct ht_segment_header {

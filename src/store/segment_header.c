@@ -133,7 +133,7 @@ hither_status ht_segment_header_read(const unsigned char bytes[HT_SEGMENT_HEADER
     memcpy(h.uuid, bytes + AT_UUID, sizeof h.uuid);
     if (h.cid <= 0 || h.sid <= 0)
         return bad(name, "collection or segment number", AT_CID, err);
-    if (h.dim < 1 || h.dim > HITHER_MAX_DIM)
+    if (h.dim < 1 || h.dim > HT_MAX_WIDTH)
         return bad(name, "dimension", AT_DIM, err);
     if (h.capacity == 0 || h.capacity % 64 != 0 || h.first_slot % 64 != 0)
         return bad(name, "first slot or capacity", AT_FIRST_SLOT, err);

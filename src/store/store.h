@@ -57,6 +57,22 @@ bool ht_store_poisoned(const ht_store *store);
 
 typedef enum ht_id_kind { HT_ID_UNKNOWN = 0, HT_ID_INT = 1, HT_ID_TEXT = 2 } ht_id_kind;
 
+enum { HT_MAX_FIELD_VECTORS = 16384 }; /* vectors of a MULTI field in a row */
+
+/* A vector field beside a collection's own vectors. A row of a segment is `width` floats: the row's own vector, and
+ * then what each field has there: `payload` floats, which are the vector (DENSE), the vectors one after another
+ * (MULTI), or values and then as many u32 indices (SPARSE), filled up with zeros; and a u32, how many vectors (DENSE: 0
+ * or 1) or entries those are. */
+typedef struct ht_vector_field {
+    char name[HITHER_MAX_FIELD_BYTES + 1];
+    hither_vector_kind kind;
+    hither_metric metric;
+    uint32_t dim;     /* of a vector; SPARSE: 0 */
+    uint32_t most;    /* vectors or entries a row may have; DENSE: 1 */
+    uint32_t at;      /* floats before it in a row */
+    uint32_t payload; /* floats before its count */
+} ht_vector_field;
+
 typedef struct ht_collection_row {
     int64_t cid; /* never used twice */
     char name[HITHER_MAX_NAME_BYTES + 1];
@@ -68,7 +84,13 @@ typedef struct ht_collection_row {
     uint64_t next_slot; /* slots below it were given out */
     uint64_t live_count;
     uint64_t commit_seq; /* rises by one with every commit to this collection */
+    uint32_t width;      /* floats of a row in a segment: dim, where there are no fields */
+    uint32_t field_count;
+    ht_vector_field fields[HITHER_MAX_FIELDS]; /* number i + 1 is fields[i] */
 } ht_collection_row;
+
+/* Fills `width`, and `at` and `payload` of the fields, from the rest. TOO_LARGE where a row would be. */
+HT_NODISCARD hither_status ht_fields_place(ht_collection_row *row, hither_error *err);
 
 /* As the catalog stands now. The callback may stop the walk with a status. */
 HT_NODISCARD hither_status ht_store_collections(ht_store *store,
@@ -100,14 +122,14 @@ HT_NODISCARD hither_status ht_store_index(ht_store *store, int64_t cid, char out
  * that there is something new. */
 HT_NODISCARD hither_status ht_store_data_version(ht_store *store, uint64_t *out, hither_error *err);
 
-/* ---- segments: field 0 of a collection is its dense vector, one a row, at position slot - first_slot */
+/* ---- segments: a collection's vectors, of all fields, a row at position slot - first_slot */
 
 typedef struct ht_segment_info {
     int64_t sid;
     int64_t cid;
     uint32_t field;
     hither_dtype dtype;
-    uint32_t dim;
+    uint32_t dim;        /* the collection's width */
     size_t stride;       /* bytes a row, a multiple of 64 */
     uint64_t first_slot; /* a multiple of 64 */
     uint64_t capacity;   /* rows, a multiple of 64 */

@@ -381,31 +381,11 @@ static hither_status check_rows(verify *v, subject *s) {
     return HITHER_OK;
 }
 
-/* What the catalog says twice must agree. */
-static hither_status check_field(verify *v, const subject *s) {
-    hither_error why = {0};
-    sqlite3_stmt *stmt;
-    hither_status status = ht_conn_prepare(v->conn, SQL_FIELD_GET, 0, &stmt, &why);
-    if (status != HITHER_OK)
-        return absorb(v, s->place, status, &why);
-    sqlite3_bind_int64(stmt, 1, s->row->cid);
-    int rc = sqlite3_step(stmt);
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        status = absorb(v, s->place, ht_conn_fail(v->conn, "reading its fields", &why), &why);
-    else if (rc == SQLITE_DONE || sqlite3_column_int64(stmt, 0) != s->row->dim ||
-             sqlite3_column_int64(stmt, 1) != s->row->dtype || sqlite3_column_int64(stmt, 2) != s->row->metric)
-        status = report(v, s->place, "its entry and that of its field 0 differ");
-    sqlite3_reset(stmt);
-    return status;
-}
-
 static hither_status check_collection(void *arg, const ht_collection_row *row) {
     verify *v = arg;
     subject s = {.row = row};
     snprintf(s.place, sizeof s.place, "collection '%s'", row->name);
-    hither_status status = check_field(v, &s);
-    if (status == HITHER_OK)
-        status = check_segments(v, &s);
+    hither_status status = check_segments(v, &s);
     if (status == HITHER_OK && s.segments && v->depth == HT_VERIFY_DEEP)
         status = check_rows(v, &s);
     for (size_t i = 0; s.segments && i < s.count; i++)

@@ -51,8 +51,9 @@ static uint64_t search(ht_collection *c, size_t query, size_t count) {
     assert_int_equal(ht_scratch_take(&c->db->scratches, &scratch, &err), HITHER_OK);
     const ht_snapshot *s = ht_snapshot_pin(&c->home, scratch);
     assert_int_equal(ht_scratch_reserve(scratch, count * K, count, &err), HITHER_OK);
-    assert_int_equal(ht_parts_search(s, scratch, c->metric, &q, NULL, K, 1, scratch->hits, scratch->counts, NULL, &err),
-                     HITHER_OK);
+    assert_int_equal(
+        ht_parts_search(s, scratch, 0, c->metric, &q, NULL, K, 1, scratch->hits, scratch->counts, NULL, &err),
+        HITHER_OK);
     uint64_t slot = scratch->hits[0].slot;
     ht_scratch_give(scratch);
     return slot;

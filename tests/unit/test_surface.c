@@ -211,7 +211,10 @@ static hither_status everything(void) {
     const int64_t positive[] = {1}, negative[] = {5};
     hither_result *r = NULL;
     hither_query q = origin();
-    const hither_examples e = {sizeof e, test_int_ids(positive, 1), test_int_ids(negative, 1), HITHER_BEST};
+    const hither_examples e = {.size = sizeof e,
+                               .positive = test_int_ids(positive, 1),
+                               .negative = test_int_ids(negative, 1),
+                               .strategy = HITHER_BEST};
     hither_status status = hither_collection_search(
         c, &q, 3, HITHER_OPTIONS(hither_search_options, .group_by = "by", .where = "{\"n\":{\"$exists\":true}}"), &r,
         &err);
