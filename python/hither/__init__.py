@@ -14,7 +14,7 @@ without copies where their layout allows.
 from typing import TYPE_CHECKING, Any
 
 from . import _core
-from .collection import Collection, Scan
+from .collection import Collection
 from .db import Database, connect, repair
 from .embed import Embedder
 from .errors import (
@@ -45,7 +45,8 @@ from .errors import (
     UnsupportedError,
 )
 from .exact import knn, within
-from .hits import Hit, Hits, Plan
+from .fields import Field
+from .hits import Hit, Hits, Plan, Scan
 from .index import Index
 from .window import Match, Scores, Window
 
@@ -80,6 +81,7 @@ __all__ = [
     "EncodingError",
     "Error",
     "ExistsError",
+    "Field",
     "ForkedError",
     "FormatError",
     "FullError",

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._ffi import ffi, lib
+from ._named import FieldSpec, Named, fields_in, named as named_of, set_named, set_specs
 from .arrays import FloatMatrix, Stored, Strings, Texts
 from .errors import BY_STATUS, CorruptError, Error, InvalidError
 
@@ -45,6 +46,7 @@ INCLUDES: dict[str, int] = {
     "metadata": lib.HITHER_INCLUDE_METADATA,
     "document": lib.HITHER_INCLUDE_DOCUMENTS,
 }
+INCLUDE_FIELDS: int = lib.HITHER_INCLUDE_FIELDS
 INCLUDE_NOTHING: int = lib.HITHER_INCLUDE_NOTHING
 INSERT: int = lib.HITHER_INSERT
 UPSERT: int = lib.HITHER_UPSERT
@@ -232,6 +234,7 @@ class Records:
     metadata: Strings | None
     documents: Strings | None
     scores: NDArray[np.float64] | None = None
+    named: tuple[Named, ...] = ()
 
 
 def _strings(column: Any) -> Strings | None:
@@ -251,7 +254,7 @@ def _floats(pointer: Any, count: int) -> NDArray[np.float32]:
     return np.frombuffer(bytearray(ffi.buffer(pointer, count * 4)), np.float32)
 
 
-def _records(result: Any, group: int) -> Records:
+def _records(result: Any, group: int, fields: tuple[int, ...] = ()) -> Records:
     count = lib.hither_result_count(result, group)
     column = lib.hither_result_ids(result, group)
     if column.ints != ffi.NULL:
@@ -274,6 +277,7 @@ def _records(result: Any, group: int) -> Records:
         _strings(lib.hither_result_metadata(result, group)),
         _strings(lib.hither_result_documents(result, group)),
         None if scores == ffi.NULL else np.frombuffer(bytearray(ffi.buffer(scores, count * 8)), np.float64),
+        tuple(found for field in fields if (found := named_of(result, group, field)) is not None),
     )
 
 
@@ -283,8 +287,8 @@ def _result(handle: Handle, function: Callable[..., int], *arguments: Any) -> An
     return ffi.gc(out[0], lib.hither_result_free)
 
 
-def _one(handle: Handle, function: Callable[..., int], *arguments: Any) -> Records:
-    return _records(_result(handle, function, *arguments), 0)
+def _one(handle: Handle, function: Callable[..., int], *arguments: Any, include: int = 0) -> Records:
+    return _records(_result(handle, function, *arguments), 0, fields_in(include))
 
 
 # ---- the library
@@ -489,6 +493,7 @@ def collection_open(
     metric: int,
     embedder: Handle | None,
     schema: bytes | None,
+    fields: Sequence[FieldSpec] = (),
 ) -> Handle:
     options = ffi.new("hither_collection_options *")
     options.size = ffi.sizeof("hither_collection_options")
@@ -499,6 +504,10 @@ def collection_open(
     options.embedder = embedder._cdata if embedder else ffi.NULL
     held = ffi.new("char[]", schema) if schema is not None else ffi.NULL
     options.schema = held
+    kept: list[Any] = []
+    specs = set_specs(fields, kept)
+    options.fields = specs
+    options.field_count = len(fields)
     out = ffi.new("hither_collection **")
     _on(db, lib.hither_collection_open, _c_string(name, "collection name"), options, out)
     return _made(out, lib.hither_collection_close, "collection")
@@ -516,6 +525,7 @@ def collection_put(
     metadata: Texts | None,
     documents: Texts | None,
     remove: Texts | None = None,
+    named: Sequence[Named] = (),
 ) -> int:
     held: list[Any] = []
     batch = ffi.new("hither_batch *")
@@ -529,6 +539,8 @@ def collection_put(
         _set_strings(batch.documents, documents, held)
     if remove is not None:
         _set_strings(batch.remove, remove, held)
+    batch.named = set_named(named, held, _set_matrix)
+    batch.named_count = len(named)
     written = ffi.new("size_t *")
     _on(c, lib.hither_collection_put, mode, batch, written)
     return int(written[0])
@@ -559,7 +571,7 @@ def collection_get(c: Handle, ids: NDArray[np.int64] | Texts, where: bytes | Non
     held: list[Any] = []
     column = ffi.new("hither_ids *")
     _set_ids(column, ids, held)
-    return _one(c, lib.hither_collection_get, column, _where(where), include)
+    return _one(c, lib.hither_collection_get, column, _where(where), include, include=include)
 
 
 def collection_scan(c: Handle, where: bytes | None, include: int) -> Handle:
@@ -568,8 +580,8 @@ def collection_scan(c: Handle, where: bytes | None, include: int) -> Handle:
     return _made(out, lib.hither_cursor_close, "scan")
 
 
-def cursor_next(cursor: Handle, limit: int) -> Records:
-    return _one(cursor, lib.hither_cursor_next, limit)
+def cursor_next(cursor: Handle, limit: int, include: int = 0) -> Records:
+    return _one(cursor, lib.hither_cursor_next, limit, include=include)
 
 
 WAIT_MS = 60_000  # a search that was begun ends; who pushes would only try again

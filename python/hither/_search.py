@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ._core import Handle, Records, _records, _result, _set_ids, _set_matrix, _set_strings, _where
 from ._ffi import ffi, lib
+from ._named import fields_in
 from .arrays import FloatMatrix, Texts
 
 FUSIONS: dict[str, int] = {"rrf": lib.HITHER_RRF, "weighted": lib.HITHER_WEIGHTED}
@@ -38,6 +39,7 @@ class Options:
     recall: float = 0.0
     ef: int = 0
     nprobe: int = 0
+    field: bytes | None = None
 
 
 def _search_options(given: Options, held: list[Any]) -> Any:
@@ -65,9 +67,10 @@ def _search_options(given: Options, held: list[Any]) -> Any:
     return options
 
 
-def _groups(result: Any) -> tuple[list[Records], str]:
+def _groups(result: Any, include: int = 0) -> tuple[list[Records], str]:
     plan = ffi.string(lib.hither_result_plan(result)).decode()
-    return [_records(result, group) for group in range(lib.hither_result_groups(result))], plan
+    fields = fields_in(include)
+    return [_records(result, group, fields) for group in range(lib.hither_result_groups(result))], plan
 
 
 def collection_search(
@@ -93,10 +96,13 @@ def collection_search(
         _set_ids(query.ids, ids, held)
     if keywords is not None:
         _set_strings(query.keywords, keywords, held)
+    if given.field is not None:
+        held.append(ffi.new("char[]", given.field))
+        query.field = held[-1]
     options = _search_options(given, held)
     if k is None:
-        return _groups(_result(c, lib.hither_collection_within, query, radius, options))
-    return _groups(_result(c, lib.hither_collection_search, query, k, options))
+        return _groups(_result(c, lib.hither_collection_within, query, radius, options), given.include)
+    return _groups(_result(c, lib.hither_collection_search, query, k, options), given.include)
 
 
 def collection_recommend(
@@ -115,8 +121,11 @@ def collection_recommend(
         _set_ids(examples.positive, positive, held)
     if negative is not None:
         _set_ids(examples.negative, negative, held)
+    if given.field is not None:
+        held.append(ffi.new("char[]", given.field))
+        examples.field = held[-1]
     options = _search_options(given, held)
-    return _groups(_result(c, lib.hither_collection_recommend, examples, k, options))
+    return _groups(_result(c, lib.hither_collection_recommend, examples, k, options), given.include)
 
 
 def collection_page(
@@ -143,7 +152,7 @@ def collection_page(
             setattr(options, name, held[-1])
     result = _result(c, lib.hither_collection_page, options)
     plan, token = (ffi.string(text(result)).decode() for text in (lib.hither_result_plan, lib.hither_result_next))
-    return _records(result, 0), plan, token
+    return _records(result, 0, fields_in(include)), plan, token
 
 
 def collection_facets(c: Handle, field: bytes, where: bytes | None, limit: int) -> tuple[Records, str]:

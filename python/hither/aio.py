@@ -29,10 +29,20 @@ from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, _jobs, collection as _collection, db as _db, exact as _exact, index as _index, window as _window
+from . import (
+    _core,
+    _jobs,
+    collection as _collection,
+    db as _db,
+    exact as _exact,
+    hits as _hits,
+    index as _index,
+    window as _window,
+)
 from .arrays import Id, Where
 from .embed import Embedder
 from .errors import InterruptedError
+from .fields import Fields
 from .hits import Hit
 from .listing import DEFAULT_INCLUDE, Include
 
@@ -310,10 +320,11 @@ class Database(_Closing):
         dtype: str | None = None,
         embedder: Embedder | None = None,
         schema: Mapping[str, Any] | str | None = None,
+        fields: Fields | None = None,
     ) -> Collection:
         """Open the named collection, or create it; see `hither.Database.collection`."""
         inner = self._inner
-        return await _open(lambda: inner.collection(name, dim, metric, dtype, embedder, schema), Collection)
+        return await _open(lambda: inner.collection(name, dim, metric, dtype, embedder, schema, fields), Collection)
 
     def __getitem__(self, name: str) -> Awaitable[Collection]:
         inner = self._inner
@@ -382,9 +393,9 @@ class Scan(_Closing):
     """
 
     __slots__ = ("_begin", "_step")
-    _inner: _collection.Scan | None
+    _inner: _hits.Scan | None
 
-    def __init__(self, begin: Callable[[], _collection.Scan]) -> None:
+    def __init__(self, begin: Callable[[], _hits.Scan]) -> None:
         """Use `Collection.scan`."""
         self._inner = None
         self._begin = begin

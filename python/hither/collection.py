@@ -33,20 +33,9 @@ from .arrays import (
 )
 from .errors import DimensionError, InvalidError, NotFoundError, TooLargeError
 from .exact import check_k, check_threads
-from .hits import Hit, Hits
-from .listing import DEFAULT_INCLUDE, Include, Listing, fusion_of, include_flags, mode_of, search_options
-
-
-def _words(query: object, text: str | None, mode: str) -> Texts | None:
-    """The words of one search, in a column; None by vectors alone."""
-    if mode == "vector":
-        return None
-    if mode == "keyword" and text is not None and query is not None:
-        raise InvalidError('mode="keyword" takes its words as the query or as text, not both')
-    words = query if text is None else text
-    if not isinstance(words, (str, bytes)):
-        raise InvalidError(f'mode="{mode}" needs words: a text as the query, or text=')
-    return texts([words], "text")
+from .fields import Shape, Values
+from .hits import Hit, Hits, Scan
+from .listing import DEFAULT_INCLUDE, Include, Listing, fusion_of, mode_of, search_options, words_of
 
 
 def _one_vector(query: object) -> FloatMatrix:
@@ -58,44 +47,6 @@ def _one_vector(query: object) -> FloatMatrix:
     if vector.ndim != 2 or len(vector) != 1:
         raise DimensionError(f"query has shape {vector.shape}; search takes one vector, search_many several")
     return matrix(vector, "query")
-
-
-class Scan(Iterator[Hit]):
-    """Rows of a collection as they were when the scan began, in order of writing. Use it in one thread."""
-
-    __slots__ = ("__weakref__", "_batch", "_handle", "_hits", "_row")
-
-    def __init__(self, handle: _core.Handle, batch: int) -> None:
-        self._handle = handle
-        self._batch = batch
-        self._hits: Hits | None = None
-        self._row = 0
-
-    def _spent(self) -> bool:
-        """Whether the rows fetched so far have all been given out, and there may be more."""
-        return self._hits is None or 0 < len(self._hits) == self._row
-
-    def _fetch(self) -> None:
-        """Fetches the next rows; at the end, none."""
-        found = Hits(_core.cursor_next(self._handle, self._batch))
-        self._hits, self._row = found, 0
-        if not len(found):
-            self._handle.close()
-
-    def __next__(self) -> Hit:
-        if self._spent():
-            self._fetch()
-        if self._hits is None or self._row == len(self._hits):
-            raise StopIteration
-        self._row += 1
-        return Hit(self._hits, self._row - 1)
-
-    def close(self) -> None:
-        """Let the version of the rows go that this scan holds on to. Reaching the end does it as well."""
-        self._handle.close()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a scan cannot be pickled; scan again in the other process")
 
 
 class Collection(Listing):
@@ -121,7 +72,7 @@ class Collection(Listing):
     >>> db.close()
     """
 
-    __slots__ = ("__weakref__", "_adopt", "_dim", "_dtype", "_embedder", "_handle", "_metric")
+    __slots__ = ("__weakref__", "_adopt", "_dim", "_dtype", "_embedder", "_handle", "_metric", "_shape")
 
     def __init__(self, handle: _core.Handle, adopt: Callable[[_core.Handle], None]) -> None:
         """For `Database` only. `adopt` is told of handles that must close with the database."""
@@ -132,11 +83,12 @@ class Collection(Listing):
         self._metric: str = info["metric"]
         self._dtype: str = info["dtype"]
         self._embedder: str | None = info.get("embedder") or None
+        self._shape = Shape(info)
 
     # ---- about
 
     def info(self) -> dict[str, Any]:
-        """Name, dim, dtype, metric, id_kind, count and embedder, as they are now, and schema where there is one."""
+        """Name, dim, dtype, metric, id_kind, count, embedder, as they are now; fields and schema if there are some."""
         records = _core.collection_info(self._handle)
         row = Hits(records)[0]
         return {"name": row.id, **row.metadata}
@@ -311,6 +263,7 @@ class Collection(Listing):
         *,
         metadata: Metadata | Iterable[Metadata | None] | None = None,
         documents: Text | Iterable[Text | None] | None = None,
+        fields: Values | None = None,
     ) -> int:
         """Write new rows.
 
@@ -322,6 +275,9 @@ class Collection(Listing):
             May be left out where there are documents and the collection has an embedder.
         metadata : dict, JSON string, or a sequence of them, length n, optional
         documents : str or sequence of str, length n, optional
+        fields : mapping, optional
+            What the rows have in vector fields, by the field's name, length n each, None where a row has nothing: a
+            vector a row; or an array of shape (m, dim); or a dict from index to value. See `Field`.
 
         Returns
         -------
@@ -333,7 +289,7 @@ class Collection(Listing):
         ExistsError
             An id is known already or stands twice in the batch. Nothing was changed.
         """
-        return self._put(_core.INSERT, ids, vectors, metadata, documents)
+        return self._put(_core.INSERT, ids, vectors, metadata, documents, fields)
 
     def upsert(
         self,
@@ -342,6 +298,7 @@ class Collection(Listing):
         *,
         metadata: Metadata | Iterable[Metadata | None] | None = None,
         documents: Text | Iterable[Text | None] | None = None,
+        fields: Values | None = None,
     ) -> int:
         """Write rows, replacing whole rows of known ids; of an id that stands twice the last wins. See `add`.
 
@@ -355,7 +312,7 @@ class Collection(Listing):
         2
         'a bird of prey'
         """
-        return self._put(_core.UPSERT, ids, vectors, metadata, documents)
+        return self._put(_core.UPSERT, ids, vectors, metadata, documents, fields)
 
     def update(
         self,
@@ -365,6 +322,7 @@ class Collection(Listing):
         metadata: Metadata | Iterable[Metadata | None] | None = None,
         documents: Text | Iterable[Text | None] | None = None,
         remove: str | Iterable[str] | None = None,
+        fields: Values | None = None,
     ) -> int:
         """Change parts of rows: what is not given stays, and metadata keys are laid over those there. See `add`.
 
@@ -389,7 +347,7 @@ class Collection(Listing):
         ...     c[1].metadata
         {'n': 2}
         """
-        return self._put(_core.UPDATE, ids, vectors, metadata, documents, remove)
+        return self._put(_core.UPDATE, ids, vectors, metadata, documents, fields, remove)
 
     def _put(
         self,
@@ -398,6 +356,7 @@ class Collection(Listing):
         vectors: ArrayLike | None,
         metadata: Metadata | Iterable[Metadata | None] | None,
         documents: Text | Iterable[Text | None] | None,
+        fields: Values | None,
         remove: str | Iterable[str] | None = None,
     ) -> int:
         column = id_column(ids)
@@ -409,7 +368,9 @@ class Collection(Listing):
         if count == 0:
             self._handle.check()
             return 0
-        return _core.collection_put(self._handle, mode, column, rows, objects, bodies, keys)
+        return _core.collection_put(
+            self._handle, mode, column, rows, objects, bodies, keys, self._shape.columns(fields)
+        )
 
     def delete(self, ids: Ids | None = None, *, where: Where | None = None, where_document: Where | None = None) -> int:
         """Delete rows by id, by filter (see `count`), or those with these ids that match; all of them or none.
@@ -448,9 +409,9 @@ class Collection(Listing):
         ids : int, str, or a sequence of them
         where, where_document : dict or JSON string, optional
             See `count`.
-        include : str or iterable of {"vector", "metadata", "document"}
+        include : str or iterable of {"vector", "metadata", "document", "fields"} and names of fields
         """
-        flags = include_flags(include)
+        flags = self._include(include)
         conditions = where_text(where, where_document)
         column = id_column(ids)
         if not count_of(column):
@@ -462,7 +423,7 @@ class Collection(Listing):
         return Hits(records, empty_dim=self._empty_dim(flags))
 
     def __getitem__(self, id: Id) -> Hit:
-        found = self.get([id], ("vector", "metadata", "document"))
+        found = self.get([id], ("vector", "metadata", "document", "fields"))
         if not found:
             raise NotFoundError(f"collection {self.name!r} has no id {id!r}")
         return found[0]
@@ -499,6 +460,7 @@ class Collection(Listing):
         recall: float | None = None,
         ef: int | None = None,
         nprobe: int | None = None,
+        field: str | None = None,
     ) -> Hits:
         """The k rows nearest to one vector or text, or best by words, or by both; ties in order of writing.
 
@@ -510,7 +472,7 @@ class Collection(Listing):
             The answer has min(k, rows that match) hits.
         where, where_document : dict or JSON string, optional
             Which rows may be hits; see `count`.
-        include : str or iterable of {"vector", "metadata", "document"}
+        include : str or iterable of {"vector", "metadata", "document", "fields"} and names of fields
         max_distance : float, optional
             Only rows at most this far.
         group_by : str, optional
@@ -532,6 +494,9 @@ class Collection(Listing):
         recall, ef, nprobe : optional
             With an index (`create_index`): the share of the true answers that is enough, on average (None: 0.95; 1 is
             exact), or in its place candidates on the walk ("hnsw") or lists looked into ("ivf").
+
+        field : str, optional
+            Search the vectors of this field instead of the rows' own; rows that have none in it are no hits.
 
         Returns
         -------
@@ -556,7 +521,7 @@ class Collection(Listing):
         options = search_options(
             where,
             where_document,
-            include,
+            self._include(include),
             0,
             max_distance,
             group_by,
@@ -567,8 +532,9 @@ class Collection(Listing):
             recall,
             ef,
             nprobe,
+            field,
         )
-        words = _words(query, text, asked)
+        words = words_of(query, text, asked)
         if asked == "keyword":
             return self._search(k, options, keywords=words)[0]
         if isinstance(query, (str, bytes)):
@@ -596,6 +562,7 @@ class Collection(Listing):
         recall: float | None = None,
         ef: int | None = None,
         nprobe: int | None = None,
+        field: str | None = None,
     ) -> list[Hits]:
         """As `search` for each of several queries, in one call and on all cores.
 
@@ -617,7 +584,7 @@ class Collection(Listing):
         options = search_options(
             where,
             where_document,
-            include,
+            self._include(include),
             check_threads(threads),
             max_distance,
             group_by,
@@ -628,6 +595,7 @@ class Collection(Listing):
             recall,
             ef,
             nprobe,
+            field,
         )
         of_text = isinstance(queries, Sequence) and len(queries) > 0 and isinstance(queries[0], (str, bytes))
         words = None
@@ -657,6 +625,7 @@ class Collection(Listing):
         where_document: Where | None = None,
         include: Include = DEFAULT_INCLUDE,
         max_distance: float | None = None,
+        field: str | None = None,
     ) -> Hits:
         """The k rows nearest to the row with this id, which is one of them where it matches the filter.
 
@@ -665,7 +634,7 @@ class Collection(Listing):
         NotFoundError
             The id is unknown.
         """
-        options = search_options(where, where_document, include, 0, max_distance)
+        options = search_options(where, where_document, self._include(include), 0, max_distance, field=field)
         return self._search(k, options, ids=id_column([id]))[0]
 
     def _search(
@@ -681,7 +650,7 @@ class Collection(Listing):
         found = _search.collection_search(
             self._handle, check_k(k), options, vectors=vectors, texts=texts, ids=ids, keywords=keywords
         )
-        return self._hits(found, options.include, keywords is not None)
+        return self._hits(found, options, keywords is not None)
 
     def scan(
         self,
@@ -699,7 +668,7 @@ class Collection(Listing):
             Rows fetched at a time.
         where, where_document : dict or JSON string, optional
             Which rows; see `count`.
-        include : str or iterable of {"vector", "metadata", "document"}
+        include : str or iterable of {"vector", "metadata", "document", "fields"} and names of fields
 
         Examples
         --------
@@ -713,16 +682,17 @@ class Collection(Listing):
         limit = operator.index(batch)
         if limit < 1:
             raise InvalidError(f"batch is {limit}; fetch at least 1 row at a time")
-        handle = _core.collection_scan(self._handle, where_text(where, where_document), include_flags(include))
+        flags = self._include(include)
+        handle = _core.collection_scan(self._handle, where_text(where, where_document), flags)
         self._adopt(handle)
-        return Scan(handle, limit)
+        return Scan(handle, limit, flags)
 
     # ---- tables
 
     def _batches(self, wanted: Any, where: Where | None, where_document: Where | None) -> Iterator[Any]:
         """All rows as record batches of this schema, as they are when the first is asked for."""
         conditions = where_text(where, where_document)
-        handle = _core.collection_scan(self._handle, conditions, include_flags(("vector", "metadata", "document")))
+        handle = _core.collection_scan(self._handle, conditions, self._include(("vector", "metadata", "document")))
         self._adopt(handle)
         try:
             while len(hits := Hits(_core.cursor_next(handle, _arrow.BATCH))):

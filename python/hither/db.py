@@ -7,16 +7,18 @@ import math
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, NoReturn
 
 from . import _core, arrow as _arrow
+from ._named import FieldSpec
 from .arrays import schema_text
 from .collection import Collection
 from .embed import Embedder
 from .errors import Error, InvalidError, NotFoundError
 from .exact import metric_number
+from .fields import Fields, declared
 from .hits import Hits
 
 
@@ -114,6 +116,7 @@ class Database(Mapping[str, Collection]):
         dtype: str | None = None,
         embedder: Embedder | None = None,
         schema: Mapping[str, Any] | str | None = None,
+        fields: Fields | None = None,
     ) -> Collection:
         """Open the named collection, or create it.
 
@@ -130,6 +133,9 @@ class Database(Mapping[str, Collection]):
             Turns documents and queries into vectors. An old collection finds the built-in one by itself.
         schema : mapping or str, optional
             What rows must be like, see `Collection.set_schema`. Given for an old collection it must agree.
+        fields : mapping of str to Field or int, optional
+            Vector fields that rows may have beside their own vectors; an int is the dimension of a dense one. Said when
+            the collection is made; given for an old one they must agree.
 
         Examples
         --------
@@ -153,6 +159,7 @@ class Database(Mapping[str, Collection]):
             0 if metric is None else metric_number(metric),
             None if embedder is None else embedder._handle,
             None if schema is None else schema_text(schema),
+            declared(fields),
         )
 
     def _open(
@@ -164,10 +171,11 @@ class Database(Mapping[str, Collection]):
         metric: int = 0,
         embedder: _core.Handle | None = None,
         schema: bytes | None = None,
+        fields: Sequence[FieldSpec] = (),
     ) -> Collection:
         if not isinstance(name, str):
             raise InvalidError(f"a collection's name is a str, not a {type(name).__name__}")
-        handle = _core.collection_open(self._handle, name, flags, dim, dtype, metric, embedder, schema)
+        handle = _core.collection_open(self._handle, name, flags, dim, dtype, metric, embedder, schema, fields)
         self._adopt(handle)
         return Collection(handle, self._adopt)
 

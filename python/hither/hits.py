@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from . import _core
 from .arrays import Id, Strings
 from .errors import InvalidError
+from .fields import Column
 
 
 class Plan(dict[str, Any]):
@@ -115,8 +116,16 @@ class Hit:
         vectors = self._hits.vectors
         return None if vectors is None else vectors[self._row]
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the record has in the vector fields that were asked for, by name; None where it has nothing.
+
+        A vector of shape (dim,), or vectors of shape (m, dim), or a dict from index to value.
+        """
+        return {name: column.get(self._row) for name, column in self._hits._fields.items()}
+
     def to_dict(self) -> dict[str, Any]:
-        """What there is of id, distance, score, metadata, document and vector, as a dict."""
+        """What there is of id, distance, score, metadata, document, vector and fields, as a dict."""
         parts = {
             "id": self.id,
             "distance": self.distance,
@@ -124,6 +133,7 @@ class Hit:
             "metadata": self.metadata,
             "document": self.document,
             "vector": self.vector,
+            "fields": self.fields or None,
         }
         return {name: value for name, value in parts.items() if value is not None}
 
@@ -139,6 +149,7 @@ class Hit:
     def __repr__(self) -> str:
         parts = self.to_dict()
         parts.pop("vector", None)
+        parts.pop("fields", None)
         return f"Hit({', '.join(f'{name}={_short(value)}' for name, value in parts.items())})"
 
 
@@ -155,7 +166,18 @@ class Hits(Sequence[Hit]):
         Of a page: the token to go on with, where there are more rows.
     """
 
-    __slots__ = ("_documents", "_ids", "_metadata", "_metric", "_plan", "distances", "next", "scores", "vectors")
+    __slots__ = (
+        "_documents",
+        "_fields",
+        "_ids",
+        "_metadata",
+        "_metric",
+        "_plan",
+        "distances",
+        "next",
+        "scores",
+        "vectors",
+    )
 
     def __init__(
         self,
@@ -170,6 +192,7 @@ class Hits(Sequence[Hit]):
         self._ids = records.ids
         self._metadata = records.metadata
         self._documents = records.documents
+        self._fields = {column.field: Column(column) for column in records.named}
         self._metric = metric
         self._plan = plan
         self.next = next
@@ -213,6 +236,11 @@ class Hits(Sequence[Hit]):
         return [None] * len(self) if self._documents is None else self._documents.all()
 
     @property
+    def fields(self) -> dict[str, list[Any]]:
+        """Of each vector field that was asked for, what each record has in it; see `Hit.fields`."""
+        return {name: column.all() for name, column in self._fields.items()}
+
+    @property
     def plan(self) -> Plan:
         """What the search did, stage by stage: a dict, and printed a tree. Empty where nothing was searched for."""
         return Plan(json.loads(self._plan)) if self._plan else Plan()
@@ -250,6 +278,45 @@ class Hits(Sequence[Hit]):
         if len(self) > 10:
             lines.append(f"  ... {len(self) - 10} more")
         return f"Hits of {len(self)}:\n" + "\n".join(lines)
+
+
+class Scan(Iterator[Hit]):
+    """Rows of a collection as they were when the scan began, in order of writing. Use it in one thread."""
+
+    __slots__ = ("__weakref__", "_batch", "_handle", "_hits", "_include", "_row")
+
+    def __init__(self, handle: _core.Handle, batch: int, include: int) -> None:
+        self._handle = handle
+        self._batch = batch
+        self._include = include
+        self._hits: Hits | None = None
+        self._row = 0
+
+    def _spent(self) -> bool:
+        """Whether the rows fetched so far have all been given out, and there may be more."""
+        return self._hits is None or 0 < len(self._hits) == self._row
+
+    def _fetch(self) -> None:
+        """Fetches the next rows; at the end, none."""
+        found = Hits(_core.cursor_next(self._handle, self._batch, self._include))
+        self._hits, self._row = found, 0
+        if not len(found):
+            self._handle.close()
+
+    def __next__(self) -> Hit:
+        if self._spent():
+            self._fetch()
+        if self._hits is None or self._row == len(self._hits):
+            raise StopIteration
+        self._row += 1
+        return Hit(self._hits, self._row - 1)
+
+    def close(self) -> None:
+        """Let the version of the rows go that this scan holds on to. Reaching the end does it as well."""
+        self._handle.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a scan cannot be pickled; scan again in the other process")
 
 
 def _short(value: object) -> str:

@@ -10,24 +10,14 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from . import _core, _search
-from .arrays import Id, Ids, Where, array, ids as id_column, matrix, texts, where_text
+from .arrays import Id, Ids, Texts, Where, array, ids as id_column, matrix, texts, where_text
 from .errors import DimensionError, InvalidError
 from .exact import check_k
+from .fields import Shape
 from .hits import Hits
 
 Include = str | Iterable[str]
 DEFAULT_INCLUDE = ("metadata", "document")
-
-
-def include_flags(include: Include) -> int:
-    """Names of parts of a record as the library's flags."""
-    flags = 0
-    for name in [include] if isinstance(include, str) else include:
-        flag = _core.INCLUDES.get(name)
-        if flag is None:
-            raise InvalidError(f"include names {name!r}; there are {', '.join(map(repr, _core.INCLUDES))}")
-        flags |= flag
-    return flags or _core.INCLUDE_NOTHING
 
 
 def field_path(path: object, what: str) -> bytes:
@@ -54,7 +44,7 @@ def _distance(value: float, what: str) -> float:
 def search_options(
     where: Where | None,
     where_document: Where | None,
-    include: Include,
+    include: int,
     threads: int = 0,
     max_distance: float | None = None,
     group_by: str | None = None,
@@ -66,12 +56,13 @@ def search_options(
     recall: float | None = None,
     ef: int | None = None,
     nprobe: int | None = None,
+    field: str | None = None,
 ) -> _search.Options:
     """The options of a search, checked as far as Python can."""
     if group_by is None and group_size != 1:
         raise InvalidError(f"group_size is {group_size}, but there is no group_by")
     return _search.Options(
-        include_flags(include),
+        include,
         where_text(where, where_document),
         threads,
         None if max_distance is None else _distance(max_distance, "max_distance"),
@@ -84,6 +75,7 @@ def search_options(
         0.0 if recall is None else _share(recall),
         0 if ef is None else _number(ef, "ef", 1),
         0 if nprobe is None else _number(nprobe, "nprobe", 1),
+        None if field is None else field_path(field, "field"),
     )
 
 
@@ -116,6 +108,18 @@ def mode_of(mode: str | None, text: object) -> str:
     return mode
 
 
+def words_of(query: object, text: str | None, mode: str) -> Texts | None:
+    """The words of one search, in a column; None by vectors alone."""
+    if mode == "vector":
+        return None
+    if mode == "keyword" and text is not None and query is not None:
+        raise InvalidError('mode="keyword" takes its words as the query or as text, not both')
+    words = query if text is None else text
+    if not isinstance(words, (str, bytes)):
+        raise InvalidError(f'mode="{mode}" needs words: a text as the query, or text=')
+    return texts([words], "text")
+
+
 class Listing:
     """The part of a `Collection` that lists, counts and recommends."""
 
@@ -124,14 +128,28 @@ class Listing:
     _handle: _core.Handle
     _dim: int
     _metric: str
+    _shape: Shape
+
+    def _include(self, include: Include) -> int:
+        """Names of parts of a record as the library's flags."""
+        flags = 0
+        for name in [include] if isinstance(include, str) else include:
+            flag = _core.INCLUDES.get(name) or self._shape.flags(name)
+            if not flag:
+                fields = [field["name"] for field in self._shape.fields]
+                there = ", ".join(map(repr, [*_core.INCLUDES, *fields]))
+                raise InvalidError(f"include names {name!r}; there are {there}")
+            flags |= flag
+        return flags or _core.INCLUDE_NOTHING
 
     def _empty_dim(self, flags: int) -> int | None:
         return self._dim if flags & _core.INCLUDES["vector"] else None
 
-    def _hits(self, found: tuple[list[_core.Records], str], flags: int, scored: bool = False) -> list[Hits]:
+    def _hits(self, found: tuple[list[_core.Records], str], asked: _search.Options, scored: bool = False) -> list[Hits]:
         groups, plan = found
-        dim = self._empty_dim(flags)
-        return [Hits(records, metric=self._metric, plan=plan, empty_dim=dim, scored=scored) for records in groups]
+        dim = self._empty_dim(asked.include)
+        metric = self._metric if asked.field is None else self._shape.find(asked.field.decode())["metric"]
+        return [Hits(records, metric=metric, plan=plan, empty_dim=dim, scored=scored) for records in groups]
 
     def within(
         self,
@@ -141,6 +159,7 @@ class Listing:
         where: Where | None = None,
         where_document: Where | None = None,
         include: Include = DEFAULT_INCLUDE,
+        field: str | None = None,
     ) -> Hits:
         """All rows at most `radius` from one vector or text, nearest first, ties in order of writing.
 
@@ -166,7 +185,7 @@ class Listing:
         ...     c.within([0.0], 1.0).ids
         [1, 2]
         """
-        options = search_options(where, where_document, include)
+        options = search_options(where, where_document, self._include(include), field=field)
         limit = _distance(radius, "radius")
         if isinstance(query, (str, bytes)):
             column = texts([query], "query")
@@ -177,7 +196,7 @@ class Listing:
                 raise DimensionError(f"query has shape {vector.shape}; within takes one vector")
             rows = matrix(vector.reshape(1, -1), "query")
             found = _search.collection_search(self._handle, None, options, vectors=rows, radius=limit)
-        return self._hits(found, options.include)[0]
+        return self._hits(found, options)[0]
 
     def recommend(
         self,
@@ -190,6 +209,7 @@ class Listing:
         where_document: Where | None = None,
         include: Include = DEFAULT_INCLUDE,
         max_distance: float | None = None,
+        field: str | None = None,
     ) -> Hits:
         """Rows like some rows and unlike others, which are not among them.
 
@@ -219,12 +239,12 @@ class Listing:
         """
         if strategy not in _search.STRATEGIES:
             raise InvalidError(f"strategy is {strategy!r}; there are {', '.join(map(repr, _search.STRATEGIES))}")
-        options = search_options(where, where_document, include, 0, max_distance)
+        options = search_options(where, where_document, self._include(include), 0, max_distance, field=field)
         columns = [None if ids is None else id_column(ids) for ids in (positive, negative)]
         found = _search.collection_recommend(
             self._handle, columns[0], columns[1], _search.STRATEGIES[strategy], check_k(k), options
         )
-        return self._hits(found, options.include)[0]
+        return self._hits(found, options)[0]
 
     def page(
         self,
@@ -272,7 +292,7 @@ class Listing:
         ...     first.ids, c.page(2, order_by="n", descending=True, after=first.next).ids
         ([2, 3], [1])
         """
-        flags = include_flags(include)
+        flags = self._include(include)
         if not 0 <= operator.index(offset) < 2**63:
             raise InvalidError(f"offset is {offset}; it is a whole number from 0 on")
         records, plan, token = _search.collection_page(

@@ -308,7 +308,7 @@ static void test_capacities(void **state) {
         {384, HITHER_F32, 9, 349504}, {16, HITHER_F32, 10, 16384 << 10}, {16, HITHER_F32, SIZE_MAX, 16384 << 10}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ht_segment *segment;
-        ht_collection_row row = {.cid = 1, .dim = cases[i].dim, .dtype = cases[i].dtype};
+        ht_collection_row row = {.cid = 1, .dim = cases[i].dim, .width = cases[i].dim, .dtype = cases[i].dtype};
         ASSERT_OK(ht_segment_create(store, &row, 0, cases[i].ordinal, &segment, &err));
         const ht_segment_info *info = ht_segment_describe(segment);
         assert_int_equal(info->capacity, cases[i].capacity);
