@@ -167,7 +167,8 @@ def group_of(limit: int) -> Path | None:
 
 def run_in_group(group: Path, folder: Path, engine: str, effort: float) -> None:
     code = f"import os; open({str(group / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))\n"
-    code += "import sys, runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    code += f"import sys, runpy; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    code += "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [
         sys.executable,
         "-c",
