@@ -852,6 +852,9 @@ typedef struct hither_query {
     hither_strings keywords;
     const char *field; /* vectors, texts and ids: the DENSE vector field to search; default NULL: rows' own vectors.
                           Rows that have none in it are no hits. `ids` are searched by their vectors in that field */
+    const hither_named *named; /* queries of a vector field of any kind, a row each (a MULTI query may have any number
+                                  of vectors). Alone; or beside vectors or texts, or keywords, or both, as many: then
+                                  all of them are asked and fused. Default NULL: none */
 } hither_query;
 
 /* The k nearest rows to each query, nearest first, ties in order of writing; exactly min(k, rows that match `where`) of

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ._core import Handle, Records, _records, _result, _set_ids, _set_matrix, _set_strings, _where
 from ._ffi import ffi, lib
-from ._named import fields_in
+from ._named import Named, fields_in, set_named
 from .arrays import FloatMatrix, Texts
 
 FUSIONS: dict[str, int] = {"rrf": lib.HITHER_RRF, "weighted": lib.HITHER_WEIGHTED}
@@ -82,6 +82,7 @@ def collection_search(
     texts: Texts | None = None,
     ids: NDArray[np.int64] | Texts | None = None,
     keywords: Texts | None = None,
+    named: Named | None = None,
     radius: float = 0.0,
 ) -> tuple[list[Records], str]:
     """One group of records a query, and the plan. k None: all within the radius."""
@@ -96,9 +97,11 @@ def collection_search(
         _set_ids(query.ids, ids, held)
     if keywords is not None:
         _set_strings(query.keywords, keywords, held)
-    if given.field is not None:
+    if given.field is not None and (vectors is not None or texts is not None or ids is not None):
         held.append(ffi.new("char[]", given.field))
         query.field = held[-1]
+    if named is not None:
+        query.named = set_named([named], held, _set_matrix)
     options = _search_options(given, held)
     if k is None:
         return _groups(_result(c, lib.hither_collection_within, query, radius, options), given.include)

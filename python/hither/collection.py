@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core, _search, arrow as _arrow
+from ._named import Named
 from .arrays import (
     FloatMatrix,
     Id,
@@ -461,6 +462,7 @@ class Collection(Listing):
         ef: int | None = None,
         nprobe: int | None = None,
         field: str | None = None,
+        beside: Mapping[str, Any] | None = None,
     ) -> Hits:
         """The k rows nearest to one vector or text, or best by words, or by both; ties in order of writing.
 
@@ -496,7 +498,10 @@ class Collection(Listing):
             exact), or in its place candidates on the walk ("hnsw") or lists looked into ("ivf").
 
         field : str, optional
-            Search the vectors of this field instead of the rows' own; rows that have none in it are no hits.
+            Search this vector field instead of the rows' own vectors; rows that have nothing in it are no hits. The
+            query of a "multi" field is an array of shape (m, dim), of a "sparse" one a dict from index to value.
+        beside : mapping, optional
+            The name of one more field, and a query of it: both are asked, and fused as words are.
 
         Returns
         -------
@@ -517,7 +522,7 @@ class Collection(Listing):
         ([3], [1, 2, 3])
         """
         asked = mode_of(mode, text)
-        how = fusion_of(asked, fusion, vector_weight)
+        how = fusion_of("hybrid" if beside else asked, fusion, vector_weight)
         options = search_options(
             where,
             where_document,
@@ -535,11 +540,14 @@ class Collection(Listing):
             field,
         )
         words = words_of(query, text, asked)
+        more = self._beside({name: [value] for name, value in (beside or {}).items()}, field)
         if asked == "keyword":
-            return self._search(k, options, keywords=words)[0]
+            return self._search(k, options, keywords=words, named=more)[0]
+        if self._shape.blocks(field):
+            return self._search(k, options, keywords=words, named=self._shape.column(str(field), [query]))[0]
         if isinstance(query, (str, bytes)):
-            return self._search(k, options, texts=texts([query], "query"), keywords=words)[0]
-        return self._search(k, options, vectors=_one_vector(query), keywords=words)[0]
+            return self._search(k, options, texts=texts([query], "query"), keywords=words, named=more)[0]
+        return self._search(k, options, vectors=_one_vector(query), keywords=words, named=more)[0]
 
     def search_many(
         self,
@@ -563,6 +571,7 @@ class Collection(Listing):
         ef: int | None = None,
         nprobe: int | None = None,
         field: str | None = None,
+        beside: Mapping[str, Sequence[Any]] | None = None,
     ) -> list[Hits]:
         """As `search` for each of several queries, in one call and on all cores.
 
@@ -591,12 +600,13 @@ class Collection(Listing):
             group_size,
             diversity,
             candidates,
-            *fusion_of(asked, fusion, vector_weight),
+            *fusion_of("hybrid" if beside else asked, fusion, vector_weight),
             recall,
             ef,
             nprobe,
             field,
         )
+        more = self._beside(beside, field)
         of_text = isinstance(queries, Sequence) and len(queries) > 0 and isinstance(queries[0], (str, bytes))
         words = None
         if asked != "vector":
@@ -606,15 +616,19 @@ class Collection(Listing):
         if asked == "keyword":
             if text is not None and queries is not None:
                 raise InvalidError('mode="keyword" takes its words as the queries or as text, not both')
-            return self._search(k, options, keywords=words)
+            return self._search(k, options, keywords=words, named=more)
+        if self._shape.blocks(field):
+            column = self._shape.column(str(field), queries)
+            return self._search(k, options, keywords=words, named=column) if column.count else []
         if of_text:
-            return self._search(k, options, texts=texts(cast("Sequence[str]", queries), "query"), keywords=words)
+            column_of = texts(cast("Sequence[str]", queries), "query")
+            return self._search(k, options, texts=column_of, keywords=words, named=more)
         rows = matrix(cast("ArrayLike", queries), "queries")
         if not len(rows):
             check_k(k)
             self._handle.check()
             return []
-        return self._search(k, options, vectors=rows, keywords=words)
+        return self._search(k, options, vectors=rows, keywords=words, named=more)
 
     def similar(
         self,
@@ -646,11 +660,21 @@ class Collection(Listing):
         texts: Texts | None = None,
         ids: NDArray[np.int64] | Texts | None = None,
         keywords: Texts | None = None,
+        named: Named | None = None,
     ) -> list[Hits]:
         found = _search.collection_search(
-            self._handle, check_k(k), options, vectors=vectors, texts=texts, ids=ids, keywords=keywords
+            self._handle, check_k(k), options, vectors=vectors, texts=texts, ids=ids, keywords=keywords, named=named
         )
-        return self._hits(found, options, keywords is not None)
+        alone = (vectors is not None) + (texts is not None) + (ids is not None) + (named is not None) == 1
+        return self._hits(found, options, keywords is not None or not alone)
+
+    def _beside(self, beside: Mapping[str, Sequence[Any]] | None, field: str | None) -> Named | None:
+        """The queries of one more field, if there are some."""
+        if not beside:
+            return None
+        if len(beside) > 1 or self._shape.blocks(field):
+            raise InvalidError("beside takes one field, beside vectors or texts or words")
+        return next(iter(self._shape.columns(beside)))
 
     def scan(
         self,

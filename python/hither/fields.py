@@ -165,6 +165,10 @@ class Shape:
                 return FIELD << number
         return 0
 
+    def blocks(self, name: str | None) -> bool:
+        """Whether queries of the field are several vectors, or entries."""
+        return name is not None and self.find(name)["kind"] != "dense"
+
     def columns(self, values: Values | None) -> list[Named]:
         """What rows are to have in fields."""
         return [self.column(name, rows) for name, rows in (values or {}).items()]

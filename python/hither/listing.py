@@ -187,7 +187,10 @@ class Listing:
         """
         options = search_options(where, where_document, self._include(include), field=field)
         limit = _distance(radius, "radius")
-        if isinstance(query, (str, bytes)):
+        if self._shape.blocks(field):
+            named = self._shape.column(str(field), [query])
+            found = _search.collection_search(self._handle, None, options, named=named, radius=limit)
+        elif isinstance(query, (str, bytes)):
             column = texts([query], "query")
             found = _search.collection_search(self._handle, None, options, texts=column, radius=limit)
         else:

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "api/collection.h"
+#include "base/alloc.h"
+#include "engine/named.h"
+#include "engine/state.h"
 #include "kernels/kernels.h"
 
 static hither_status check_k(uint32_t k, hither_error *err) {
@@ -16,14 +19,17 @@ static hither_status check_k(uint32_t k, hither_error *err) {
 }
 
 static hither_status check_query(const hither_query *q, hither_error *err) {
-    int kinds = (q->vectors.rows > 0) + (q->texts.count > 0) + (q->ids.count > 0);
-    size_t queries = q->vectors.rows + q->texts.count + q->ids.count;
-    if (kinds > 1 || (!kinds && !q->keywords.count))
+    int kinds = (q->vectors.rows > 0) + (q->texts.count > 0) + (q->ids.count > 0), named = q->named && q->named->count;
+    size_t queries = kinds ? q->vectors.rows + q->texts.count + q->ids.count : named ? q->named->count : 0;
+    if (kinds && named && (q->ids.count || q->named->count != queries))
+        return ht_fail(err, HITHER_INVALID, "%zu queries of field '%s' beside %zu %s", q->named->count,
+                       q->named->field ? q->named->field : "", queries, q->ids.count ? "ids" : "others");
+    if (kinds > 1 || (!kinds && !named && !q->keywords.count))
         return ht_fail(err, HITHER_INVALID, "%s; give vectors, texts, ids or keywords",
                        kinds ? "the query is of several kinds" : "there is no query");
     if (!kinds && q->field)
         return ht_fail(err, HITHER_INVALID, "a search by keywords alone is in no vector field");
-    if (kinds && q->keywords.count && q->keywords.count != queries)
+    if ((kinds || named) && q->keywords.count && q->keywords.count != queries)
         return ht_fail(err, HITHER_INVALID, "%zu keyword queries for %zu others", q->keywords.count, queries);
     HT_TRY(ht_strings_check(&q->keywords, "keywords", HITHER_MAX_TEXT_BYTES, err));
     HT_TRY(ht_strings_check(&q->texts, "texts", HITHER_MAX_TEXT_BYTES, err));
@@ -58,11 +64,15 @@ static hither_status check_options(const hither_search_options *o, uint32_t k, h
 
 /* What only searches with keywords take, and what they do not take. */
 static hither_status check_keywords(const hither_query *q, const hither_search_options *o, hither_error *err) {
-    bool hybrid = q->keywords.count && q->vectors.rows + q->texts.count + q->ids.count;
-    if (q->keywords.count && (o->max_distance || o->group_by || o->diversity > 0))
-        return ht_fail(err, HITHER_INVALID, "a search by keywords takes no max_distance, group_by or diversity");
+    bool vectors = q->vectors.rows + q->texts.count + q->ids.count, named = q->named && q->named->count;
+    bool hybrid = (q->keywords.count != 0) + vectors + named > 1;
+    if ((q->keywords.count || hybrid) && (o->max_distance || o->group_by || o->diversity > 0))
+        return ht_fail(err, HITHER_INVALID,
+                       "a search by keywords, or by several things, takes no max_distance, group_by or diversity");
     if (!hybrid && (o->fusion || o->vector_weight != 0))
         return ht_fail(err, HITHER_INVALID, "fusion and vector_weight are for a search by keywords and vectors");
+    if (named && o->diversity > 0)
+        return ht_fail(err, HITHER_INVALID, "a search by queries of a field takes no diversity");
     if (o->fusion && o->fusion != HITHER_RRF && o->fusion != HITHER_WEIGHTED)
         return ht_fail(err, HITHER_INVALID, "%d is not a fusion", (int)o->fusion);
     if (!(o->vector_weight >= 0 && o->vector_weight < 1))
@@ -103,9 +113,39 @@ static hither_status read_options(const hither_collection *c, const hither_searc
 
 /* ---- search */
 
+/* The queries of a vector field: checked, and as the engine takes them. */
+typedef struct field_queries {
+    ht_named_list list;
+    float *blocks;
+    hither_matrix rows;
+    uint32_t field;
+} field_queries;
+
+static hither_status read_named(const hither_collection *c, const hither_named *named, field_queries *out,
+                                hither_error *err) {
+    const ht_shape *shape = ht_collection_shape(c->inner);
+    if (!named || !named->count)
+        return HITHER_OK;
+    HT_TRY(ht_named_read(named, 1, &out->list, err));
+    const hither_named *queries = out->list.columns;
+    if (queries->valid)
+        return ht_fail(err, HITHER_INVALID, "field '%s': queries that are not there", queries->field);
+    HT_TRY(ht_shape_find(shape, queries->field, &out->field, err));
+    const ht_vector_field *field = &shape->fields[out->field - 1];
+    if (field->kind == HITHER_DENSE) {
+        HT_TRY(ht_column_check_field(field, queries, queries->count, err));
+        out->rows = queries->vectors;
+        return HITHER_OK;
+    }
+    HT_TRY(ht_queries_encode(field, queries, &out->rows, err));
+    out->blocks = (float *)(uintptr_t)out->rows.data;
+    return HITHER_OK;
+}
+
 static hither_status search(hither_collection *c, const hither_query *q, uint32_t k, const hither_search_options *o,
                             hither_result **out, hither_error *err) {
     ht_floats vectors = {0};
+    field_queries named = {0};
     ht_filter *filter, *group;
     ht_search wanted;
     hither_status status = read_options(c, o, k, &wanted, &filter, &group, err);
@@ -117,9 +157,21 @@ static hither_status search(hither_collection *c, const hither_query *q, uint32_
     else if (status == HITHER_OK && q->texts.count)
         status = ht_texts_embed(c, HT_EMBED_QUERY, &q->texts, &vectors, err);
     if (status == HITHER_OK)
-        status = ht_collection_search(c->inner, vectors.view.rows ? &vectors.view : NULL, &q->ids, &wanted, out, err);
+        status = read_named(c, q->named, &named, err);
+    const hither_matrix *queries = vectors.view.rows ? &vectors.view : NULL;
+    if (named.rows.rows && queries) {
+        wanted.beside = &named.rows;
+        wanted.beside_field = named.field;
+    } else if (named.rows.rows) {
+        queries = &named.rows;
+        wanted.field = named.field;
+    }
+    if (status == HITHER_OK)
+        status = ht_collection_search(c->inner, queries, &q->ids, &wanted, out, err);
     ht_filter_free(filter);
     ht_filter_free(group);
+    ht_release(named.blocks);
+    ht_named_clear(&named.list);
     ht_floats_clear(&vectors);
     return status;
 }

@@ -26,6 +26,7 @@ void ht_collection_unref(ht_collection *c) {
         ht_columns_clear(&c->columns);
         ht_row_sets_clear(&c->row_sets);
         ht_keyword_table_clear(&c->keywords);
+        ht_sparse_table_clear(&c->sparse);
         ht_uniques_clear(&c->uniques);
         ht_schema_free(c->schema);
         (void)pthread_mutex_destroy(&c->building);
@@ -270,6 +271,7 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
         return status;
     }
     (void)pthread_mutex_init(&c->building, NULL);
+    ht_sparse_table_init(&c->sparse);
     (void)pthread_mutex_init(&c->asked.lock, NULL);
     c->wish.kind = HITHER_EXACT;
     atomic_init(&c->least, SIZE_MAX);

@@ -111,6 +111,8 @@ typedef struct ht_search {
     uint32_t effort; /* its effort, in the place of a recall; 0: not said. Of a graph, */
     uint32_t probes; /* and of lists */
     uint32_t field;  /* whose vectors; 0: the rows' own */
+    const hither_matrix *beside; /* a second list of queries to be fused with the first; NULL: none */
+    uint32_t beside_field;       /* whose vectors those are */
 } ht_search;
 
 /* queries are f32; or NULL, and ids names rows whose vectors are the queries, or is empty: then there are keywords. */

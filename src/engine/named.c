@@ -152,3 +152,36 @@ void ht_fields_add(const ht_vector_field *fields, uint32_t count, uint32_t inclu
                             ht_field_count(&fields[i], row));
     }
 }
+
+/* ---- queries */
+
+hither_status ht_queries_encode(const ht_vector_field *field, const hither_named *queries, hither_matrix *out,
+                                hither_error *err) {
+    ht_vector_field wide = *field; /* with room for the largest query */
+    size_t bytes;
+    wide.most = 1;
+    for (size_t i = 0; queries->offsets && i < queries->count; i++) {
+        uint64_t has = queries->offsets[i + 1] - queries->offsets[i];
+        if (has > HITHER_MAX_DIM)
+            return ht_fail(err, HITHER_TOO_LARGE, "query %zu: %" PRIu64 " vectors or entries; at most %u are possible",
+                           i, has, HITHER_MAX_DIM);
+        wide.most = has > wide.most ? (uint32_t)has : wide.most;
+    }
+    HT_TRY(ht_column_check_field(&wide, queries, queries->count, err));
+    wide.payload = field->kind == HITHER_SPARSE ? 2 * wide.most : wide.most * field->dim;
+    size_t stride = ((size_t)wide.payload + 2) * sizeof(float);
+    float *blocks = ht_mul_size(queries->count, stride, &bytes) ? ht_calloc(queries->count, stride) : NULL;
+    if (!blocks)
+        return ht_fail_nomem(err, queries->count * stride, "queries");
+    for (size_t i = 0; i < queries->count; i++) {
+        float *block = blocks + i * (stride / sizeof(float));
+        ht_column_put(&wide, queries, i, block + 1);
+        uint32_t has;
+        memcpy(&has, block + 1 + wide.payload, sizeof has);
+        memcpy(block, &has, sizeof has);
+        if (field->kind == HITHER_SPARSE) /* the indices right behind the values */
+            memmove(block + 1 + has, block + 1 + wide.most, has * sizeof *block);
+    }
+    *out = (hither_matrix){blocks, queries->count, stride / sizeof(float), stride, HITHER_F32};
+    return HITHER_OK;
+}

@@ -177,7 +177,7 @@ static hither_status recommend_once(ht_collection *c, const ht_recommend *recomm
     ht_explain_begin(&run.explain);
     hither_status status = ht_reading_open_for_ids(&run.view, c, search->include, err);
     if (status == HITHER_OK)
-        ht_run_aim(&run);
+        ht_run_aim(&run, search->field);
     if (status == HITHER_OK)
         status = examples_read(&e, &run, recommend, err);
     if (status == HITHER_OK)

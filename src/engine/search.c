@@ -3,20 +3,24 @@
  */
 #include "engine/search.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "engine/parts.h"
+#include "kernels/reference.h"
 
 /* Hits held at once; a batch of more queries is answered in parts. */
 #define HITS_AT_ONCE ((size_t)1 << 20)
 
 /* ---- the run */
 
-void ht_run_aim(ht_run *run) {
+void ht_run_aim(ht_run *run, uint32_t field) {
     const ht_shape *shape = run->view.snapshot->shape;
-    uint32_t field = run->search->field;
-    run->dim = field ? shape->fields[field - 1].dim : shape->dim;
-    run->metric = field ? shape->fields[field - 1].metric : shape->metric;
+    const ht_vector_field *f = field ? &shape->fields[field - 1] : NULL;
+    run->field = field;
+    run->blocks = f && f->kind != HITHER_DENSE;
+    run->dim = f ? f->dim : shape->dim;
+    run->metric = f ? f->metric : shape->metric;
 }
 
 /* Which have a vector in the field is known once they were checked. */
@@ -26,7 +30,7 @@ static hither_status find_present(ht_run *run, hither_error *err) {
     HT_TRY(ht_select_all(s, present, err));
     present->count = 0;
     for (size_t i = 0; i < s->extent_count; i++) {
-        ht_extent *extent = ht_extent_of(s->extents[i], run->search->field);
+        ht_extent *extent = ht_extent_of(s->extents[i], run->field);
         uint64_t rows = s->slot_limit - extent->first_slot, first = extent->first_slot / 64;
         rows = rows < extent->capacity ? rows : extent->capacity;
         HT_TRY(ht_extent_touch(extent, 0, (size_t)rows, false, err));
@@ -59,19 +63,48 @@ hither_status ht_run_begin(ht_run *run, const ht_search *search, hither_error *e
     HT_TRY(ht_reading_result(v, true, &run->result, err));
     const ht_snapshot *s = v->snapshot;
     run->rows = s->live_count;
-    if (search->filter && search->filter->documents && run->may_check && !search->field)
+    if (search->filter && search->filter->documents && run->may_check && !search->field && !search->beside)
         HT_TRY(ht_candidates_choose(run, err));
     if (search->filter && !(run->chance > 0))
         HT_TRY(ht_run_select(run, err));
-    if (search->field) {
-        const char *name = s->shape->fields[search->field - 1].name;
-        uint64_t before = run->rows;
-        HT_TRY(find_present(run, err));
-        ht_run_choose(run, &run->present);
-        ht_explain_stage(&run->explain, "field", NULL, before, run->rows);
+    return search->field ? ht_run_turn(run, search->field, err) : HITHER_OK;
+}
+
+hither_status ht_run_turn(ht_run *run, uint32_t field, hither_error *err) {
+    const ht_snapshot *s = run->view.snapshot;
+    bool first = !run->explain.members.size || !strstr(run->explain.members.data, ",\"field\":");
+    ht_run_aim(run, field);
+    ht_selection_clear(&run->present);
+    run->chosen = NULL;
+    run->rows = s->live_count;
+    if (run->selected.words)
+        ht_run_choose(run, &run->selected);
+    if (!field)
+        return HITHER_OK;
+    if (first) {
+        const char *name = s->shape->fields[field - 1].name;
         ht_buf_puts(&run->explain.members, ",\"field\":");
         ht_buf_json_string(&run->explain.members, name, strlen(name));
     }
+    uint64_t before = run->rows;
+    if (run->blocks)
+        return HITHER_OK; /* who has nothing in it is met on the way */
+    HT_TRY(find_present(run, err));
+    ht_run_choose(run, &run->present);
+    ht_explain_stage(&run->explain, "field", NULL, before, run->rows);
+    return HITHER_OK;
+}
+
+hither_status ht_run_distance(const ht_run *run, const float *query, uint64_t slot, double *out, hither_error *err) {
+    const ht_vector_field *field = run->field ? &run->view.snapshot->shape->fields[run->field - 1] : NULL;
+    const float *row;
+    HT_TRY(ht_snapshot_row(run->view.snapshot, slot, &row, err));
+    if (field && !ht_field_count(field, row))
+        *out = NAN;
+    else if (run->blocks)
+        *out = ht_block_distance(field, query, row);
+    else
+        *out = ht_ref_distance_f32(run->metric, query, field ? ht_field_data(field, row) : row, run->dim);
     return HITHER_OK;
 }
 
@@ -106,15 +139,19 @@ hither_status ht_run_nearest(ht_run *run, const float *queries, size_t stride, s
     unsigned threads = run->search->threads ? run->search->threads : n == 1;
     hither_matrix some = {queries, n, run->dim, stride, HITHER_F32};
     const ht_mask *allow = run->chosen ? &run->allow : NULL;
-    size_t effort =
-        run->search->field ? 0 : ht_near_effort(run->view.snapshot, run->search, k, run->rows, run->chosen != NULL);
-    if (k && effort) {
+    size_t effort = run->field ? 0 : ht_near_effort(run->view.snapshot, run->search, k, run->rows, run->chosen != NULL);
+    if (k && run->blocks) {
+        for (size_t i = 0; i < n; i++) {
+            const float *query = (const float *)(const void *)((const char *)queries + i * stride);
+            HT_TRY(ht_block_nearest(run, query, k, hits + i * k, &counts[i], err));
+        }
+    } else if (k && effort) {
         ht_near_note(run->view.c, queries, run->dim);
         HT_TRY(ht_near_search(run->view.snapshot, &run->view.c->db->scratches, run->view.scratch, run->metric, &some,
                               allow, run->rows, k, effort, threads, hits, counts, &run->near, &run->stats, err));
     } else if (k)
-        HT_TRY(ht_parts_search(run->view.snapshot, run->view.scratch, run->search->field, run->metric, &some, allow, k,
-                               threads, hits, counts, &run->stats, err));
+        HT_TRY(ht_parts_search(run->view.snapshot, run->view.scratch, run->field, run->metric, &some, allow, k, threads,
+                               hits, counts, &run->stats, err));
     else
         memset(counts, 0, n * sizeof *counts);
     size_t found = 0;
@@ -183,10 +220,24 @@ static hither_status search_checked(ht_run *run, const hither_matrix *queries, h
 
 /* ---- all within a distance */
 
+/* All rows that have anything in the field are ranked, and cut off at the distance. */
+static hither_status within_blocks(ht_run *run, const float *query, hither_error *err) {
+    ht_scratch *scratch = run->view.scratch;
+    HT_TRY(ht_scratch_reserve(scratch, (size_t)run->rows, 1, err));
+    HT_TRY(ht_run_nearest(run, query, 0, 1, (size_t)run->rows, scratch->hits, scratch->counts, err));
+    size_t count = ht_run_cut(run, scratch->hits, scratch->counts[0]);
+    if (count > HITHER_MAX_ROWS || run->returned + count > HITHER_MAX_ROWS)
+        return ht_fail(err, HITHER_TOO_LARGE, "%zu rows are within %g, and one answer holds at most %u", count,
+                       (double)*run->search->max_distance, HITHER_MAX_ROWS);
+    return ht_run_add(run, scratch->hits, count, err);
+}
+
 static hither_status within_one(ht_run *run, const float *query, size_t stride, hither_error *err) {
     ht_found found = {0};
     hither_matrix one = {query, 1, run->dim, stride, HITHER_F32};
-    HT_TRY(ht_parts_within(run->view.snapshot, run->view.scratch, run->search->field, run->metric, &one,
+    if (run->blocks)
+        return within_blocks(run, query, err);
+    HT_TRY(ht_parts_within(run->view.snapshot, run->view.scratch, run->field, run->metric, &one,
                            run->chosen ? &run->allow : NULL, *run->search->max_distance, run->search->threads, &found,
                            &run->stats, err));
     ht_explain_stage(&run->explain, "search", NULL, run->rows, found.count);
@@ -221,7 +272,7 @@ static hither_status search_each(ht_run *run, const hither_matrix *queries, hith
 }
 
 static hither_status check_queries(const ht_run *run, const hither_matrix *queries, hither_error *err) {
-    if (queries->rows && queries->dim != run->dim)
+    if (queries->rows && !run->blocks && queries->dim != run->dim)
         return ht_fail(err, HITHER_DIMENSION, "the queries have %zu dimensions, the %s has %u", queries->dim,
                        run->search->field ? "field" : "collection", run->dim);
     return HITHER_OK;
@@ -237,7 +288,7 @@ static hither_status search_once(ht_collection *c, const hither_matrix *queries,
     hither_status status = by_ids ? ht_reading_open_for_ids(&run.view, c, search->include, err)
                                   : ht_reading_open(&run.view, c, search->include, err);
     if (status == HITHER_OK)
-        ht_run_aim(&run);
+        ht_run_aim(&run, search->field);
     if (status == HITHER_OK && queries) {
         status = check_queries(&run, queries, err);
         rows = *queries;
@@ -249,14 +300,18 @@ static hither_status search_once(ht_collection *c, const hither_matrix *queries,
     }
     if (status == HITHER_OK)
         status = ht_run_begin(&run, search, err);
-    if (status == HITHER_OK && search->keywords)
+    if (status == HITHER_OK && (search->keywords || search->beside))
         status = ht_search_keywords(&run, &rows, err);
     else if (status == HITHER_OK)
         status = run.chance > 0                                            ? search_checked(&run, &rows, err)
                  : search->k && !search->group && !(search->diversity > 0) ? search_nearest(&run, &rows, err)
                                                                            : search_each(&run, &rows, err);
     ht_release(gathered);
-    return ht_run_end(&run, status, !search->keywords ? "exact" : rows.data ? "hybrid" : "keyword", out, err);
+    return ht_run_end(&run, status,
+                      !search->keywords && !search->beside ? "exact"
+                      : rows.data                          ? "hybrid"
+                                                           : "keyword",
+                      out, err);
 }
 
 hither_status ht_collection_search(ht_collection *c, const hither_matrix *queries, const hither_ids *ids,

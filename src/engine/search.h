@@ -14,7 +14,9 @@
 typedef struct ht_run {
     ht_reading view;
     const ht_search *search;
-    uint32_t dim; /* of the vectors searched: search->field's */
+    uint32_t field; /* whose vectors are searched now; 0: the rows' own */
+    bool blocks;    /* it is MULTI or SPARSE: queries are blocks (search_fields.c) */
+    uint32_t dim;   /* of those vectors; of blocks their floats */
     hither_metric metric;
     ht_selection selected; /* of a search with a filter */
     ht_selection present;  /* of a search in a field: of those, the rows that have a vector in it */
@@ -31,8 +33,13 @@ typedef struct ht_run {
     hither_result *result;
 } ht_run;
 
-/* Which vectors are searched: fills dim and metric, once there is a view. */
-void ht_run_aim(ht_run *run);
+/* From now on it is about this field: fills in what follows from it, once there is a view. */
+void ht_run_aim(ht_run *run, uint32_t field);
+/* The same once the run has begun: and about the rows that may be hits by what they have in it. */
+HT_NODISCARD hither_status ht_run_turn(ht_run *run, uint32_t field, hither_error *err);
+/* D of a row to a query; NAN where it has nothing in the field. */
+HT_NODISCARD hither_status ht_run_distance(const ht_run *run, const float *query, uint64_t slot, double *out,
+                                           hither_error *err);
 /* What may be a hit: runs the filter, and makes the result. */
 HT_NODISCARD hither_status ht_run_begin(ht_run *run, const ht_search *search, hither_error *err);
 /* From now on only these rows may be hits by their vectors. */
@@ -47,6 +54,11 @@ HT_NODISCARD hither_status ht_run_nearest(ht_run *run, const float *queries, siz
 HT_NODISCARD hither_status ht_run_add(ht_run *run, const ht_hit *hits, size_t count, hither_error *err);
 /* How many of the hits are within the search's max_distance. */
 size_t ht_run_cut(const ht_run *run, const ht_hit *hits, size_t count);
+
+/* Of a MULTI or SPARSE field: ht_run_nearest of one query, and D. */
+HT_NODISCARD hither_status ht_block_nearest(ht_run *run, const float *query, size_t k, ht_hit *hits, size_t *count,
+                                            hither_error *err);
+double ht_block_distance(const ht_vector_field *field, const float *query, const float *row);
 
 /* One query each, as search.c calls them; hits have been asked for by the search. */
 HT_NODISCARD hither_status ht_search_groups(ht_run *run, const float *query, hither_error *err);

@@ -25,6 +25,7 @@
 #include "engine/group.h"
 #include "engine/row_sets.h"
 #include "engine/snapshot.h"
+#include "engine/sparse.h"
 #include "index/approx.h"
 #include "keyword/table.h"
 #include "store/store.h"
@@ -83,6 +84,7 @@ struct ht_collection {
     ht_row_sets row_sets;      /* of the last filters */
     ht_columns columns;        /* of metadata, for filters */
     ht_keyword_table keywords; /* of documents, for searches by words */
+    ht_sparse_table sparse;    /* of sparse fields; sparse.h */
     pthread_mutex_t building;  /* what near.h describes, one at a time */
     ht_approx_spec wish;       /* under `building` */
     _Atomic size_t least;      /* rows from which it is granted; SIZE_MAX where there is none */

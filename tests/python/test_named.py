@@ -183,3 +183,90 @@ def test_refused() -> None:
         assert len(c) == 0
         with pytest.raises(hither.InvalidError, match="include names 'nope'"):
             c.get([1], include="nope")
+
+
+def max_sim(query: Any, row: Any) -> float:
+    return -float((np.asarray(query, np.float64) @ np.asarray(row, np.float64).T).max(axis=1).sum())
+
+
+def sparse_dot(query: dict[int, float], row: dict[int, float]) -> float:
+    return -sum(float(np.float32(value)) * row.get(index, 0.0) for index, value in sorted(query.items()))
+
+
+def check_blocks(c: hither.Collection, twin: Twin) -> None:
+    """Searches of the multi and the sparse field."""
+    for name, score in (("tokens", max_sim), ("terms", sparse_dot)):
+        for n in (None, 1):
+            query = None
+            while query is None or not len(query):
+                query = twin.value(name)
+            want = sorted(
+                (score(query, row[name]), id)
+                for id, row in twin.rows.items()
+                if row[name] is not None and len(row[name]) and n in (None, row["n"])
+            )
+            where = None if n is None else {"n": n}
+            hits = c.search(query, 9, field=name, where=where)
+            assert len(hits) == min(9, len(want)), name
+            assert np.allclose(hits.distances, [d for d, _ in want[:9]], rtol=1e-6, atol=1e-7), name
+            for hit, (d, _) in zip(hits, want, strict=False):
+                assert np.isclose(score(query, twin.rows[hit.id][name]), d, rtol=1e-6, atol=1e-7)
+            if want:
+                middle = want[len(want) // 2][0]
+                near = c.within(query, middle + 1e-6, field=name, where=where)
+                assert set(near.ids) >= {id for d, id in want if d <= middle}
+            many = c.search_many([query, query], 3, field=name, where=where)
+            assert [m.ids for m in many] == [hits.ids[:3]] * 2
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32))
+def test_random_blocks(seed: int) -> None:
+    twin = Twin(seed)
+    with hither.connect(":memory:") as db:
+        c = db.collection("c", dim=2, metric="l2", fields=FIELDS)
+        for step in range(4):
+            twin.write(c, twin.random.choice(200, 80, replace=False).tolist())
+            there = [id for id in twin.random.choice(200, 30, replace=False).tolist() if id in twin.rows]
+            twin.write(c, there, update=["tokens", "terms"])
+            gone = [id for id in there[:4] if id in twin.rows]
+            c.delete(gone)
+            for id in gone:
+                del twin.rows[id]
+            check_blocks(c, twin)
+            if step == 2:
+                c.compact()
+                check_blocks(c, twin)
+
+
+def test_fused() -> None:
+    """Dense, sparse and words together: the formulas of the guide."""
+    with hither.connect(":memory:") as db:
+        c = db.collection("c", dim=1, metric="l2", fields={"terms": hither.Field(kind="sparse")})
+        c.add([1, 2, 3, 4], [[0.0], [1.0], [2.0], [3.0]], documents=["a wren", "an owl", "a hawk", "a hawk owl"],
+              fields={"terms": [{1: 1.0}, {2: 1.0}, {1: 2.0, 2: 1.0}, None]})  # fmt: skip
+        hits = c.search([0.0], 4, beside={"terms": {1: 1.0}})
+        ranks = {1: (1, 2), 2: (2, None), 3: (3, 1), 4: (4, None)}
+
+        def rrf(*places: int | None, weights: tuple[float, ...]) -> float:
+            parts = zip(places, weights, strict=True)
+            return len(places) * sum(w / (60 + place) for place, w in parts if place)
+
+        want = {id: rrf(*place, weights=(0.5, 0.5)) for id, place in ranks.items()}
+        assert hits.ids == sorted(want, key=lambda id: (-want[id], id))
+        assert np.allclose(hits.scores, [want[id] for id in hits.ids])
+        three = c.search([0.0], 4, text="hawk", beside={"terms": {1: 1.0}}, vector_weight=0.5)
+        words = {hit["id"]: hit for hit in c.search("hawk", mode="keyword").to_dicts()}
+        place = {id: rank for rank, id in enumerate(words, 1)}
+        want = {id: rrf(*ranks[id], place.get(id), weights=(0.25, 0.25, 0.5)) for id in ranks}
+        assert three.ids == sorted(want, key=lambda id: (-want[id], id))
+        assert np.allclose(three.scores, [want[id] for id in three.ids])
+        weighted = c.search([0.0], 4, beside={"terms": {1: 1.0}}, fusion="weighted")
+        # distances 0, 1, 4, 9 and -1, 0, -2, none
+        want = {1: 0.5 * 1 + 0.5 * 0.5, 2: 0.5 * 8 / 9, 3: 0.5 * 5 / 9 + 0.5, 4: 0.0}
+        assert weighted.ids == sorted(want, key=lambda id: (-want[id], id))
+        assert np.allclose(weighted.scores, [want[id] for id in weighted.ids])
+        sparse = c.search({1: 1.0}, 4, field="terms", text="owl")
+        assert sparse.ids[0] == 3 or sparse.ids[0] == 2
+        with pytest.raises(hither.InvalidError, match="one field"):
+            c.search([0.0], beside={"terms": {1: 1.0}, "other": {1: 1.0}})
