@@ -136,6 +136,13 @@ dist:
 	@sh tools/setup.sh build wheel
 	@sh tools/dist.sh
 
+## site: the documentation with its references, as pages in build/site
+.PHONY: site
+site: all
+	@sh tools/setup.sh site
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=python $(PYTHON) -m mkdocs build --strict --quiet
+	@echo "site: build/site/index.html"
+
 ## clean: removes what was built; .venv stays
 .PHONY: clean
 clean:

@@ -7,6 +7,7 @@
 #   bench   the engines that the benchmarks stand beside
 #   parity  what `make test-embed-parity` compares tokens and vectors with
 #   cross   an ARM compiler and emulator, for `make test-neon`
+#   site    what makes a site of docs/
 #   wheel   what builds and checks wheels, the source archive and the static command
 #
 # No group means build, demo and test. Every thing is looked for by using it, and only what is missing is installed:
@@ -94,6 +95,7 @@ look() {
             need qemu-user have qemu-aarch64
             ;;
         parity) ;; # Python packages only
+        site) ;;
         wheel)
             need patch have patch
             need xz-utils have xz
