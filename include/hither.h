@@ -376,6 +376,8 @@ typedef struct hither_index_build_options {
     /* NULL, or called now and then by the thread that builds; a value other than 0 ends it with INTERRUPTED. */
     int (*step)(void *ctx, uint64_t done, uint64_t of);
     void *ctx;
+    uint64_t memory; /* bytes that it may take beside the rows, about; TOO_LARGE says how many it wants. 0: any. Lists
+                      * make do with less by a smaller sample */
 } hither_index_build_options;
 
 /* Brings what the index is searched by up to its rows, and measures what recall costs. Rows are found from the moment

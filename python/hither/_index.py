@@ -180,11 +180,12 @@ def index_add(cdata: Any, rows: Stored, labels: NDArray[np.int64] | None) -> int
     return int(first[0])
 
 
-def index_build(cdata: Any, threads: int, due: bool) -> None:
+def index_build(cdata: Any, threads: int, due: bool, memory: int = 0) -> None:
     options = ffi.new("hither_index_build_options *")
     options.size = ffi.sizeof("hither_index_build_options")
     options.threads = threads
     options.due = due
+    options.memory = memory
     _on_index(cdata, lib.hither_index_build, options)
 
 

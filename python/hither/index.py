@@ -210,10 +210,11 @@ class Index:
             _index.index_build(cdata, 0, True)
         return np.arange(first, first + count, dtype=np.int64) if given is None else given.copy()
 
-    def build(self, *, threads: int | None = None) -> None:
-        """Build all rows into the graph, take removed ones out of it, and measure what recall costs.
+    def build(self, *, threads: int | None = None, memory: int | None = None) -> None:
+        """Build all rows into the graph or the lists, take removed ones out, and measure what recall costs.
 
         Searches and changes from other threads go on meanwhile. Nothing to do for "exact", and for a few thousand rows.
+        memory: bytes that it may take beside the rows; where that is too little, `TooLargeError` says how many it wants.
 
         Examples
         --------
@@ -225,7 +226,7 @@ class Index:
         >>> index.info()["built"]
         5000
         """
-        _index.index_build(self._open(), check_threads(threads), False)
+        _index.index_build(self._open(), check_threads(threads), False, _whole(memory, "memory"))
 
     def tune(self) -> dict[str, Any]:
         """Measure again what recall costs, with some of the last queries beside rows of the index.

@@ -120,7 +120,7 @@ hither_status hither_index_build(hither_index *index, const hither_index_build_o
     HT_TRY(check_call(index, index, err));
     hither_index_build_options o;
     HT_TRY(ht_options_read(&o, sizeof o, options, "hither_index_build_options", err));
-    ht_flat_building how = {.due = o.due != 0, .threads = o.threads, .progress = {o.step, o.ctx}};
+    ht_flat_building how = {.due = o.due != 0, .threads = o.threads, .progress = {o.step, o.ctx, o.memory}};
     ht_fp_state fp = ht_fp_enter();
     hither_status status = ht_flat_build(in(index), &how, err);
     ht_fp_leave(fp);
@@ -282,8 +282,8 @@ static void put_built(ht_buf *out, const ht_flat_info *info, const ht_approx_kin
     const ht_approx_facts *f = &info->facts;
     ht_buf_printf(out,
                   ",\"built\":%" PRIu64 ",\"waiting\":%" PRIu64 ",\"stray\":%" PRIu64 ",\"levels\":%" PRIu64
-                  ",\"links\":%" PRIu64 ",\"bytes_built\":%" PRIu64 ",\"recall\":{",
-                  f->rows, info->waiting, info->stray, f->levels, f->links, f->bytes);
+                  ",\"links\":%" PRIu64 ",\"lists\":%" PRIu64 ",\"bytes_built\":%" PRIu64 ",\"recall\":{",
+                  f->rows, info->waiting, info->stray, f->levels, f->links, f->lists, f->bytes);
     for (size_t i = 0; info->approximate && i < sizeof recalls / sizeof *recalls; i++)
         ht_buf_printf(out, "%s\"%g\":%zu", i ? "," : "", recalls[i], ht_approx_effort(&info->curve, recalls[i], 10));
     ht_buf_printf(out, "},\"effort\":\"%s\"", kind ? kind->effort : "");

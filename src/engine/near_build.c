@@ -196,7 +196,7 @@ static hither_status make_approx(const ht_collection *c, const ht_snapshot *s, c
         from = pruned;
     }
     if (status == HITHER_OK) {
-        const ht_hnsw_progress steps = {step, progress};
+        const ht_hnsw_progress steps = {.step = step, .ctx = progress};
         status = kind->extended(from, &c->wish, vectors, slots, count, 0, &steps, out, err);
     }
     if (pruned)

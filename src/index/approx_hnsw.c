@@ -2,6 +2,7 @@
  * approx_hnsw.c: the graph of hnsw.h as a kind of approx.h.
  */
 #include "base/alloc.h"
+#include "base/pool.h"
 #include "index/approx.h"
 
 typedef struct graph {
@@ -53,11 +54,22 @@ static hither_status give(ht_hnsw *made, ht_approx **out, hither_error *err) {
     return HITHER_OK;
 }
 
+static uint64_t nodes_of(const ht_hnsw *made) {
+    ht_hnsw_info info;
+    ht_hnsw_describe(made, &info);
+    return info.nodes;
+}
+
 static hither_status extended(const ht_approx *from, const ht_approx_spec *spec, const ht_vectors *vectors,
                               const uint64_t *slots, size_t count, unsigned threads, const ht_hnsw_progress *progress,
                               ht_approx **out, hither_error *err) {
     const ht_hnsw_spec wanted = spec_of(spec);
+    const uint64_t rows = count + (from ? nodes_of(in(from)) : 0);
+    const uint64_t bytes = ht_hnsw_building_bytes(&wanted, rows, threads ? threads : ht_pool_threads());
     ht_hnsw *fresh;
+    if (progress && progress->memory && bytes > progress->memory)
+        return ht_fail(err, HITHER_TOO_LARGE, "a graph of %llu rows takes %llu bytes; %llu are allowed",
+                       (unsigned long long)rows, (unsigned long long)bytes, (unsigned long long)progress->memory);
     if (from)
         HT_TRY(ht_hnsw_extended(in(from), vectors, slots, count, threads, progress, &fresh, err));
     else

@@ -456,7 +456,7 @@ static bool wanted(const ht_flat *flat, bool due) {
 static hither_status make(ht_flat *flat, const moment *m, const ht_flat_building *how, ht_approx **out,
                           hither_error *err) {
     const ht_approx_kind *kind = flat->kind;
-    const ht_hnsw_progress *progress = how->progress.step ? &how->progress : NULL;
+    const ht_hnsw_progress *progress = &how->progress;
     ht_approx *cleared = NULL;
     if (m->stray)
         HT_TRY(kind->repaired(flat->approx, &m->live, false, how->threads, &cleared, err));

@@ -151,3 +151,11 @@ void ht_hnsw_describe(const ht_hnsw *g, ht_hnsw_info *out) {
                   sizeof *g->totals + sizeof *g->levels + sizeof *g->upper_at + g->m0 * sizeof *g->links;
     out->bytes = g->room * node + (uint64_t)g->upper_room * g->spec.m * sizeof *g->upper;
 }
+
+uint64_t ht_hnsw_building_bytes(const ht_hnsw_spec *spec, uint64_t rows, unsigned threads) {
+    const uint64_t links = (uint64_t)2 * spec->m + spec->m / (spec->m - 1) + 1; /* with those of upper layers */
+    const uint64_t node = hnsw_code_bytes(spec->dim, spec->bits) + links * sizeof(uint32_t) + sizeof(uint64_t) +
+                          2 * sizeof(float) + sizeof(int32_t) + sizeof(uint32_t) + 1;
+    const uint64_t walker = (uint64_t)spec->ef_build * 32 + 16 * (uint64_t)spec->dim + 32 * links * links;
+    return rows * (node + threads) + threads * walker + 512 * links * 64; /* 512: nodes of a batch */
+}

@@ -46,11 +46,17 @@ HT_NODISCARD hither_status ht_hnsw_new(const ht_hnsw_spec *spec, ht_hnsw **out, 
 HT_NODISCARD hither_status ht_hnsw_copy(const ht_hnsw *graph, ht_hnsw **out, hither_error *err);
 void ht_hnsw_free(ht_hnsw *graph);
 
-/* Called now and then, by the thread that called; a value other than 0 ends the work with INTERRUPTED. */
+/* step: NULL, or called now and then, by the thread that called; a value other than 0 ends the work with INTERRUPTED.
+ */
 typedef struct ht_hnsw_progress {
     int (*step)(void *ctx, uint64_t done, uint64_t of);
     void *ctx;
+    uint64_t memory; /* the work may take so many bytes, TOO_LARGE says how many it wants; 0: as many as it wants */
 } ht_hnsw_progress;
+
+static inline bool ht_hnsw_stops(const ht_hnsw_progress *progress, uint64_t done, uint64_t of) {
+    return progress && progress->step && progress->step(progress->ctx, done, of);
+}
 
 /* Adds the rows at the given slots, which rise and are above all slots in the graph. On failure the graph is as it was.
  * NOMEM, NOT_FINITE (a row's slot is named), INTERRUPTED, or what vectors->touch returned. */
@@ -116,6 +122,8 @@ typedef struct ht_hnsw_info {
     uint64_t bytes;                /* of memory, or of the mapped file */
 } ht_hnsw_info;
 void ht_hnsw_describe(const ht_hnsw *graph, ht_hnsw_info *out);
+/* About as many bytes as making a graph of so many rows takes, on so many threads. */
+uint64_t ht_hnsw_building_bytes(const ht_hnsw_spec *spec, uint64_t rows, unsigned threads);
 
 /* The slot after the last one in the graph. */
 uint64_t ht_hnsw_limit(const ht_hnsw *graph);

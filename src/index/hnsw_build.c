@@ -286,7 +286,7 @@ static uint32_t next_batch(uint32_t count, uint32_t end) {
 static hither_status add_batches(build *b, uint32_t from, uint32_t to, const batch_room *room,
                                  const ht_hnsw_progress *progress, hither_error *err) {
     for (uint32_t done = from; done < to;) {
-        if (progress && progress->step(progress->ctx, done - from, to - from))
+        if (ht_hnsw_stops(progress, done - from, to - from))
             return ht_fail(err, HITHER_INTERRUPTED, "building the graph was stopped at row %u of %u", done - from,
                            to - from);
         b->begin = done;

@@ -19,11 +19,12 @@
 #include "index/ivf_inside.h"
 
 enum {
-    SAMPLED = 32,    /* rows a list */
-    CHUNK = 1 << 16, /* rows between two looks at progress */
-    LEAST_ROWS = 64, /* a list, on average, where it is up to us */
-    OUTGROWN = 2,    /* times the rows the centres were made for */
-    LOPSIDED = 4,    /* times the longest list there was then */
+    SAMPLED = 32,      /* rows a list */
+    LEAST_SAMPLED = 8, /* where memory is short */
+    CHUNK = 1 << 16,   /* rows between two looks at progress */
+    LEAST_ROWS = 64,   /* a list, on average, where it is up to us */
+    OUTGROWN = 2,      /* times the rows the centres were made for */
+    LOPSIDED = 4,      /* times the longest list there was then */
 };
 #define LISTS_OF 8.0 /* times the square root of the rows */
 
@@ -161,7 +162,7 @@ static void code_slice(void *ctx, size_t item) {
 /* Has all rows go by. */
 static hither_status go_by(build *b, void (*slice)(void *ctx, size_t item), hither_error *err) {
     for (b->begin = 0; b->begin < b->count; b->begin = b->end) {
-        if (b->progress && b->progress->step(b->progress->ctx, b->done, b->of))
+        if (ht_hnsw_stops(b->progress, b->done, b->of))
             return ht_fail(err, HITHER_INTERRUPTED, "making lists was stopped at row %zu of %zu", b->begin, b->count);
         b->end = ht_min_size(b->begin + CHUNK, b->count);
         ht_parallel(b->threads, (b->end - b->begin - 1) / IVF_AT_ONCE + 1, slice, b);
@@ -180,13 +181,33 @@ static uint32_t lists_for(const ht_approx_spec *spec, size_t rows) {
     return (uint32_t)lists;
 }
 
+/* What a build takes beside its sample: codes, and the list and place of each row. */
+static uint64_t lists_bytes(const build *b) {
+    const uint64_t row = b->v->block_bytes / HT_CODE_ROWS + 2 * sizeof(uint32_t) + 2 * sizeof(uint32_t);
+    return (b->count + HT_CODE_ROWS) * row;
+}
+
+/* A smaller sample where memory is short. */
+static hither_status choose_sample(build *b, uint32_t lists, hither_error *err) {
+    const uint64_t memory = b->progress ? b->progress->memory : 0, others = lists_bytes(b);
+    uint64_t wanted = 0;
+    for (size_t each = SAMPLED; each >= LEAST_SAMPLED; each /= 2) {
+        b->sample.count = ht_min_size(b->count, (size_t)lists * each);
+        wanted = others + ht_kmeans_bytes(b->v->spec.dim, b->sample.count, lists);
+        if (memory == 0 || wanted <= memory)
+            return HITHER_OK;
+    }
+    return ht_fail(err, HITHER_TOO_LARGE, "lists of %zu rows take %llu bytes; %llu are allowed", b->count,
+                   (unsigned long long)wanted, (unsigned long long)memory);
+}
+
 static hither_status train(build *b, hither_error *err) {
     ivf *v = b->v;
     const uint32_t lists = lists_for(&v->spec, b->count), dim = v->spec.dim;
     ht_sample *s = &b->sample;
     size_t bytes;
     s->dim = dim;
-    s->count = ht_min_size(b->count, (size_t)lists * SAMPLED);
+    HT_TRY(choose_sample(b, lists, err));
     if (!ht_mul_size(s->count, ht_probe_bytes(dim), &bytes))
         return ht_fail_nomem(err, SIZE_MAX, "a sample of the rows");
     HT_TRY(ht_centres_new(dim, lists, &v->centres, err));

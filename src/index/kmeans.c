@@ -338,7 +338,7 @@ static hither_status run_round(round_ *r, unsigned number, hither_error *err) {
     while (step > 1 && s->count / step < (size_t)LEAST_A_LIST * r->centres->count)
         step /= 2;
     r->count = pick_part(s->count, step, number, r->rows);
-    if (progress && progress->step(progress->ctx, (uint64_t)number * s->count, r->what->of))
+    if (ht_hnsw_stops(progress, (uint64_t)number * s->count, r->what->of))
         return ht_fail(err, HITHER_INTERRUPTED, "finding the centres of lists was stopped");
     HT_TRY(ht_centres_group(r->centres, r->what->threads, err));
     ht_parallel(r->what->threads, (r->count - 1) / ROWS_AT_ONCE + 1, assign_slice, r);
@@ -445,11 +445,18 @@ static hither_status begin(const ht_kmeans *what, ht_centres *c, hither_error *e
         const size_t row = sum > 0 ? seeding_pick(&s, sum, number) : s.rows[random % s.count];
         put_row(c, i, what->sample, row);
         sum = seeding_put(&s, what->sample, row);
-        if (what->progress && i % SEEDS_AT_ONCE == 0 && what->progress->step(what->progress->ctx, 0, what->of))
+        if (i % SEEDS_AT_ONCE == 0 && ht_hnsw_stops(what->progress, 0, what->of))
             status = ht_fail(err, HITHER_INTERRUPTED, "finding the centres of lists was stopped");
     }
     seeding_clear(&s);
     return status;
+}
+
+uint64_t ht_kmeans_bytes(uint32_t dim, uint64_t sample, uint32_t lists) {
+    const uint64_t row = ht_probe_bytes(dim) + sizeof(float);
+    const uint64_t seeds = (uint64_t)SEEDS_A_LIST * lists < sample ? (uint64_t)SEEDS_A_LIST * lists : sample;
+    return sample * (row + 4 * sizeof(uint32_t)) + 2 * seeds * (row + 4 * sizeof(uint32_t)) +
+           lists * (2 * row + dim * sizeof(float) + 64);
 }
 
 hither_status ht_kmeans_run(const ht_kmeans *what, ht_centres *centres, hither_error *err) {

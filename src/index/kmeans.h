@@ -88,6 +88,8 @@ typedef struct ht_kmeans {
     uint64_t of;                      /* what progress is told there is to do */
 } ht_kmeans;
 
+/* About as many bytes as that takes, the sample's and the centres' among them. */
+uint64_t ht_kmeans_bytes(uint32_t dim, uint64_t sample, uint32_t lists);
 /* Fills in the centres. NOMEM, INTERRUPTED. */
 HT_NODISCARD hither_status ht_kmeans_run(const ht_kmeans *what, ht_centres *centres, hither_error *err);
 

@@ -286,7 +286,7 @@ static void test_failures(void **state) {
     }
     hither_error err = {0};
     int calls = 0;
-    ht_hnsw_progress stop = {stop_at_second, &calls};
+    ht_hnsw_progress stop = {stop_at_second, &calls, 0};
     assert_int_equal(ht_hnsw_extend(g, &w.vectors, more, 100, 0, &stop, &err), HITHER_OK); /* one batch, one call */
     ht_hnsw_describe(g, &info);
     assert_int_equal(info.nodes, 1100);

@@ -333,6 +333,32 @@ static int stop(void *ctx, uint64_t done, uint64_t of) {
     return done >= (uint64_t)(*(double *)ctx * (double)of);
 }
 
+/* What a build says it takes is about what it takes. */
+static void test_memory(void **state) {
+    (void)state;
+    ht_fp_state fp = ht_fp_enter();
+    world w;
+    make_world(&w, 4000, HITHER_COSINE, HITHER_F32);
+    ht_approx *a = NULL, *b = NULL;
+    ht_hnsw_progress progress = {.memory = 1000};
+    assert_int_equal(kind->extended(NULL, &w.spec, &w.vectors, w.slots, w.count, 1, &progress, &a, &err),
+                     HITHER_TOO_LARGE);
+    const char *said = strstr(err.message, "take ");
+    assert_non_null(said);
+    const uint64_t least = strtoull(said + 5, NULL, 10);
+    progress.memory = least; /* the smallest sample */
+    ASSERT_OK(kind->extended(NULL, &w.spec, &w.vectors, w.slots, w.count, 1, &progress, &a, &err));
+    floor_of("little memory", recall(&w, a, lists_of(a) / 3, NULL, NULL, 1), 0.9);
+    ASSERT_OK(kind->extended(NULL, &w.spec, &w.vectors, w.slots, w.count, 1, NULL, &b, &err));
+    ht_approx_facts facts;
+    kind->describe(b, &facts);
+    assert_true(least > facts.bytes && least < 3 * facts.bytes);
+    kind->free(b);
+    kind->free(a);
+    free_world(&w);
+    ht_fp_leave(fp);
+}
+
 static void test_failures(void **state) {
     (void)state;
     ht_fp_state fp = ht_fp_enter();
@@ -340,7 +366,7 @@ static void test_failures(void **state) {
     make_world(&w, 2000, HITHER_COSINE, HITHER_F32);
     ht_approx *a = NULL;
     for (double at = 0; at < 0.7; at += 0.3) {
-        const ht_hnsw_progress progress = {stop, &at};
+        const ht_hnsw_progress progress = {stop, &at, 0};
         assert_int_equal(kind->extended(NULL, &w.spec, &w.vectors, w.slots, w.count, 0, &progress, &a, &err),
                          HITHER_INTERRUPTED);
         assert_null(a);
@@ -441,6 +467,7 @@ int main(void) {
         cmocka_unit_test(test_rows_come_and_go),
         cmocka_unit_test(test_renumbered),
         cmocka_unit_test(test_hard_rows),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_files),
     };

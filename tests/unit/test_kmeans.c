@@ -229,7 +229,7 @@ static void test_stopped(void **state) {
     ht_fp_state fp = ht_fp_enter();
     world w = make_world(600, 20, 0.3F);
     ht_centres *c;
-    const ht_hnsw_progress progress = {stop, NULL};
+    const ht_hnsw_progress progress = {stop, NULL, 0};
     const ht_kmeans what = {.sample = &w.sample, .progress = &progress, .of = HT_KMEANS_ROUNDS * 600};
     ASSERT_OK(ht_centres_new(DIM, 20, &c, &err));
     assert_int_equal(ht_kmeans_run(&what, c, &err), HITHER_INTERRUPTED);

@@ -268,7 +268,10 @@ static void test_exact_where_it_must(void **state) {
     assert_int_equal(hither_index_build(index, HITHER_OPTIONS(hither_index_build_options, .step = stop), &err),
                      HITHER_INTERRUPTED);
     assert_true(recall_of(index, 0.9, NULL, 0) == 1);
-    ASSERT_OK(hither_index_build(index, NULL, &err));
+    assert_int_equal(hither_index_build(index, HITHER_OPTIONS(hither_index_build_options, .memory = 100000), &err),
+                     HITHER_TOO_LARGE);
+    assert_non_null(strstr(err.message, "100000 are allowed"));
+    ASSERT_OK(hither_index_build(index, HITHER_OPTIONS(hither_index_build_options, .memory = 4000000), &err));
     ASSERT_OK(hither_index_explain(index, &q, K, HITHER_OPTIONS(hither_index_search_options, .metric = HITHER_COSINE),
                                    &r, &err));
     assert_non_null(strstr(hither_result_plan(r), "\"why\":\"another metric\""));
