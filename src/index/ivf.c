@@ -184,7 +184,7 @@ static hither_status copy_centres(const ivf *from, ivf *to, hither_error *err) {
            (size_t)from->centres->count * from->spec.dim * sizeof *from->centres->rows);
     for (uint32_t i = 0; i < to->centres->count; i++)
         ht_centres_code(to->centres, i);
-    return ht_centres_group(to->centres, 0, err);
+    return HITHER_OK;
 }
 
 static hither_status repair(const ivf *from, const ht_mask *live, bool renumbers, ivf *to, hither_error *err) {

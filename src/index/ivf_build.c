@@ -96,7 +96,7 @@ static void sample_slice(void *ctx, size_t item) {
 }
 
 /* A few rows to their lists. room: HT_NEAREST_PROBES probes. */
-static void assign_some(build *b, size_t first, size_t count, float *row, int8_t *room, void *work) {
+static void assign_some(build *b, size_t first, size_t count, float *row, int8_t *room) {
     const uint32_t dim = b->v->spec.dim;
     ht_probe probes[HT_NEAREST_PROBES];
     float keys[HT_NEAREST_PROBES];
@@ -109,7 +109,7 @@ static void assign_some(build *b, size_t first, size_t count, float *row, int8_t
         }
         ht_probe_make(row, dim, &probes[i]);
     }
-    ht_centres_nearest(b->v->centres, work, probes, count, b->lists + first, keys);
+    ht_centres_nearest(b->v->centres, probes, count, b->lists + first, keys);
 }
 
 static void assign_slice(void *ctx, size_t item) {
@@ -118,14 +118,12 @@ static void assign_slice(void *ctx, size_t item) {
     const size_t begin = b->begin + item * IVF_AT_ONCE, end = ht_min_size(begin + IVF_AT_ONCE, b->end);
     float *row = ht_alloc_aligned(dim * sizeof *row);
     int8_t *room = ht_alloc_aligned(HT_NEAREST_PROBES * ht_probe_bytes(dim));
-    void *work = ht_centres_room(b->v->centres);
     ht_fp_state fp = ht_fp_enter();
-    if (!row || !room || !work)
+    if (!row || !room)
         atomic_store(&b->failed, HITHER_NOMEM);
-    for (size_t i = begin; row && room && work && i < end && !atomic_load(&b->failed); i += HT_NEAREST_PROBES)
-        assign_some(b, i, ht_min_size(HT_NEAREST_PROBES, end - i), row, room, work);
+    for (size_t i = begin; row && room && i < end && !atomic_load(&b->failed); i += HT_NEAREST_PROBES)
+        assign_some(b, i, ht_min_size(HT_NEAREST_PROBES, end - i), row, room);
     ht_fp_leave(fp);
-    ht_release(work);
     ht_release(room);
     ht_release(row);
 }
@@ -227,7 +225,7 @@ static hither_status train(build *b, hither_error *err) {
     HT_TRY(ht_kmeans_run(&what, v->centres, err));
     b->done += (uint64_t)HT_KMEANS_ROUNDS * s->count;
     v->trained = b->count;
-    return ht_centres_group(v->centres, b->threads, err);
+    return HITHER_OK;
 }
 
 static void release_sample(build *b) {
@@ -273,7 +271,6 @@ static hither_status take_centres(build *b, const ivf *from, hither_error *err) 
            (size_t)from->centres->count * v->spec.dim * sizeof *v->centres->rows);
     for (uint32_t i = 0; i < v->centres->count; i++)
         ht_centres_code(v->centres, i);
-    HT_TRY(ht_centres_group(v->centres, b->threads, err));
     v->trained = from->trained;
     v->largest = from->largest;
     return HITHER_OK;

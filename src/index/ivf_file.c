@@ -151,7 +151,7 @@ static hither_status read_arrays(ht_container *file, const head *h, ivf *v, hith
     HT_TRY(ivf_check(&v->base, err));
     for (uint32_t i = 0; i < h->lists; i++)
         ht_centres_code(v->centres, i);
-    return ht_centres_group(v->centres, 0, err);
+    return HITHER_OK;
 }
 
 hither_status ivf_get(const ht_approx_spec *spec, ht_container *file, const ht_vectors *vectors, ht_approx **out,

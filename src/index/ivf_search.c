@@ -52,7 +52,6 @@ typedef struct finder {
     int8_t *code_room;
     int32_t *sums; /* of all lists, or of a run */
     float *keys;
-    uint32_t *ids;   /* of lists that may be near */
     uint64_t *lists; /* the nearest, best first: key and number */
     size_t list_count;
     float *uppers;
@@ -90,8 +89,7 @@ static hither_status lay_out(finder *f, scratch *s, size_t probes, hither_error 
                             0,
                             0,
                             dim * sizeof *f->row,
-                            ht_stored_scratch(&layout),
-                            lists * sizeof *f->ids};
+                            ht_stored_scratch(&layout)};
     void *at[sizeof sizes / sizeof *sizes];
     size_t found, floor, bytes = 0;
     if (!ht_mul_size(k, 4, &found) || !ht_add_size(found, LEAST_CANDIDATES, &f->found_room) ||
@@ -123,7 +121,6 @@ static hither_status lay_out(finder *f, scratch *s, size_t probes, hither_error 
     f->floor = at[7];
     f->row = at[8];
     f->room = at[9];
-    f->ids = at[10];
     return HITHER_OK;
 }
 
@@ -138,26 +135,17 @@ static uint64_t pack(float key, uint32_t number) {
     return (uint64_t)bits << 32 | number;
 }
 
-static float key_of(uint64_t packed) {
-    uint32_t bits = (uint32_t)(packed >> 32);
-    float key;
-    bits ^= (uint32_t)((int32_t)~bits >> 31) | (uint32_t)1 << 31;
-    memcpy(&key, &bits, sizeof key);
-    return key;
-}
-
 static void choose_lists(finder *f, size_t probes) {
     const ht_centres *c = f->v->centres;
     const bool product = f->v->spec.metric != HITHER_L2;
-    const size_t likely = ht_centres_likely(c, &f->probe, product, probes, f->ids, f->sums, f->keys);
-    ht_centres_keys(c, &f->probe, product, f->ids, likely, f->sums, f->keys);
+    ht_centres_keys(c, &f->probe, product, 0, c->count, f->sums, f->keys);
     uint64_t *lists = f->lists;
     size_t count = 0;
     float limit = INFINITY;
-    for (size_t i = 0; i < likely; i++) {
-        if (count == probes && f->keys[i] > limit)
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (count == probes && f->keys[i] >= limit)
             continue;
-        const uint64_t item = pack(f->keys[i], f->ids[i]);
+        const uint64_t item = pack(f->keys[i], i);
         size_t low = 0, high = count;
         while (low < high) {
             const size_t middle = (low + high) / 2;
@@ -172,10 +160,10 @@ static void choose_lists(finder *f, size_t probes) {
         memmove(lists + low + 1, lists + low, (count - 1 - low) * sizeof *lists);
         lists[low] = item;
         if (count == probes)
-            limit = key_of(lists[count - 1]);
+            limit = f->keys[(uint32_t)lists[count - 1]];
     }
     f->list_count = count;
-    f->stats.visited += likely;
+    f->stats.visited += c->count;
 }
 
 /* ---- candidates */

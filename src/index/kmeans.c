@@ -19,10 +19,6 @@
 
 enum {
     LINE = 64,
-    LEAST_GROUPED = 1024,  /* fewer centres are compared all */
-    GROUPS_OF = 2,         /* times the square root of the centres */
-    LIKELY_SHARE = 8,      /* of the centres, one part in so many is compared, */
-    LIKELY_EACH = 16,      /* and for each of the nearest that are wanted so many */
     CENTRES_AT_ONCE = 256, /* of which the codes stay in a cache while probes go by */
     ROWS_AT_ONCE = 256,    /* of one thread */
     LEAST_A_LIST = 12,     /* rows of a part of the sample, for each centre */
@@ -96,16 +92,12 @@ void ht_centres_free(ht_centres *c) {
     ht_release(c->scales);
     ht_release(c->squares);
     ht_release(c->all);
-    ht_release(c->members);
-    ht_release(c->begins);
-    ht_centres_free(c->above);
     ht_release(c);
 }
 
 uint64_t ht_centres_bytes(const ht_centres *c) {
-    const uint64_t own = c->dim * sizeof *c->rows + ht_probe_bytes(c->dim) + sizeof *c->scales + sizeof *c->squares +
-                         sizeof *c->all + (c->above ? sizeof *c->members : 0);
-    return c->count * own + (c->above ? ht_centres_bytes(c->above) : 0);
+    return (uint64_t)c->count * (c->dim * sizeof *c->rows + ht_probe_bytes(c->dim) + sizeof *c->scales +
+                                 sizeof *c->squares + sizeof *c->all);
 }
 
 void ht_centres_code(ht_centres *c, uint32_t i) {
@@ -121,70 +113,36 @@ void ht_centres_code(ht_centres *c, uint32_t i) {
     c->squares[i] = (float)square;
 }
 
-void ht_centres_keys(const ht_centres *c, const ht_probe *probe, bool product, const uint32_t *ids, size_t count,
+void ht_centres_keys(const ht_centres *c, const ht_probe *probe, bool product, uint32_t from, uint32_t to,
                      int32_t *sums, float *keys) {
+    const size_t bytes = ht_probe_bytes(c->dim);
     const int32_t offset = 128 * probe->total;
-    ht_kernels_get()->dots_u8(probe->bytes, c->codes, ht_probe_bytes(c->dim), ids, count, sums);
-    for (size_t i = 0; i < count; i++)
-        keys[i] = -(probe->scale * c->scales[ids[i]]) * (float)(sums[i] - offset);
+    ht_kernels_get()->dots_u8(probe->bytes, c->codes + from * bytes, bytes, c->all, to - from, sums);
+    for (uint32_t i = 0; i < to - from; i++)
+        keys[i] = -(probe->scale * c->scales[from + i]) * (float)(sums[i] - offset);
     if (!product)
-        for (size_t i = 0; i < count; i++)
-            keys[i] += 0.5F * c->squares[ids[i]];
+        for (uint32_t i = 0; i < to - from; i++)
+            keys[i] += 0.5F * c->squares[from + i];
 }
 
-size_t ht_centres_likely(const ht_centres *c, const ht_probe *probe, bool product, size_t wanted, uint32_t *ids,
-                         int32_t *sums, float *keys) {
-    const size_t least = ht_min_size(
-        wanted * LIKELY_EACH > c->count / LIKELY_SHARE ? wanted * LIKELY_EACH : c->count / LIKELY_SHARE, c->count);
-    size_t count = 0;
-    if (!c->above) {
-        memcpy(ids, c->all, c->count * sizeof *ids);
-        return c->count;
-    }
-    ht_centres_keys(c->above, probe, product, c->above->all, c->above->count, sums, keys);
-    while (count < least) {
-        uint32_t best = 0;
-        for (uint32_t g = 1; g < c->above->count; g++)
-            best = keys[g] < keys[best] ? g : best;
-        keys[best] = INFINITY;
-        memcpy(ids + count, c->members + c->begins[best], (c->begins[best + 1] - c->begins[best]) * sizeof *ids);
-        count += c->begins[best + 1] - c->begins[best];
-    }
-    return count;
-}
-
-void *ht_centres_room(const ht_centres *c) {
-    return ht_alloc_aligned(((size_t)c->count + 16) * (sizeof(uint32_t) + sizeof(int32_t) + sizeof(float)));
-}
-
-/* Some of the centres; ids rise where they are all of them, and of equal ones the least number counts. */
-static void nearest_of(const ht_centres *c, const ht_probe *probe, const uint32_t *ids, size_t count, int32_t *sums,
-                       float *keys, uint32_t *nearest, float *key) {
-    ht_centres_keys(c, probe, false, ids, count, sums, keys);
-    for (size_t i = 0; i < count; i++)
-        if (keys[i] < *key || (keys[i] == *key && ids[i] < *nearest)) {
-            *key = keys[i];
-            *nearest = ids[i];
-        }
-}
-
-void ht_centres_nearest(const ht_centres *c, void *room, const ht_probe *probes, size_t count, uint32_t *nearest,
-                        float *keys) {
-    uint32_t *ids = room;
-    int32_t *sums = (int32_t *)(ids + c->count);
-    float *some = (float *)(sums + c->count);
+void ht_centres_nearest(const ht_centres *c, const ht_probe *probes, size_t count, uint32_t *nearest_one, float *keys) {
+    int32_t sums[CENTRES_AT_ONCE];
+    float some[CENTRES_AT_ONCE];
     for (size_t p = 0; p < count; p++) {
-        nearest[p] = 0;
+        nearest_one[p] = 0;
         keys[p] = INFINITY;
     }
-    for (size_t p = 0; c->above && p < count; p++) {
-        const size_t likely = ht_centres_likely(c, &probes[p], false, 1, ids, sums, some);
-        nearest_of(c, &probes[p], ids, likely, sums, some, &nearest[p], &keys[p]);
+    for (uint32_t from = 0; from < c->count; from += CENTRES_AT_ONCE) {
+        const uint32_t to = (uint32_t)ht_min_size((size_t)from + CENTRES_AT_ONCE, c->count);
+        for (size_t p = 0; p < count; p++) {
+            ht_centres_keys(c, &probes[p], false, from, to, sums, some);
+            for (uint32_t i = 0; i < to - from; i++)
+                if (some[i] < keys[p]) {
+                    keys[p] = some[i];
+                    nearest_one[p] = from + i;
+                }
+        }
     }
-    for (size_t from = 0; !c->above && from < c->count; from += CENTRES_AT_ONCE)
-        for (size_t p = 0; p < count; p++)
-            nearest_of(c, &probes[p], c->all + from, ht_min_size(CENTRES_AT_ONCE, c->count - from), sums, some,
-                       &nearest[p], &keys[p]);
 }
 
 /* ---- a round */
@@ -222,23 +180,19 @@ static void assign_slice(void *ctx, size_t item) {
     round_ *r = ctx;
     const ht_sample *s = r->what->sample;
     const size_t end = ht_min_size((item + 1) * ROWS_AT_ONCE, r->count);
-    void *room = ht_centres_room(r->centres);
     ht_fp_state fp = ht_fp_enter();
-    if (!room)
-        atomic_store(&r->no_room, 1);
-    for (size_t i = item * ROWS_AT_ONCE, n; room && i < end; i += n) {
+    for (size_t i = item * ROWS_AT_ONCE, n; i < end; i += n) {
         ht_probe probes[HT_NEAREST_PROBES];
         n = ht_min_size(HT_NEAREST_PROBES, end - i);
         for (size_t p = 0; p < n; p++)
             probes[p] = row_of(s, r->rows[i + p]);
-        ht_centres_nearest(r->centres, room, probes, n, r->list + i, r->far + i);
+        ht_centres_nearest(r->centres, probes, n, r->list + i, r->far + i);
         for (size_t p = 0; p < n; p++) {
             const float far = r->far[i + p] + half_square(s, &probes[p]);
             r->far[i + p] = far > 0 ? far : 0;
         }
     }
     ht_fp_leave(fp);
-    ht_release(room);
 }
 
 static void sort_by_list(round_ *r) {
@@ -340,10 +294,7 @@ static hither_status run_round(round_ *r, unsigned number, hither_error *err) {
     r->count = pick_part(s->count, step, number, r->rows);
     if (ht_hnsw_stops(progress, (uint64_t)number * s->count, r->what->of))
         return ht_fail(err, HITHER_INTERRUPTED, "finding the centres of lists was stopped");
-    HT_TRY(ht_centres_group(r->centres, r->what->threads, err));
     ht_parallel(r->what->threads, (r->count - 1) / ROWS_AT_ONCE + 1, assign_slice, r);
-    if (atomic_load(&r->no_room))
-        return ht_fail_nomem(err, r->centres->count * sizeof(float), "distances");
     sort_by_list(r);
     ht_parallel(r->what->threads, r->centres->count, mean_of_list, r);
     if (atomic_load(&r->no_room))
@@ -481,65 +432,5 @@ hither_status ht_kmeans_run(const ht_kmeans *what, ht_centres *centres, hither_e
     ht_release(r.far);
     ht_release(r.list);
     ht_release(r.rows);
-    return status;
-}
-
-/* ---- groups of centres */
-
-static void ungroup(ht_centres *c) {
-    ht_centres_free(c->above);
-    ht_release(c->members);
-    ht_release(c->begins);
-    c->above = NULL;
-    c->members = c->begins = NULL;
-}
-
-/* The centres as a sample, by group. */
-static hither_status make_groups(ht_centres *c, const ht_sample *s, uint32_t *group, unsigned threads,
-                                 hither_error *err) {
-    const uint32_t groups = (uint32_t)(GROUPS_OF * sqrt((double)c->count));
-    const ht_kmeans what = {.sample = s, .seed = c->count, .threads = threads};
-    HT_TRY(ht_centres_new(c->dim, groups, &c->above, err));
-    HT_TRY(ht_kmeans_run(&what, c->above, err));
-    void *room = ht_centres_room(c->above);
-    c->members = ht_alloc(c->count * sizeof *c->members);
-    c->begins = ht_calloc((size_t)groups + 1, sizeof *c->begins);
-    if (!room || !c->members || !c->begins) {
-        ht_release(room);
-        return ht_fail_nomem(err, c->count * sizeof *c->members, "groups of centres");
-    }
-    for (uint32_t i = 0; i < c->count; i++) {
-        const ht_probe p = row_of(s, i);
-        float key;
-        ht_centres_nearest(c->above, room, &p, 1, &group[i], &key);
-        c->begins[group[i] + 1]++;
-    }
-    ht_release(room);
-    for (uint32_t g = 0; g < groups; g++)
-        c->begins[g + 1] += c->begins[g];
-    for (uint32_t i = 0; i < c->count; i++)
-        c->members[c->begins[group[i]]++] = i;
-    for (uint32_t g = groups; g > 0; g--)
-        c->begins[g] = c->begins[g - 1];
-    c->begins[0] = 0;
-    return HITHER_OK;
-}
-
-hither_status ht_centres_group(ht_centres *c, unsigned threads, hither_error *err) {
-    const size_t bytes = c->count * ht_probe_bytes(c->dim);
-    ungroup(c);
-    if (c->count < LEAST_GROUPED)
-        return HITHER_OK;
-    ht_sample s = {.dim = c->dim, .count = c->count, .bytes = ht_alloc_aligned(bytes), .scales = c->scales};
-    uint32_t *group = ht_alloc(c->count * sizeof *group);
-    hither_status status = s.bytes && group ? HITHER_OK : ht_fail_nomem(err, bytes, "groups of centres");
-    for (size_t i = 0; status == HITHER_OK && i < bytes; i++)
-        s.bytes[i] = (int8_t)(c->codes[i] ^ 128);
-    if (status == HITHER_OK)
-        status = make_groups(c, &s, group, threads, err);
-    if (status != HITHER_OK)
-        ungroup(c);
-    ht_release(group);
-    ht_release(s.bytes);
     return status;
 }

@@ -36,36 +36,23 @@ typedef struct ht_centres {
     uint8_t *codes; /* ht_probe_bytes each: 128 + a byte */
     float *scales, *squares;
     uint32_t *all; /* 0, 1, 2 ... */
-    /* Where they are many: they in groups around centres of their own, so that most need not be compared. */
-    struct ht_centres *above; /* NULL: not grouped */
-    uint32_t *members;        /* group by group */
-    uint32_t *begins;         /* of each group in that; one more than there are */
 } ht_centres;
 
 HT_NODISCARD hither_status ht_centres_new(uint32_t dim, uint32_t count, ht_centres **out, hither_error *err);
 void ht_centres_free(ht_centres *centres);
 /* To be called once centres->rows + i * dim is written. */
 void ht_centres_code(ht_centres *centres, uint32_t i);
-/* Groups them, once all are coded, where they are many. What is nearest is then looked for in the nearest groups that
- * have an eighth of them together, and is nearly always what is nearest of all. NOMEM. */
-HT_NODISCARD hither_status ht_centres_group(ht_centres *centres, unsigned threads, hither_error *err);
 /* Bytes of memory. */
 uint64_t ht_centres_bytes(const ht_centres *centres);
 
-/* Something that rises with the distance from the probe, for some centres: the negated product, or half the square of
- * the distance, less half of the probe's own. sums and keys have room for count. */
-void ht_centres_keys(const ht_centres *centres, const ht_probe *probe, bool product, const uint32_t *ids, size_t count,
+/* Something that rises with the distance from the probe, for centres from ... to - 1: the negated product, or half the
+ * square of the distance, less half of the probe's own. sums and keys have room for to - from. */
+void ht_centres_keys(const ht_centres *centres, const ht_probe *probe, bool product, uint32_t from, uint32_t to,
                      int32_t *sums, float *keys);
-/* The centres that may be among the `wanted` nearest: their numbers in ids, which has room for all, as have sums and
- * keys; how many. */
-size_t ht_centres_likely(const ht_centres *centres, const ht_probe *probe, bool product, size_t wanted, uint32_t *ids,
-                         int32_t *sums, float *keys);
 
-/* What ht_centres_nearest works in; NULL without memory. ht_release frees it. */
-void *ht_centres_room(const ht_centres *centres);
 /* The nearest centre to each of a few probes, and its key; the first of equal ones. Half squares of distances count. */
 enum { HT_NEAREST_PROBES = 16 };
-void ht_centres_nearest(const ht_centres *centres, void *room, const ht_probe *probes, size_t count, uint32_t *nearest,
+void ht_centres_nearest(const ht_centres *centres, const ht_probe *probes, size_t count, uint32_t *nearest,
                         float *keys);
 
 /* ---- the algorithm */

@@ -76,13 +76,11 @@ static uint32_t twin(const float *centres, uint32_t count, const float *row, dou
     return best;
 }
 
-static void nearest(bool grouped) {
+static void test_nearest(void **state) {
+    (void)state;
     ht_fp_state fp = ht_fp_enter();
     world w = make_world(ROWS, 300, 0.3F);
-    ht_centres *c = run(&w, grouped ? 1500 : 600, 0, false); /* more than are compared at once, or in groups */
-    void *work = ht_centres_room(c);
-    ASSERT_OK(ht_centres_group(c, 0, &err));
-    assert_true((c->above != NULL) == grouped);
+    ht_centres *c = run(&w, 600, 0, false); /* more than are compared at once */
     size_t same = 0;
     for (size_t i = 0; i < ROWS; i++) {
         int8_t room[BYTES] __attribute__((aligned(64)));
@@ -91,29 +89,17 @@ static void nearest(bool grouped) {
         float key;
         double far;
         ht_probe_make(w.rows + i * DIM, DIM, &p);
-        ht_centres_nearest(c, work, &p, 1, &got, &key);
+        ht_centres_nearest(c, &p, 1, &got, &key);
         const uint32_t best = twin(c->rows, c->count, w.rows + i * DIM, &far);
         const double found = square_between(c->rows + (size_t)got * DIM, w.rows + i * DIM);
-        assert_true(grouped || found <= far + 0.05);
-        same += found <= far + 0.05;
-        assert_true(best < c->count);
+        assert_true(found <= far + 0.05);
+        same += got == best;
     }
     if (same < ROWS * 97 / 100)
         fail_msg("%zu of %d", same, (int)ROWS);
-    ht_release(work);
     ht_centres_free(c);
     free_world(&w);
     ht_fp_leave(fp);
-}
-
-static void test_nearest(void **state) {
-    (void)state;
-    nearest(false);
-}
-
-static void test_nearest_by_groups(void **state) {
-    (void)state;
-    nearest(true);
 }
 
 static void same_everywhere(uint32_t lists) {
@@ -141,7 +127,6 @@ static void same_everywhere(uint32_t lists) {
 static void test_same_everywhere(void **state) {
     (void)state;
     same_everywhere(LISTS);
-    same_everywhere(1100); /* in groups */
 }
 
 static double error_of(const world *w, const float *centres, uint32_t count) {
@@ -241,7 +226,7 @@ static void test_stopped(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_nearest_by_groups),
+
         cmocka_unit_test(test_same_everywhere),
         cmocka_unit_test(test_equal_rows),
         cmocka_unit_test(test_as_good_as_the_textbook),
