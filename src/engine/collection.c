@@ -25,6 +25,7 @@ void ht_collection_unref(ht_collection *c) {
         ht_snapshot_free(atomic_load_explicit(&c->home.current, memory_order_relaxed));
         ht_columns_clear(&c->columns);
         ht_row_sets_clear(&c->row_sets);
+        ht_met_ids_clear(&c->met_ids);
         ht_keyword_table_clear(&c->keywords);
         ht_sparse_table_clear(&c->sparse);
         ht_uniques_clear(&c->uniques);

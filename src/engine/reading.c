@@ -124,9 +124,26 @@ hither_status ht_reading_result(const ht_reading *v, bool distances, hither_resu
     return HITHER_OK;
 }
 
+static hither_status add_vector(ht_reading *v, uint64_t slot, hither_result *out, hither_error *err) {
+    const float *vectors;
+    if (!(v->include & (HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_FIELDS)))
+        return HITHER_OK;
+    HT_TRY(ht_snapshot_row(v->snapshot, slot, &vectors, err));
+    ht_result_vector(out, vectors);
+    ht_fields_add(v->snapshot->shape->fields, v->snapshot->shape->field_count, v->include, vectors, out);
+    return HITHER_OK;
+}
+
 hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *filter, hither_result *out,
                                  hither_error *err) {
     ht_row row;
+    bool bare = !filter && !(v->include & (HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS));
+    int64_t id;
+    if (bare && ht_met_ids_find(&v->c->met_ids, slot, &id)) {
+        ht_result_add_int(out, id);
+        return add_vector(v, slot, out, err);
+    }
+    HT_TRY(ht_reading_reader(v, err));
     hither_status status = ht_reader_row(v->reader, slot, &row, err);
     if (status == HITHER_NOT_FOUND)
         return ht_fail(err, HITHER_CORRUPT, "the catalog has no row for slot %llu; run `hither verify`",
@@ -137,19 +154,16 @@ hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *
         HT_TRY(ht_row_matches(filter, &row, &matches, err));
     if (!matches)
         return HITHER_OK;
-    if (row.id_kind == HT_ID_INT)
+    if (row.id_kind == HT_ID_INT) {
         ht_result_add_int(out, row.int_id);
-    else
+        if (bare)
+            ht_met_ids_note(&v->c->met_ids, slot, row.int_id);
+    } else {
         ht_result_add_text(out, row.text_id.data, row.text_id.bytes);
+    }
     if (v->include & HITHER_INCLUDE_METADATA)
         ht_result_metadata(out, row.metadata);
     if (v->include & HITHER_INCLUDE_DOCUMENTS)
         ht_result_document(out, row.document);
-    if (v->include & (HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_FIELDS)) {
-        const float *vectors;
-        HT_TRY(ht_snapshot_row(v->snapshot, slot, &vectors, err));
-        ht_result_vector(out, vectors);
-        ht_fields_add(v->snapshot->shape->fields, v->snapshot->shape->field_count, v->include, vectors, out);
-    }
-    return HITHER_OK;
+    return add_vector(v, slot, out, err);
 }

@@ -46,7 +46,8 @@ HT_NODISCARD hither_status ht_reading_vector(const ht_reading *v, uint64_t slot,
 /* A result for rows as the view includes them. */
 HT_NODISCARD hither_status ht_reading_result(const ht_reading *v, bool distances, hither_result **out,
                                              hither_error *err);
-/* Appends the row at a slot, its parts as the view includes them, if it matches the filter (NULL: it does). */
+/* Appends the row at a slot, its parts as the view includes them, if it matches the filter (NULL: it does). Begins a
+ * reader if it takes one. */
 HT_NODISCARD hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *filter, hither_result *out,
                                               hither_error *err);
 

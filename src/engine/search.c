@@ -169,8 +169,6 @@ size_t ht_run_cut(const ht_run *run, const ht_hit *hits, size_t count) {
 }
 
 hither_status ht_run_add(ht_run *run, const ht_hit *hits, size_t count, hither_error *err) {
-    if (count)
-        HT_TRY(ht_reading_reader(&run->view, err));
     for (size_t i = 0; i < count; i++) {
         HT_TRY(ht_reading_add_row(&run->view, hits[i].slot, NULL, run->result, err));
         ht_result_distance(run->result, (float)hits[i].distance);

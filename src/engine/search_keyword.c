@@ -206,8 +206,6 @@ static void say_fusion(ht_buf *out, const ht_search *search, const fused *all, s
 /* ---- one query */
 
 static hither_status add_hits(ht_run *run, const fused *hits, size_t count, hither_error *err) {
-    if (count)
-        HT_TRY(ht_reading_reader(&run->view, err));
     for (size_t i = 0; i < count; i++) {
         HT_TRY(ht_reading_add_row(&run->view, hits[i].slot, NULL, run->result, err));
         ht_result_distance(run->result, (float)hits[i].distance);

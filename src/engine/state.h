@@ -7,7 +7,7 @@
  *   - under the writer lock: the graveyard, ht_collection.row, schema and uniques, publishing;
  *   - under `building`, taken before the writer lock and the table lock: the wish;
  *   - under the table lock: the list of collections;
- *   - any thread, by the rules of column.h, row_sets.h and keyword/table.h: the columns, row sets, keywords;
+ *   - any thread, by the rules of column.h, met_ids.h, row_sets.h and keyword/table.h: the columns, row sets, keywords;
  *   - atomic, any thread, changed under the writer lock: the shape, dim;
  *   - atomic, any thread: counts, home, dropped, seen_version, the scratch pool.
  * A read-only handle has no writer; there the writer lock serialises advancing to other processes' commits.
@@ -23,6 +23,7 @@
 #include "engine/engine.h"
 #include "engine/fork.h"
 #include "engine/group.h"
+#include "engine/met_ids.h"
 #include "engine/row_sets.h"
 #include "engine/snapshot.h"
 #include "engine/sparse.h"
@@ -81,6 +82,7 @@ struct ht_collection {
     _Atomic(ht_shape *) shape; /* the newest, and behind it those before */
     ht_home home;
     uint64_t opened_seq;       /* of the first snapshot: nobody in this process reads an older one */
+    ht_met_ids met_ids;        /* of rows that were answered */
     ht_row_sets row_sets;      /* of the last filters */
     ht_columns columns;        /* of metadata, for filters */
     ht_keyword_table keywords; /* of documents, for searches by words */

@@ -2,7 +2,8 @@
  * rank.c: see rank.h. Rows are taken in windows of WINDOW. In a window the blocks of each clause bound what it can add
  * to a score. Where all bounds together do not reach the k-th best score so far, the window is passed over; else the
  * clauses whose bounds together still do not reach it need not be read to find candidates: the others are added up row
- * by row, and only rows whose sum can still reach it are scored in full (MaxScore, over blocks).
+ * by row, and only rows whose sum can still reach it are scored in full (MaxScore, over blocks). Looking a row up in a
+ * list costs as much as adding many rows of it up, so clauses are left out only as far as that is likely to pay.
  *
  * Bounds are sums of another order than scores, so they carry a slack; a row is left out only where it is certain that
  * its score is no better than the k-th best. Rows rise, so a tie loses to what is there.
@@ -21,7 +22,11 @@
 #define WINDOW 4096u
 #define WORDS  (WINDOW / 64)
 /* More than the relative error of a sum of HITHER_MAX_KEYWORDS terms in another order. */
-#define SLACK   (1.0 + 1e-12)
+#define SLACK (1.0 + 1e-12)
+/* What looking a candidate up in one list costs, in rows of a list added up; and how many rows of those that were added
+ * up become candidates. Measured; no answer depends on them. */
+#define LOOK_UP 12.0
+#define PASSING 0.25
 #define COUNTS  4u /* counts and lengths whose shares of a score are kept ready */
 #define LENGTHS 255u
 
@@ -263,6 +268,7 @@ typedef struct window {
     double rest;           /* at most this from the clauses that were not */
     bool whole;            /* there are none of those, so the sums are the scores */
     bounded order[HITHER_MAX_KEYWORDS];
+    bool left_out[HITHER_MAX_KEYWORDS]; /* clauses that were not read */
 } window;
 
 static double least(const window *w) { return -ht_topk_limit(&w->top); } /* -inf while there is room */
@@ -327,27 +333,63 @@ static int by_bound(const void *a, const void *b) {
     return (x->clause > y->clause) - (x->clause < y->clause);
 }
 
-/* Reads the clauses that are needed to find candidates: the smallest bounds are left out as long as together they do
- * not reach the k-th best score. */
+/* About how many rows of the window a clause has, if not fewer. */
+static double rows_in(const lane *l) {
+    double rows = (double)(l->end - l->first) * HT_POSTING_BLOCK;
+    return rows < WINDOW ? rows : WINDOW;
+}
+
+/* How many of the clauses with the smallest bounds to leave out: together they do not reach the k-th best score, and
+ * looking candidates up in them costs less than reading them. */
+static uint32_t count_left_out(const window *w, uint32_t count) {
+    double sum = 0, read = 0, cheapest;
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < count; i++)
+        read += rows_in(&w->job->lanes[w->order[i].clause]);
+    cheapest = read;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += w->order[i].bound;
+        if (sum * SLACK > least(w))
+            break;
+        read -= rows_in(&w->job->lanes[w->order[i].clause]);
+        double cost = read * (1 + PASSING * LOOK_UP * count);
+        if (cost <= cheapest) {
+            cheapest = cost;
+            best = i + 1;
+        }
+    }
+    return best;
+}
+
+/* Reads the clauses that are needed to find candidates, in the order of the query. */
 static void add_up(window *w) {
     ht_job *job = w->job;
-    bool skip[HITHER_MAX_KEYWORDS] = {false};
-    uint32_t count = 0, skipped = 0;
-    for (uint32_t i = 0; i < job->query->clause_count; i++)
+    uint32_t count = 0, left_out;
+    for (uint32_t i = 0; i < job->query->clause_count; i++) {
+        w->left_out[i] = false;
         if (job->lanes[i].bound > 0)
             w->order[count++] = (bounded){job->lanes[i].bound, i};
-    qsort(w->order, count, sizeof *w->order, by_bound);
-    w->rest = 0;
-    while (skipped < count && (w->rest + w->order[skipped].bound) * SLACK <= least(w)) {
-        skip[w->order[skipped].clause] = true;
-        w->rest += w->order[skipped++].bound;
     }
-    w->whole = !skipped;
-    memset(w->some, 0, sizeof w->some);
-    memset(w->sums, 0, sizeof w->sums);
+    qsort(w->order, count, sizeof *w->order, by_bound);
+    left_out = count_left_out(w, count);
+    w->rest = 0;
+    for (uint32_t i = 0; i < left_out; i++) {
+        w->left_out[w->order[i].clause] = true;
+        w->rest += w->order[i].bound;
+    }
+    w->whole = !left_out;
     for (uint32_t i = 0; i < job->query->clause_count; i++)
-        if (job->lanes[i].bound > 0 && !skip[i])
+        if (job->lanes[i].bound > 0 && !w->left_out[i])
             read_lane(w, &job->lanes[i], w->some, true);
+}
+
+/* Makes the sums 0 again, and the marks. */
+static void wipe(window *w) {
+    for (size_t j = 0; j < WORDS; j++) {
+        if (w->some[j])
+            memset(w->sums + j * 64, 0, 64 * sizeof *w->sums);
+        w->some[j] = 0;
+    }
 }
 
 static void take_candidates(window *w) {
@@ -394,6 +436,7 @@ static void read_window(window *w, const ht_mask *live, const ht_mask *allow) {
     }
     add_up(w);
     take_candidates(w);
+    wipe(w);
 }
 
 hither_status ht_job_top(ht_job *job, const ht_mask *live, const ht_mask *allow, size_t k, ht_hit *hits, size_t *count,
@@ -402,6 +445,8 @@ hither_status ht_job_top(ht_job *job, const ht_mask *live, const ht_mask *allow,
     if (!w)
         return ht_fail_nomem(err, sizeof *w, "a keyword search");
     w->job = job;
+    memset(w->some, 0, sizeof w->some);
+    memset(w->sums, 0, sizeof w->sums);
     ht_topk_init(&w->top, hits, k);
     for (size_t part = 0; part < job->part_count; part++) {
         w->part = job->parts[part];
