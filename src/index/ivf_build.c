@@ -180,14 +180,19 @@ static uint32_t lists_for(const ht_approx_spec *spec, size_t rows) {
 }
 
 /* What a build takes beside its sample: codes, and the list and place of each row. */
-static uint64_t lists_bytes(const build *b) {
+static uint64_t lists_bytes(const build *b, uint64_t before) {
     const uint64_t row = b->v->block_bytes / HT_CODE_ROWS + 2 * sizeof(uint32_t) + 2 * sizeof(uint32_t);
-    return (b->count + HT_CODE_ROWS) * row;
+    return (before + b->count + HT_CODE_ROWS) * row;
+}
+
+static hither_status too_large(const build *b, uint64_t wanted, hither_error *err) {
+    return ht_fail(err, HITHER_TOO_LARGE, "lists of %zu rows take %llu bytes; %llu are allowed", b->count,
+                   (unsigned long long)wanted, (unsigned long long)b->progress->memory);
 }
 
 /* A smaller sample where memory is short. */
 static hither_status choose_sample(build *b, uint32_t lists, hither_error *err) {
-    const uint64_t memory = b->progress ? b->progress->memory : 0, others = lists_bytes(b);
+    const uint64_t memory = b->progress ? b->progress->memory : 0, others = lists_bytes(b, 0);
     uint64_t wanted = 0;
     for (size_t each = SAMPLED; each >= LEAST_SAMPLED; each /= 2) {
         b->sample.count = ht_min_size(b->count, (size_t)lists * each);
@@ -195,8 +200,7 @@ static hither_status choose_sample(build *b, uint32_t lists, hither_error *err) 
         if (memory == 0 || wanted <= memory)
             return HITHER_OK;
     }
-    return ht_fail(err, HITHER_TOO_LARGE, "lists of %zu rows take %llu bytes; %llu are allowed", b->count,
-                   (unsigned long long)wanted, (unsigned long long)memory);
+    return too_large(b, wanted, err);
 }
 
 static hither_status train(build *b, hither_error *err) {
@@ -266,6 +270,9 @@ static hither_status place_rows(build *b, const ivf *from, hither_error *err) {
 
 static hither_status take_centres(build *b, const ivf *from, hither_error *err) {
     ivf *v = b->v;
+    const uint64_t wanted = lists_bytes(b, from->count) + ht_centres_bytes(from->centres);
+    if (b->progress && b->progress->memory && wanted > b->progress->memory)
+        return too_large(b, wanted, err);
     HT_TRY(ht_centres_new(v->spec.dim, from->centres->count, &v->centres, err));
     memcpy(v->centres->rows, from->centres->rows,
            (size_t)from->centres->count * v->spec.dim * sizeof *v->centres->rows);
