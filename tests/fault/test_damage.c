@@ -1,7 +1,8 @@
 /*
  * test_damage.c: every file that a database can consist of, with one bit changed, or cut short: catalog, log, segments,
- * LOCK, caches of codes and of the graph, and a pack. What opens after that answers as before or says why not, never
- * something else; of what is committed every change is noticed by open or by verify; a cache is no reason to fail.
+ * LOCK, the caches (codes, graph, columns, words), and a pack. What opens after that answers as before or says why not,
+ * never something else; of what is committed every change is noticed by open or by verify; a cache is no reason to
+ * fail.
  *
  * HITHER_DAMAGE_STEP is how many bytes lie between two changes, and between two cuts; 1 in `make torture`. Without it
  * each file has so many places drawn.
@@ -138,28 +139,6 @@ static hither_status open_at(const ht_io *io, const char *path, uint32_t flags, 
     return status;
 }
 
-/* Rows, of which some are deleted and compacted away, codes and a graph on disk. */
-static void fill(const ht_io *io) {
-    hither_db *db;
-    hither_collection *c;
-    int64_t gone[GONE];
-    const hither_db_options options = {.size = sizeof options, .io = io};
-    OK(hither_db_open(PATH, &options, &db, &err));
-    OK(hither_collection_open(db, "c", HITHER_OPTIONS(hither_collection_options, .dim = DIM, .metric = HITHER_L2), &c,
-                              &err));
-    for (size_t first = 0; first < ROWS; first += BATCH)
-        put_rows(c, first, BATCH);
-    for (size_t i = 0; i < GONE; i++)
-        gone[i] = (int64_t)(5 * i);
-    const hither_ids ids = test_int_ids(gone, GONE);
-    OK(hither_collection_delete(c, &ids, NULL, NULL, &err));
-    OK(hither_db_compact(db, NULL, &err));
-    OK(hither_collection_create_index(c, HITHER_OPTIONS(hither_index_options, .kind = HITHER_HNSW), NULL, &err));
-    ht_db_keep_codes(ht_db_in(db), 0);
-    hither_collection_close(c);
-    hither_db_close(db);
-}
-
 /* ---- what it answers, as text */
 
 static hither_status say_hits(hither_collection *c, const hither_query *query, double recall, ht_buf *out) {
@@ -202,6 +181,17 @@ static hither_status say_rows(hither_collection *c, ht_buf *out) {
     return status;
 }
 
+static hither_status say_found(hither_collection *c, const hither_query *query, ht_buf *out) {
+    hither_result *r;
+    HT_TRY(hither_collection_search(c, query, K, NULL, &r, &err));
+    hither_ids ids = hither_result_ids(r, 0);
+    const double *scores = hither_result_scores(r, 0);
+    for (size_t i = 0; i < hither_result_count(r, 0); i++)
+        ht_buf_printf(out, "%lld %a\n", (long long)ids.ints[i], (double)scores[i]);
+    hither_result_free(r);
+    return HITHER_OK;
+}
+
 /* Everything, or the first error. */
 static hither_status say_all(hither_collection *c, ht_buf *out) {
     float query[DIM];
@@ -211,10 +201,43 @@ static hither_status say_all(hither_collection *c, ht_buf *out) {
         const hither_query near = {.size = sizeof near, .vectors = test_matrix(query, 1, DIM)};
         HT_TRY(say_hits(c, &near, q == 2 ? 0.9 : 1, out));
     }
+    static const char *const words[] = {"n 77 99"};
+    test_column keywords;
+    uint64_t count;
+    const hither_query asked = {.size = sizeof asked, .keywords = test_strings(&keywords, 1, words)};
+    HT_TRY(hither_collection_count(c, "{\"n\":{\"$lt\":77}}", &count, &err));
+    ht_buf_printf(out, "%llu\n", (unsigned long long)count);
+    HT_TRY(say_found(c, &asked, out));
     const int64_t id = ROWS - 1;
     const hither_query same = {.size = sizeof same, .ids = test_int_ids(&id, 1)};
     hither_status status = say_hits(c, &same, 1, out);
     return status == HITHER_OK || status == HITHER_NOT_FOUND ? say_rows(c, out) : status;
+}
+
+/* Rows, of which some are deleted and compacted away, codes and a graph on disk. */
+static void fill(const ht_io *io) {
+    hither_db *db;
+    hither_collection *c;
+    int64_t gone[GONE];
+    const hither_db_options options = {.size = sizeof options, .io = io};
+    OK(hither_db_open(PATH, &options, &db, &err));
+    OK(hither_collection_open(db, "c", HITHER_OPTIONS(hither_collection_options, .dim = DIM, .metric = HITHER_L2), &c,
+                              &err));
+    for (size_t first = 0; first < ROWS; first += BATCH)
+        put_rows(c, first, BATCH);
+    for (size_t i = 0; i < GONE; i++)
+        gone[i] = (int64_t)(5 * i);
+    const hither_ids ids = test_int_ids(gone, GONE);
+    OK(hither_collection_delete(c, &ids, NULL, NULL, &err));
+    OK(hither_db_compact(db, NULL, &err));
+    OK(hither_collection_create_index(c, HITHER_OPTIONS(hither_index_options, .kind = HITHER_HNSW), NULL, &err));
+    ht_buf said;
+    ht_buf_init(&said, SIZE_MAX);
+    OK(say_all(c, &said)); /* columns of metadata and postings of words are made */
+    ht_buf_clear(&said);
+    ht_db_keep_codes(ht_db_in(db), 0);
+    hither_collection_close(c);
+    hither_db_close(db);
 }
 
 /* ---- judging */
@@ -382,6 +405,7 @@ static void test_a_folder(void **state) {
     fill(io);
     keep_all(&im, io);
     assert_true(has_file(&im, "/catalog") && has_file(&im, ".vec") && has_file(&im, ".codes") && has_file(&im, "near"));
+    assert_true(has_file(&im, ".columns") && has_file(&im, ".words"));
     ask(io, PATH, &right);
     damage_all(&im, PATH, &right);
     forget(&im, &right);
