@@ -97,6 +97,7 @@ torture: all
 	@HITHER_STREAM_RECORDS=1000000000 build/dev/bin/test_window_ring
 	@HITHER_STREAM_RECORDS=1000000000 build/dev/bin/test_window_open
 	@HITHER_KILLS=5000 $(PYTHON) -m pytest -q tests/python/test_kill.py
+	@HITHER_KILLS=500 $(PYTHON) -m pytest -q tests/python/test_space.py
 	@HITHER_SWEEP_OPERATIONS=100000 HITHER_LINEAR_ROUNDS=5000 \
 		$(PYTHON) -m pytest -q tests/python/test_sweep.py tests/python/test_linear.py
 

@@ -307,7 +307,8 @@ def opening(engine: str, folder: str, dim: int, rows: int, killed: bool = False)
     """Time to open, to the first answer, and of the next ones; the files are in the page cache. `killed`: whoever
     wrote them was, and did not close."""
     if not Path(f"{folder}/filled").exists():  # by a process of its own
-        vectors, _ = clustered(rows, dim, 1, 1)
+        vectors, queries = clustered(rows, dim, 20, 1)
+        np.save(f"{folder}/queries.npy", queries)
         db = ENGINES[engine](folder, dim)
         fill(db, vectors, 10_000)
         Path(f"{folder}/filled").touch()
@@ -316,7 +317,7 @@ def opening(engine: str, folder: str, dim: int, rows: int, killed: bool = False)
             os.kill(os.getpid(), signal.SIGKILL)
         db.close()
         return {"again": True}
-    _, queries = clustered(100, dim, 20, 2)
+    queries: Floats = np.load(f"{folder}/queries.npy")
     os.mkdir(f"{folder}/other")
     ENGINES[engine](f"{folder}/other", dim).close()  # what is imported and loaded once in a process is not meant
     began = time.perf_counter()
@@ -441,17 +442,18 @@ def bare_sync(folder: str) -> float:
 def jobs(options: argparse.Namespace) -> list[Payload]:
     scale = options.scale
     wanted: list[Payload] = []
-    for dim, batch, rows in ((384, 1000, 20_000), (384, 10_000, 40_000), (1536, 1000, 20_000), (1536, 10_000, 30_000)):
+    for dim, batch, rows in ((384, 1000, 20_000), (384, 10_000, 40_000), (1536, 1000, 50_000), (1536, 10_000, 30_000)):
         count = max(batch, int(rows * scale) // batch * batch)
         wanted += [{"job": "ingest", "engine": e, "dim": dim, "batch": batch, "rows": count} for e in options.engines]
     wanted.append({"job": "sqlite_singles", "engine": "sqlite3 INSERT", "dim": 384})
     for name in options.engines:
         for threads in (1, 16) if name.startswith("hither") else (1,):
             wanted.append({"job": "singles", "engine": name, "dim": 384, "threads": threads})
-    wanted += [{"job": "five", "engine": e, "dim": 1536, "rows": int(10_000 * scale)} for e in options.engines]
+    searchers = [e for e in options.engines if e not in ("hither memory", "hither relaxed")]  # rows are rows
+    wanted += [{"job": "five", "engine": e, "dim": 1536, "rows": int(10_000 * scale)} for e in searchers]
     rows = int(20_000 * scale)
-    wanted += [{"job": "beside", "engine": e, "dim": 384, "rows": rows} for e in options.engines]
-    wanted += [{"job": "opening", "engine": e, "dim": 384, "rows": int(100_000 * scale)} for e in options.engines]
+    wanted += [{"job": "beside", "engine": e, "dim": 384, "rows": rows} for e in searchers]
+    wanted += [{"job": "opening", "engine": e, "dim": 384, "rows": int(100_000 * scale)} for e in searchers]
     if "hither" in options.engines:
         ours = {"engine": "hither", "dim": 384}
         wanted.append({"job": "five", "engine": "hither", "dim": 1536, "rows": int(10_000 * scale), "pool": 1})
@@ -459,7 +461,7 @@ def jobs(options: argparse.Namespace) -> list[Payload]:
         for count in (1_000, 10_000, 100_000):
             wanted.append({"job": "opening", **ours, "rows": int(count * scale), "killed": True})
         wanted.append({"job": "opening", **ours, "rows": int(1_000_000 * scale)})
-    return wanted
+    return [job for job in wanted if not options.only or job["job"].removeprefix("sqlite_") in options.only]
 
 
 def run_one(job: Payload, folder: str) -> Payload:
@@ -515,6 +517,7 @@ def measure(options: argparse.Namespace) -> list[Payload]:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench/run.py store", description=__doc__.splitlines()[0])
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
+    parser.add_argument("--only", nargs="+", metavar="JOB", help="ingest, singles, five, beside, opening or memory")
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of rows")
     parser.add_argument("--quick", action="store_true", help="a quarter of the rows")
     parser.add_argument("--folder", help="where the databases are made; default: the system's temporary folder")

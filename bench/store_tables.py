@@ -154,6 +154,23 @@ def goals(lines: list[Payload]) -> str:
     return "\n".join(out)
 
 
+def of_iqdb(lines: Lines) -> list[str]:
+    """iQDB's three: one durable row at a time, one row by its id, and what comes after a kill, by size."""
+    out = ["| iQDB's three, hither | |", "|---|---:|"]
+    out += [
+        f"| durable upserts/s, one thread | {x['rows_per_s']:,} |"
+        for x in lines.all("singles", engine="hither", threads=1)
+    ]
+    out += [
+        f"| get, {x['rows']:,} rows | {x['get_p50_ms']} ms |" for x in lines.all("five", engine="hither", pool=None)
+    ]
+    out += [
+        f"| recovery, {x['rows']:,} rows, to the first exact answer | {x['first_ms']} ms |"
+        for x in lines.all("opening", engine="hither", killed=True)
+    ]
+    return out
+
+
 def table(lines: list[Payload]) -> str:
     """Every measurement, as Markdown tables."""
 
@@ -178,6 +195,7 @@ def table(lines: list[Payload]) -> str:
         f"| {x['writing']['p50_ms']} | {x['writing']['p99_ms']} | {x.get('compacting', {}).get('p99_ms', '-')} |"
         for x in of("beside")
     ]
+    out += ["", *of_iqdb(Lines(lines))]
     out += [
         "",
         "| SrvDB's five | ingest/s | P50 ms | P99 ms | MB | QPS, 1 thread | QPS, 16 | found themselves | get ms |",
