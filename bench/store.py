@@ -82,7 +82,7 @@ def srvdb_flat(folder: str, dim: int) -> Engine:
     db = srvdb.Database(f"{folder}/db", dimension=dim, mode="flat")
 
     def write(ids: list[str], vectors: Floats, rows: list[Payload]) -> None:
-        db.upsert(ids, vectors, [json.dumps(row) for row in rows])
+        db.upsert(ids, vectors.tolist(), [json.dumps(row) for row in rows])
         db.persist()
 
     return Engine(metadata.version("srvdb"), write, lambda query: db.search(query, 10), lambda: None)
