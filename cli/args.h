@@ -52,6 +52,8 @@ typedef enum ht_opt {
     HT_OPT_MAX_DISTANCE,
     HT_OPT_METRIC,
     HT_OPT_MODEL,
+    HT_OPT_ENGINE,
+    HT_OPT_ONNXRUNTIME,
     HT_OPT_NEAR,
     HT_OPT_NPROBE,
     HT_OPT_NUMBER,

@@ -19,7 +19,19 @@
     { HT_OPT_WHERE, "where", 0, HT_KIND_TEXT, "JSON", text, 0, 0 }
 
 #define OPTION_MODEL(text)                                                                                             \
-    { HT_OPT_MODEL, "model", 0, HT_KIND_TEXT, "DIR", text, 0, 0 }
+    {HT_OPT_MODEL, "model", 0, HT_KIND_TEXT, "DIR", text, 0, 0},                                                       \
+        {HT_OPT_ENGINE,                                                                                                \
+         "engine",                                                                                                     \
+         0,                                                                                                            \
+         HT_KIND_CHOICE,                                                                                               \
+         "auto|own|onnxruntime",                                                                                       \
+         "what runs the model: hither's own encoder, ONNX Runtime, or the first that can (default)",                   \
+         0,                                                                                                            \
+         0},                                                                                                           \
+    {                                                                                                                  \
+        HT_OPT_ONNXRUNTIME, "onnxruntime", 0, HT_KIND_TEXT, "FILE",                                                    \
+            "ONNX Runtime's libonnxruntime.so, or its folder, if it is not found (or HITHER_ONNXRUNTIME)", 0, 0        \
+    }
 
 static const ht_option no_options[] = {END_OF_OPTIONS};
 
@@ -544,6 +556,7 @@ const ht_man_section ht_man_sections[] = {
      "written stays. A reader that closes its end of the pipe is not an error."},
     {"ENVIRONMENT",
      "HITHER_SIMD caps the instruction sets in use, e.g. scalar or avx2. HITHER_THREADS caps the threads. "
+     "HITHER_ONNXRUNTIME names ONNX Runtime's library or its folder, for --engine onnxruntime. "
      "HITHER_MODELS names folders of sentence models, separated by colons, among which the model of a collection is "
      "found. "
      "NO_COLOR, when set and not empty, turns colours off; they are used on a terminal only. COLUMNS is "

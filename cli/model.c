@@ -6,9 +6,20 @@
 
 #include "base/alloc.h"
 
+/* What runs it by options or environment; args may be NULL. */
+static hither_status open_model(const ht_args *args, const char *folder, hither_embedder **out, hither_error *err) {
+    const char *engine = args ? ht_args_text(args, HT_OPT_ENGINE, "auto") : "auto";
+    hither_embedder_options options = {.size = sizeof options, .onnxruntime = getenv("HITHER_ONNXRUNTIME")};
+    if (args)
+        options.onnxruntime = ht_args_text(args, HT_OPT_ONNXRUNTIME, options.onnxruntime);
+    if (strcmp(engine, "auto") != 0)
+        options.engine = strcmp(engine, "own") == 0 ? HITHER_ENGINE_OWN : HITHER_ENGINE_ONNXRUNTIME;
+    return hither_embedder_open(folder, &options, out, err);
+}
+
 hither_status ht_model_option(const ht_args *args, hither_embedder **out, hither_error *err) {
     const char *folder = ht_args_text(args, HT_OPT_MODEL, NULL);
-    return folder ? hither_embedder_open(folder, NULL, out, err) : hither_embedder_builtin(out, err);
+    return folder ? open_model(args, folder, out, err) : hither_embedder_builtin(out, err);
 }
 
 /* Opens the folders of the list in turn; *out NULL if none has that name. A folder that cannot be opened is passed
@@ -19,7 +30,7 @@ static hither_status search_list(const char *list, const char *name, hither_embe
         return ht_fail_nomem(err, strlen(list), "HITHER_MODELS");
     for (char *folder = strtok_r(rest, ":", &rest); folder && !*out; folder = strtok_r(NULL, ":", &rest)) {
         hither_embedder *embedder;
-        if (hither_embedder_open(folder, NULL, &embedder, err) != HITHER_OK)
+        if (open_model(NULL, folder, &embedder, err) != HITHER_OK)
             continue;
         if (strcmp(hither_embedder_name(embedder), name) == 0)
             *out = embedder;

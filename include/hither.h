@@ -243,22 +243,33 @@ typedef struct hither_embedder hither_embedder;
  * that share a meaning. Errors: NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_embedder_builtin(hither_embedder **out, hither_error *err);
 
+/* What runs a sentence model. */
+typedef enum hither_engine {
+    HITHER_ENGINE_OWN = 1,        /* hither's own encoder: the BERT family, nothing to install */
+    HITHER_ENGINE_ONNXRUNTIME = 2 /* ONNX Runtime, opened at run time: any *.onnx with a tokenizer that is known */
+} hither_engine;
+
 typedef struct hither_embedder_options {
     size_t size;
     hither_dtype precision;      /* how it multiplies: HITHER_I8 (default) or HITHER_F32, some three times slower */
     uint32_t max_tokens;         /* of a text, what is beyond is cut off; default: as the folder says, else 512 */
     const char *query_prefix;    /* put before queries; default: as the folder says, else "" */
     const char *document_prefix; /* put before all other texts; the same */
-    const char *file; /* of the weights, in the folder: *.safetensors or *.onnx; default: model.safetensors, else
-                         model.onnx or model_quantized.onnx, there or in onnx/ */
+    const char *file;        /* of the weights, in the folder: *.safetensors or *.onnx; default: model.safetensors, else
+                                model.onnx or model_quantized.onnx, there or in onnx/ */
+    hither_engine engine;    /* default: its own, and ONNX Runtime for an *.onnx that is not for its own */
+    const char *onnxruntime; /* path of libonnxruntime.so, or of its folder; default: beside the program, in the
+                                Python packages of its environment, then where the system looks */
 } hither_embedder_options;
 
 /* A sentence model from its folder, as it is published: config.json, model.safetensors or model.onnx, and
  * tokenizer.json (or vocab.txt), and where they are there 1_Pooling/config.json and other settings. Encoders of the
  * BERT family (MiniLM, BGE, E5, GTE in English) are possible; docs/models.md says which. With HITHER_I8 a text's vector
- * is the same bytes on every machine and whatever it is embedded beside. Errors: MODEL (says what is missing, wrong or
- * not supported), INVALID, SYNTAX, ENCODING, TOO_LARGE, UNSUPPORTED (a precision), NOT_FOUND, PERMISSION, IO, NOMEM.
- * Any thread. Since 0.1. */
+ * is the same bytes on every machine and whatever it is embedded beside. By ONNX Runtime (1.20 or newer) any model in
+ * an *.onnx file is possible; precision has no meaning then, and texts are computed side by side, but for models that
+ * quantize as they go. Errors: MODEL (says what is missing, wrong or not supported, or how to get ONNX Runtime),
+ * INVALID, SYNTAX, ENCODING, TOO_LARGE, UNSUPPORTED (a precision), NOT_FOUND, PERMISSION, IO, NOMEM. Any thread. Since
+ * 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_embedder_open(const char *folder,
                                                                 const hither_embedder_options *options,
                                                                 hither_embedder **out, hither_error *err);

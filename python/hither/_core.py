@@ -308,11 +308,12 @@ def embedder_builtin() -> Handle:
     return _made(out, lib.hither_embedder_close, "embedder")
 
 
-def embedder_open(folder: bytes, precision: int, max_tokens: int, **names: bytes | None) -> Handle:
+def embedder_open(folder: bytes, precision: int, max_tokens: int, engine: int, **names: bytes | None) -> Handle:
     options = ffi.new("hither_embedder_options *")
     options.size = ffi.sizeof("hither_embedder_options")
     options.precision = precision
     options.max_tokens = max_tokens
+    options.engine = engine
     kept = {key: ffi.new("char[]", text) for key, text in names.items() if text is not None}
     for key, text in kept.items():
         setattr(options, key, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import operator
 import os
 from collections.abc import Iterable
@@ -13,6 +14,17 @@ from numpy.typing import NDArray
 from . import _core
 from .arrays import Text, texts as text_column
 from .errors import InvalidError
+
+_ENGINES = ("auto", "own", "onnxruntime")
+
+
+def _installed_runtime() -> str | None:
+    """The folder of the library in the package onnxruntime, which is not imported for that."""
+    spec = importlib.util.find_spec("onnxruntime")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = os.path.join(spec.submodule_search_locations[0], "capi")
+    return folder if os.path.isdir(folder) else None
 
 
 class Embedder:
@@ -49,6 +61,8 @@ class Embedder:
         query_prefix: str | None = None,
         document_prefix: str | None = None,
         file: str | None = None,
+        engine: str = "auto",
+        onnxruntime: str | os.PathLike[str] | None = None,
     ) -> Embedder:
         """A sentence model of the BERT family from its folder, as it is published (docs/models.md).
 
@@ -65,6 +79,12 @@ class Embedder:
         file : str, optional
             Of the weights, within the folder, e.g. ``"onnx/model_qint8_avx512.onnx"``. Default: model.safetensors, else
             model.onnx or model_quantized.onnx, there or in onnx/.
+        engine : {"auto", "own", "onnxruntime"}
+            What runs it: hither's own encoder, for the BERT family; ONNX Runtime, for any model in an *.onnx file (then
+            `precision` has no meaning); or the first of them that can.
+        onnxruntime : path, optional
+            ONNX Runtime's libonnxruntime.so, or its folder. Default: ``HITHER_ONNXRUNTIME``, else that of the package
+            onnxruntime where it is installed, else where the system looks.
 
         Raises
         ------
@@ -73,6 +93,9 @@ class Embedder:
         """
         if precision not in ("i8", "f32"):
             raise InvalidError(f'precision is {precision!r}; "i8" and "f32" are possible')
+        if engine not in _ENGINES:
+            raise InvalidError(f'engine is {engine!r}; "auto", "own" and "onnxruntime" are possible')
+        library = onnxruntime or os.environ.get("HITHER_ONNXRUNTIME") or _installed_runtime()
         texts = {"query_prefix": query_prefix, "document_prefix": document_prefix, "file": file}
         names = {key: text.encode() for key, text in texts.items() if text is not None}
         for key, name in names.items():
@@ -81,9 +104,11 @@ class Embedder:
         most = 0 if max_tokens is None else operator.index(max_tokens)
         if max_tokens is not None and not 1 <= most <= 32768:
             raise InvalidError(f"max_tokens is {most}; 1 to 32768 are possible")
+        if engine != "own" and library:
+            names["onnxruntime"] = os.fsencode(library)
         dtype = _core.DTYPES[precision]
         self = object.__new__(cls)
-        self._handle = _core.embedder_open(os.fsencode(folder), dtype, most, **names)
+        self._handle = _core.embedder_open(os.fsencode(folder), dtype, most, _ENGINES.index(engine), **names)
         return self
 
     @property

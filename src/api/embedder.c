@@ -27,11 +27,15 @@ hither_status hither_embedder_open(const char *folder, const hither_embedder_opt
     if (o.precision && o.precision != HITHER_F32 && o.precision != HITHER_I8)
         return ht_fail(err, HITHER_UNSUPPORTED, "embedder: precision %d; HITHER_F32 and HITHER_I8 are possible",
                        (int)o.precision);
+    if ((unsigned)o.engine > HITHER_ENGINE_ONNXRUNTIME)
+        return ht_fail(err, HITHER_INVALID, "embedder: engine %d", (int)o.engine);
     const ht_model_options model = {.bytes = o.precision != HITHER_F32,
                                     .max_tokens = o.max_tokens,
                                     .query_prefix = o.query_prefix,
                                     .document_prefix = o.document_prefix,
-                                    .file = o.file};
+                                    .file = o.file,
+                                    .engine = (ht_engine)o.engine,
+                                    .onnxruntime = o.onnxruntime};
     ht_fp_state fp = ht_fp_enter();
     hither_status status = ht_embedder_model(ht_io_posix(), folder, &model, &embedder, err);
     ht_fp_leave(fp);

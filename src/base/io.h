@@ -49,6 +49,9 @@ const ht_io *ht_io_posix(void);
  * bytes; false if it cannot be read. Such files have no size, so that read_at is no way to them. */
 bool ht_io_system_text(const char *path, char *text, size_t room);
 
+/* The folder of the running program, NUL-terminated; false where that is not known. */
+bool ht_io_program_folder(char *folder, size_t room);
+
 /* Files in RAM, private to this table; gone with ht_io_ram_free. */
 HT_NODISCARD hither_status ht_io_ram_new(ht_io **out, hither_error *err);
 void ht_io_ram_free(ht_io *io);

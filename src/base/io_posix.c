@@ -441,6 +441,17 @@ bool ht_io_system_text(const char *path, char *text, size_t room) {
     return length > 0;
 }
 
+bool ht_io_program_folder(char *folder, size_t room) {
+    ssize_t length = readlink("/proc/self/exe", folder, room - 1);
+    if (length <= 0 || (size_t)length >= room - 1)
+        return false;
+    folder[length] = '\0';
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        *slash = '\0';
+    return slash && slash > folder;
+}
+
 const ht_io *ht_io_posix(void) {
     static const ht_io io = {
         .size = sizeof io,

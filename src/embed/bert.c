@@ -303,14 +303,17 @@ static hither_status to_unit(double *sums, size_t width, float *out, hither_erro
     return HITHER_OK;
 }
 
-static hither_status pool(const ht_bert_shape *s, const float *x, size_t rows, float *out, hither_error *err) {
-    double *sums = ht_calloc(s->width, sizeof *sums);
+hither_status ht_pool_tokens(ht_pooling pooling, const float *rows, size_t count, size_t width, float *out,
+                             hither_error *err) {
+    const size_t begin = pooling == HT_POOL_LAST && count > 0 ? count - 1 : 0;
+    const size_t end = pooling == HT_POOL_FIRST ? ht_min_size(count, 1) : count;
+    double *sums = ht_calloc(width, sizeof *sums);
     if (!sums)
-        return ht_fail_nomem(err, s->width * sizeof *sums, "a vector");
-    for (size_t i = 0; i < (s->first ? ht_min_size(rows, 1) : rows); i++)
-        for (size_t j = 0; j < s->width; j++)
-            sums[j] += (double)x[i * s->width + j];
-    hither_status status = to_unit(sums, s->width, out, err);
+        return ht_fail_nomem(err, width * sizeof *sums, "a vector");
+    for (size_t i = begin; i < end; i++)
+        for (size_t j = 0; j < width; j++)
+            sums[j] += (double)rows[i * width + j];
+    hither_status status = to_unit(sums, width, out, err);
     ht_release(sums);
     return status;
 }
@@ -324,5 +327,5 @@ hither_status ht_bert_vector(const ht_bert *b, ht_bert_room *r, size_t count, fl
     }
     for (uint32_t i = 0; count > 0 && i < s->layers; i++)
         run_layer(s, &b->layers[i], r, count);
-    return pool(s, r->x, count, out, err);
+    return ht_pool_tokens(s->pooling, r->x, count, s->width, out, err);
 }

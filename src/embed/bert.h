@@ -13,11 +13,13 @@
 
 #include "embed/weights.h"
 
+typedef enum ht_pooling { HT_POOL_MEAN, HT_POOL_FIRST, HT_POOL_LAST } ht_pooling; /* of tokens' vectors to one */
+
 typedef struct ht_bert_shape {
     uint32_t vocabulary, positions, types, width, layers, heads, inner;
     float epsilon;
-    bool bytes;    /* i8, else f32 */
-    bool first;    /* the vector is the first token's, else the mean of all */
+    bool bytes; /* i8, else f32 */
+    ht_pooling pooling;
     uint32_t most; /* tokens of a text, at most positions */
 } ht_bert_shape;
 
@@ -44,6 +46,12 @@ uint32_t *ht_bert_tokens(ht_bert_room *room);
 /* The unit vector, of shape.width floats, of the first `count` of them; of none the zero vector. MODEL if what comes
  * out is not finite. */
 HT_NODISCARD hither_status ht_bert_vector(const ht_bert *bert, ht_bert_room *room, size_t count, float *out,
+                                          hither_error *err);
+
+/* The unit vector that `count` rows of `width` floats pool to; of none the zero vector. MODEL if it is not finite,
+ * NOMEM.
+ */
+HT_NODISCARD hither_status ht_pool_tokens(ht_pooling pooling, const float *rows, size_t count, size_t width, float *out,
                                           hither_error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "embed/onnx_bert.h"
 
 hither_status ht_model_file_check(const char *file, hither_error *err) {
@@ -68,10 +69,6 @@ static hither_status open_onnx(const ht_io *io, char *path, const ht_bert_shape 
 
 hither_status ht_bert_open(const ht_io *io, const char *folder, const char *file, const ht_bert_shape *shape,
                            ht_bert **out, uint64_t *digest, hither_error *err) {
-    if (file)
-        HT_TRY(ht_model_file_check(file, err));
-    else
-        HT_TRY(ht_model_file_find(io, folder, false, &file, err));
     if (!file)
         return ht_fail(err, HITHER_MODEL, "%.150s: there is neither model.safetensors nor model.onnx", folder);
     char *path = ht_path_join(folder, file);
@@ -81,6 +78,64 @@ hither_status ht_bert_open(const ht_io *io, const char *folder, const char *file
     const bool onnx = bytes > tail && strcmp(file + bytes - tail, ".onnx") == 0;
     hither_status status =
         onnx ? open_onnx(io, path, shape, out, digest, err) : open_tensors(io, path, shape, out, digest, err);
+    ht_release(path);
+    return status;
+}
+
+/* ---- for ONNX Runtime */
+
+static uint64_t digest_bytes(const uint8_t *data, size_t bytes, uint64_t digest) {
+    uint64_t lane[4] = {digest, 1, 2, 3};
+    size_t i = 0;
+    for (; i + sizeof lane <= bytes; i += sizeof lane) {
+        uint64_t words[4];
+        memcpy(words, data + i, sizeof words);
+        for (int l = 0; l < 4; l++) {
+            lane[l] = (lane[l] ^ words[l]) * 0x9e3779b97f4a7c15u;
+            lane[l] ^= lane[l] >> 29;
+        }
+    }
+    return ht_hash64(lane, sizeof lane, ht_hash64(data + i, bytes - i, bytes));
+}
+
+/* Of the parts of the files beside that the model uses. */
+static hither_status digest_beside(const ht_io *io, const char *folder, const ht_onnx *onnx, uint64_t *digest,
+                                   hither_error *err) {
+    const ht_onnx_graph *g = ht_onnx_graph_of(onnx);
+    for (uint32_t i = 0; i < g->tensor_count; i++) {
+        const ht_onnx_tensor *t = &g->tensors[i];
+        if (t->file.bytes == 0)
+            continue;
+        uint8_t *data = ht_alloc(t->bytes);
+        if (!data)
+            return ht_fail_nomem(err, t->bytes, "numbers");
+        hither_status status = ht_onnx_beside(io, folder, t, data, err);
+        if (status == HITHER_OK)
+            *digest = digest_bytes(data, t->bytes, *digest);
+        ht_release(data);
+        HT_TRY(status);
+    }
+    return HITHER_OK;
+}
+
+hither_status ht_ort_open_file(const ht_io *io, const char *library, const char *folder, const char *file, ht_ort **out,
+                               uint64_t *digest, hither_error *err) {
+    ht_onnx *onnx;
+    size_t bytes;
+    char *path = ht_path_join(folder, file);
+    if (!path)
+        return ht_fail_nomem(err, strlen(folder), "a path");
+    char *slash = strrchr(path, '/');
+    *slash = 0;
+    hither_status status = ht_onnx_open(io, path, slash + 1, &onnx, err);
+    if (status == HITHER_OK) {
+        const uint8_t *data = ht_onnx_file(onnx, &bytes);
+        *digest = digest_bytes(data, bytes, 0);
+        status = digest_beside(io, path, onnx, digest, err);
+        if (status == HITHER_OK)
+            status = ht_ort_open(io, library, onnx, path, out, err);
+        ht_onnx_close(onnx);
+    }
     ht_release(path);
     return status;
 }

@@ -21,7 +21,10 @@ HT_NODISCARD hither_status ht_embedder_builtin(ht_embedder **out, hither_error *
 
 /* A sentence model from its folder (docs/models.md). MODEL says what is missing, wrong or not supported; SYNTAX,
  * TOO_LARGE, PERMISSION, IO, NOMEM. */
+typedef enum ht_engine { HT_ENGINE_AUTO, HT_ENGINE_OWN, HT_ENGINE_ONNXRUNTIME } ht_engine;
 typedef struct ht_model_options {
+    ht_engine engine;                           /* auto: ours, and ONNX Runtime for an ONNX file that is not for ours */
+    const char *onnxruntime;                    /* its library, or the folder of it; NULL: looked for */
     bool bytes;                                 /* multiply by bytes, else in f32 */
     uint32_t max_tokens;                        /* 0: as the folder says */
     const char *query_prefix, *document_prefix; /* NULL: as the folder says */

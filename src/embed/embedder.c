@@ -27,19 +27,30 @@ void ht_embedder_clear(ht_embedder *embedder) {
     ht_release(embedder->prefixes[1]);
 }
 
-hither_status ht_embedder_one(ht_embedder *embedder, ht_embed_role role, const char *text, size_t bytes, float *vector,
-                              hither_error *err) {
+hither_status ht_embedder_prefixed(const ht_embedder *embedder, ht_embed_role role, const char **text, size_t *bytes,
+                                   char **both, hither_error *err) {
     const char *prefix = embedder->prefixes[role];
     size_t before = prefix ? strlen(prefix) : 0;
+    *both = NULL;
     if (before == 0)
-        return embedder->one(embedder, text, bytes, vector, err);
-    char *both = ht_alloc(before + bytes);
-    if (!both)
-        return ht_fail_nomem(err, before + bytes, "a text");
-    memcpy(both, prefix, before);
-    if (bytes)
-        memcpy(both + before, text, bytes);
-    hither_status status = embedder->one(embedder, both, before + bytes, vector, err);
+        return HITHER_OK;
+    *both = ht_alloc(before + *bytes);
+    if (!*both)
+        return ht_fail_nomem(err, before + *bytes, "a text");
+    memcpy(*both, prefix, before);
+    if (*bytes)
+        memcpy(*both + before, *text, *bytes);
+    *text = *both;
+    *bytes += before;
+    return HITHER_OK;
+}
+
+hither_status ht_embedder_one(ht_embedder *embedder, ht_embed_role role, const char *text, size_t bytes, float *vector,
+                              hither_error *err) {
+    char *both;
+    hither_status status = ht_embedder_prefixed(embedder, role, &text, &bytes, &both, err);
+    if (status == HITHER_OK)
+        status = embedder->one(embedder, text, bytes, vector, err);
     ht_release(both);
     return status;
 }
@@ -78,6 +89,8 @@ static void embed_item(void *ctx, size_t item) {
 
 hither_status ht_embedder_embed(ht_embedder *embedder, ht_embed_role role, const hither_strings *texts, float *vectors,
                                 hither_error *err) {
+    if (embedder->all)
+        return embedder->all(embedder, role, texts, vectors, err);
     batch b = {.embedder = embedder, .role = role, .texts = texts, .vectors = vectors, .status = HITHER_OK};
     size_t items = texts->count / embedder->texts_an_item + (texts->count % embedder->texts_an_item != 0);
     if (items == 1)

@@ -18,10 +18,18 @@ struct ht_embedder {
     char *prefixes[2];    /* by ht_embed_role: what embedder.c puts before texts; NULL for nothing */
     /* Writes dim floats for one text; called from any number of threads at once. */
     hither_status (*one)(ht_embedder *embedder, const char *text, size_t bytes, float *vector, hither_error *err);
+    /* The same for many texts that may have a prefix, of those whose threads are its own affair; else NULL. */
+    hither_status (*all)(ht_embedder *embedder, ht_embed_role role, const hither_strings *texts, float *vectors,
+                         hither_error *err);
     void (*free)(ht_embedder *embedder);
 };
 
 /* Releases what the struct holds, not the struct. */
 void ht_embedder_clear(ht_embedder *embedder);
+
+/* *text and *bytes become those of the text behind its prefix, in *both, which is the caller's to release, whatever
+ * comes back; without a prefix all stays as it is, and *both NULL. */
+HT_NODISCARD hither_status ht_embedder_prefixed(const ht_embedder *embedder, ht_embed_role role, const char **text,
+                                                size_t *bytes, char **both, hither_error *err);
 
 #endif

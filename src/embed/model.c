@@ -14,6 +14,7 @@
 #include "embed/bert_file.h"
 #include "embed/embedder.h"
 #include "embed/model_files.h"
+#include "embed/runtime.h"
 #include "embed/static.h"
 #include "kernels/kernels.h"
 
@@ -21,7 +22,8 @@ enum { ROOMS = 64, NAME_BYTES = 64, DEFAULT_TOKENS = 512 };
 
 typedef struct model {
     ht_embedder base;
-    ht_bert *bert;
+    ht_bert *bert; /* one of these two computes */
+    ht_ort *ort;
     ht_tokenizer *tokenizer;
     ht_bert_shape shape;
     char name[NAME_BYTES];
@@ -87,6 +89,20 @@ static hither_status read_config(const ht_io *io, const char *folder, ht_bert_sh
     return status == HITHER_OK ? check_shape(s, err) : status;
 }
 
+/* What ONNX Runtime's models say of their limits, whatever kind they are of; there may be no config.json. */
+static hither_status read_limits(const ht_io *io, const char *folder, ht_bert_shape *s, hither_error *err) {
+    json_t *config;
+    *s = (ht_bert_shape){.vocabulary = UINT32_MAX, .positions = DEFAULT_TOKENS};
+    HT_TRY(ht_model_read_json(io, folder, "config.json", &config, err));
+    hither_status status = HITHER_OK;
+    if (json_object_get(config, "vocab_size"))
+        status = number(config, "vocab_size", 1u << 24, &s->vocabulary, err);
+    if (status == HITHER_OK && json_object_get(config, "max_position_embeddings"))
+        status = number(config, "max_position_embeddings", 1u << 20, &s->positions, err);
+    json_decref(config);
+    return status;
+}
+
 /* modules.json: a transformer, a pooling, and perhaps a normalisation, which is done anyway. */
 static hither_status check_modules(const ht_io *io, const char *folder, hither_error *err) {
     json_t *modules, *module;
@@ -109,7 +125,8 @@ static hither_status check_modules(const ht_io *io, const char *folder, hither_e
 static hither_status read_pooling(const ht_io *io, const char *folder, ht_bert_shape *s, hither_error *err) {
     json_t *config, *value;
     const char *key;
-    bool mean = false, first = false;
+    static const char *const modes[] = {"mean_tokens", "cls_token", "lasttoken"}; /* as ht_pooling counts */
+    int on = 0;
     hither_status status = HITHER_OK;
     HT_TRY(ht_model_read_json(io, folder, "1_Pooling/config.json", &config, err));
     if (!config)
@@ -117,16 +134,17 @@ static hither_status read_pooling(const ht_io *io, const char *folder, ht_bert_s
     json_object_foreach(config, key, value) {
         if (strncmp(key, "pooling_mode_", 13) != 0 || !json_is_true(value))
             continue;
-        if (strcmp(key, "pooling_mode_mean_tokens") == 0)
-            mean = true;
-        else if (strcmp(key, "pooling_mode_cls_token") == 0)
-            first = true;
-        else
+        size_t mode = 0;
+        while (mode < sizeof modes / sizeof *modes && strcmp(key + 13, modes[mode]) != 0)
+            mode++;
+        if (mode == sizeof modes / sizeof *modes)
             status = ht_fail(err, HITHER_MODEL, "1_Pooling/config.json: %.60s is not supported", key);
+        s->pooling = (ht_pooling)mode;
+        on++;
     }
-    if (status == HITHER_OK && mean == first)
-        status = ht_fail(err, HITHER_MODEL, "1_Pooling/config.json: one of mean and cls pooling must be on");
-    s->first = first;
+    if (status == HITHER_OK && on != 1)
+        status = ht_fail(err, HITHER_MODEL,
+                         "1_Pooling/config.json: one of mean, cls and last token pooling must be on, and %d are", on);
     json_decref(config);
     return status;
 }
@@ -173,9 +191,9 @@ static hither_status model_one(ht_embedder *embedder, const char *text, size_t b
                                hither_error *err) {
     model *m = (model *)embedder;
     ht_bert_room *room;
+    size_t count = 0;
     HT_TRY(take_room(m, &room, err));
     ht_fp_state fp = ht_fp_enter(); /* a worker's own */
-    size_t count;
     hither_status status =
         ht_tokenizer_encode(m->tokenizer, text, bytes, true, ht_bert_tokens(room), m->shape.most, &count, err);
     if (status == HITHER_OK)
@@ -185,46 +203,173 @@ static hither_status model_one(ht_embedder *embedder, const char *text, size_t b
     return status;
 }
 
-static void model_free(ht_embedder *embedder) {
-    model *m = (model *)embedder;
-    for (size_t i = 0; i < ROOMS; i++)
-        ht_bert_room_free(atomic_load(&m->rooms[i]));
-    ht_bert_free(m->bert);
-    ht_tokenizer_free(m->tokenizer);
-    ht_embedder_clear(embedder);
-    ht_release(m);
+/* ---- texts to vectors, by ONNX Runtime */
+
+typedef struct in_role {
+    const model *model;
+    ht_embed_role role;
+} in_role;
+
+static hither_status tokens_of(void *ctx, const char *text, size_t bytes, uint32_t *ids, size_t *count,
+                               hither_error *err) {
+    const in_role *r = ctx;
+    const model *m = r->model;
+    char *both;
+    hither_status status = ht_embedder_prefixed(&m->base, r->role, &text, &bytes, &both, err);
+    if (status == HITHER_OK)
+        status = ht_tokenizer_encode(m->tokenizer, text, bytes, true, ids, m->shape.most, count, err);
+    ht_release(both);
+    return status;
+}
+
+static hither_status runtime_one(ht_embedder *embedder, const char *text, size_t bytes, float *vector,
+                                 hither_error *err) {
+    const model *m = (const model *)embedder;
+    size_t count = 0;
+    uint32_t *ids = ht_alloc(m->shape.most * sizeof *ids);
+    hither_status status = ids ? ht_tokenizer_encode(m->tokenizer, text, bytes, true, ids, m->shape.most, &count, err)
+                               : ht_fail_nomem(err, m->shape.most * sizeof *ids, "tokens");
+    const uint32_t length = (uint32_t)count;
+    if (status == HITHER_OK && count > 0)
+        status = ht_ort_vectors(m->ort, ids, &length, 1, count, vector, err);
+    else if (status == HITHER_OK)
+        memset(vector, 0, m->base.dim * sizeof *vector);
+    ht_release(ids);
+    return status;
+}
+
+static hither_status runtime_all(ht_embedder *embedder, ht_embed_role role, const hither_strings *texts, float *vectors,
+                                 hither_error *err) {
+    const model *m = (const model *)embedder;
+    in_role r = {m, role};
+    const ht_runtime_job job = {m->ort, m->shape.most, tokens_of, &r};
+    return ht_runtime_all(&job, texts, vectors, err);
 }
 
 /* ---- open */
 
-/* Says all that decides about vectors: the same name, the same vectors (of f32 but for their last bits). */
+/* Says all that decides about vectors: the same name, the same vectors (but by bytes, of f32 but for last bits). */
 static void make_name(model *m, uint64_t digest) {
     const ht_bert_shape *s = &m->shape;
-    const uint32_t facts[] = {s->heads, s->most, s->first, s->bytes};
+    const uint32_t facts[] = {s->heads, s->most, s->pooling, s->bytes};
     digest = ht_hash64(facts, sizeof facts, digest);
     digest = ht_hash64(&s->epsilon, sizeof s->epsilon, digest);
     for (int i = 0; i < 2; i++)
         digest = ht_hash64(m->base.prefixes[i], strlen(m->base.prefixes[i]), digest + 1);
-    (void)snprintf(m->name, sizeof m->name, "bert-%ux%u-%s@%016" PRIx64, s->layers, s->width, s->bytes ? "i8" : "f32",
-                   digest);
+    if (m->ort)
+        (void)snprintf(m->name, sizeof m->name, "onnx-%u@%016" PRIx64, m->base.dim, digest);
+    else
+        (void)snprintf(m->name, sizeof m->name, "bert-%ux%u-%s@%016" PRIx64, s->layers, s->width,
+                       s->bytes ? "i8" : "f32", digest);
 }
 
-static hither_status open_model(const ht_io *io, const char *folder, const ht_model_options *o, model *m,
-                                hither_error *err) {
-    uint64_t digest;
+static hither_status read_tokenizer(const ht_io *io, const char *folder, model *m, uint64_t *digest,
+                                    hither_error *err) {
+    HT_TRY(ht_model_read_tokenizer(io, folder, m->shape.vocabulary, &m->tokenizer, digest, err));
+    if (ht_tokenizer_around(m->tokenizer) >= m->shape.most)
+        return ht_fail(err, HITHER_INVALID, "max_tokens is %u, and %zu stand around every text", m->shape.most,
+                       ht_tokenizer_around(m->tokenizer));
+    return HITHER_OK;
+}
+
+/* Our own encoder. */
+static hither_status open_own(const ht_io *io, const char *folder, const char *file, const ht_model_options *o,
+                              model *m, hither_error *err) {
+    uint64_t digest = 0;
     HT_TRY(read_config(io, folder, &m->shape, err));
     m->shape.bytes = o->bytes;
     HT_TRY(check_modules(io, folder, err));
     HT_TRY(read_pooling(io, folder, &m->shape, err));
     HT_TRY(read_most(io, folder, o->max_tokens, &m->shape, err));
     HT_TRY(ht_model_read_prefixes(io, folder, o, &m->base, err));
-    HT_TRY(ht_bert_open(io, folder, o->file, &m->shape, &m->bert, &digest, err));
-    HT_TRY(ht_model_read_tokenizer(io, folder, m->shape.vocabulary, &m->tokenizer, &digest, err));
-    if (ht_tokenizer_around(m->tokenizer) >= m->shape.most)
-        return ht_fail(err, HITHER_INVALID, "max_tokens is %u, and %zu stand around every text", m->shape.most,
-                       ht_tokenizer_around(m->tokenizer));
+    HT_TRY(ht_bert_open(io, folder, file, &m->shape, &m->bert, &digest, err));
+    HT_TRY(read_tokenizer(io, folder, m, &digest, err));
+    m->base.dim = m->shape.width;
+    m->base.one = model_one;
     make_name(m, digest);
     return HITHER_OK;
+}
+
+static hither_status try_runtime(model *m, hither_error *err) {
+    uint32_t *ids = ht_alloc(m->shape.most * sizeof *ids);
+    size_t count = 0;
+    if (!ids)
+        return ht_fail_nomem(err, m->shape.most * sizeof *ids, "tokens");
+    hither_status status = ht_tokenizer_encode(m->tokenizer, "", 0, true, ids, m->shape.most, &count, err);
+    if (status == HITHER_OK)
+        status = ht_ort_try(m->ort, count ? ids[0] : 0, err);
+    ht_release(ids);
+    return status;
+}
+
+/* Any model that ONNX Runtime runs. */
+static hither_status open_runtime(const ht_io *io, const char *folder, const char *file, const ht_model_options *o,
+                                  model *m, hither_error *err) {
+    uint64_t digest = 0;
+    HT_TRY(read_limits(io, folder, &m->shape, err));
+    HT_TRY(read_most(io, folder, o->max_tokens, &m->shape, err));
+    HT_TRY(ht_model_read_prefixes(io, folder, o, &m->base, err));
+    HT_TRY(ht_ort_open_file(io, o->onnxruntime, folder, file, &m->ort, &digest, err));
+    if (!ht_ort_pools(m->ort)) {
+        HT_TRY(check_modules(io, folder, err));
+        HT_TRY(read_pooling(io, folder, &m->shape, err));
+        ht_ort_set_pooling(m->ort, m->shape.pooling);
+    }
+    HT_TRY(read_tokenizer(io, folder, m, &digest, err));
+    HT_TRY(try_runtime(m, err));
+    m->base.dim = ht_ort_dim(m->ort);
+    m->base.one = runtime_one;
+    m->base.all = ht_ort_batches(m->ort) ? runtime_all : NULL;
+    make_name(m, digest);
+    return HITHER_OK;
+}
+
+static bool is_onnx(const char *file) {
+    const size_t bytes = strlen(file), tail = strlen(".onnx");
+    return bytes > tail && strcmp(file + bytes - tail, ".onnx") == 0;
+}
+
+static void clear(model *m) {
+    for (size_t i = 0; i < ROOMS; i++)
+        ht_bert_room_free(atomic_load(&m->rooms[i]));
+    ht_bert_free(m->bert);
+    ht_ort_free(m->ort);
+    ht_tokenizer_free(m->tokenizer);
+    ht_embedder_clear(&m->base);
+    *m = (model){0};
+}
+
+static void model_free(ht_embedder *embedder) {
+    clear((model *)embedder);
+    ht_release(embedder);
+}
+
+/* Ours, unless the other is asked for; and what is an ONNX file, yet not one for ours, may be for the other. */
+static hither_status open_model(const ht_io *io, const char *folder, const ht_model_options *o, model *m,
+                                hither_error *err) {
+    const char *file = o->file;
+    hither_error own = {0}, other = {0};
+    if (file)
+        HT_TRY(ht_model_file_check(file, err));
+    else
+        HT_TRY(ht_model_file_find(io, folder, o->engine == HT_ENGINE_ONNXRUNTIME, &file, err));
+    if (o->engine == HT_ENGINE_ONNXRUNTIME && (!file || !is_onnx(file)))
+        return ht_fail(err, HITHER_MODEL, "%.100s: ONNX Runtime takes a model.onnx, and %s", folder,
+                       file ? file : "there is none");
+    if (o->engine == HT_ENGINE_ONNXRUNTIME)
+        return open_runtime(io, folder, file, o, m, err);
+    if (o->engine == HT_ENGINE_OWN || !file || !is_onnx(file))
+        return open_own(io, folder, file, o, m, err);
+    hither_status status = open_own(io, folder, file, o, m, &own);
+    if (status != HITHER_MODEL) {
+        if (status != HITHER_OK && err)
+            *err = own;
+        return status;
+    }
+    clear(m);
+    if (open_runtime(io, folder, file, o, m, &other) == HITHER_OK)
+        return HITHER_OK;
+    return ht_fail(err, status, "%.140s; and with ONNX Runtime: %.90s", own.message, other.message);
 }
 
 hither_status ht_embedder_model(const ht_io *io, const char *folder, const ht_model_options *options, ht_embedder **out,
@@ -242,10 +387,8 @@ hither_status ht_embedder_model(const ht_io *io, const char *folder, const ht_mo
         return status;
     }
     atomic_init(&m->base.references, 1);
-    m->base.dim = m->shape.width;
     m->base.name = m->name;
     m->base.texts_an_item = 1;
-    m->base.one = model_one;
     m->base.free = model_free;
     *out = &m->base;
     return HITHER_OK;

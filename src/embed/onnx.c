@@ -181,8 +181,10 @@ static hither_status make_room(ht_onnx *o, const counts *c, hither_error *err) {
     o->links = ht_calloc(c->links, sizeof *o->links);
     o->inputs = ht_calloc(c->inputs, sizeof *o->inputs);
     o->outputs = ht_calloc(c->outputs, sizeof *o->outputs);
+    o->input_types = ht_calloc(c->inputs, sizeof *o->input_types);
     o->table = ht_alloc(slots * sizeof *o->table);
-    if (!o->nodes || !o->tensors || !o->values || !o->links || !o->inputs || !o->outputs || !o->table)
+    if (!o->nodes || !o->tensors || !o->values || !o->links || !o->inputs || !o->outputs || !o->input_types ||
+        !o->table)
         return ht_fail_nomem(err, c->nodes * sizeof *o->nodes + values * sizeof *o->values, "a graph");
     memset(o->table, 0xff, slots * sizeof *o->table);
     o->graph = (ht_onnx_graph){.nodes = o->nodes,
@@ -190,6 +192,7 @@ static hither_status make_room(ht_onnx *o, const counts *c, hither_error *err) {
                                .values = o->values,
                                .links = o->links,
                                .inputs = o->inputs,
+                               .input_types = o->input_types,
                                .outputs = o->outputs};
     return HITHER_OK;
 }
@@ -275,6 +278,23 @@ static ht_onnx_text name_of(const ht_pb_field *info) {
     return (ht_onnx_text){"", 0};
 }
 
+/* What an input's tensor is of: the first number of the message in the first field of the second. */
+static uint32_t element_type(const ht_pb_field *info) {
+    enum { TYPE = 2, TENSOR = 1, ELEMENT = 1 };
+    static const uint32_t way[] = {TYPE, TENSOR, ELEMENT};
+    ht_pb p = ht_pb_over(info->data, info->bytes);
+    ht_pb_field f;
+    for (size_t step = 0; ht_pb_next(&p, &f);) {
+        if (f.number != way[step])
+            continue;
+        if (step == 2)
+            return f.kind == HT_PB_VARINT && f.value < 64 ? (uint32_t)f.value : 0;
+        p = ht_pb_over(f.data, f.bytes);
+        step++;
+    }
+    return 0;
+}
+
 /* One kind of a graph's parts after the other: arrays, inputs, nodes, outputs. */
 static hither_status take_parts(ht_onnx *o, const ht_pb_field *graph, uint32_t kind, uint32_t *link,
                                 hither_error *err) {
@@ -288,6 +308,7 @@ static hither_status take_parts(ht_onnx *o, const ht_pb_field *graph, uint32_t k
             HT_TRY(add_tensor(o, f.data, f.bytes, NULL, &value, err));
         if (kind == GRAPH_INPUT && *slot_of(o, name_of(&f)) == HT_ONNX_NOTHING) {
             HT_TRY(new_value(o, name_of(&f), &value, err));
+            o->input_types[o->graph.input_count] = element_type(&f);
             o->inputs[o->graph.input_count++] = value;
         }
         if (kind == GRAPH_OUTPUT) {
@@ -398,6 +419,7 @@ void ht_onnx_close(ht_onnx *o) {
     ht_release(o->links);
     ht_release(o->inputs);
     ht_release(o->outputs);
+    ht_release(o->input_types);
     ht_release(o->table);
     ht_release(o);
 }
@@ -408,8 +430,6 @@ const void *ht_onnx_file(const ht_onnx *o, size_t *bytes) {
     *bytes = o->bytes;
     return o->data;
 }
-
-bool ht_onnx_has_files(const ht_onnx *o) { return o->has_files; }
 
 /* ---- attributes */
 

@@ -68,6 +68,7 @@ typedef struct ht_onnx_graph {
     const ht_onnx_value *values;
     const uint32_t *links;
     const uint32_t *inputs, *outputs; /* of the graph; values */
+    const uint32_t *input_types;      /* of numbers, 0: not said */
     uint32_t node_count, tensor_count, value_count, input_count, output_count;
 } ht_onnx_graph;
 
@@ -81,12 +82,14 @@ void ht_onnx_close(ht_onnx *onnx);
 const ht_onnx_graph *ht_onnx_graph_of(const ht_onnx *onnx);
 /* The file itself, as it was walked. */
 const void *ht_onnx_file(const ht_onnx *onnx, size_t *bytes);
-/* Whether some of its numbers are in files beside it. */
-bool ht_onnx_has_files(const ht_onnx *onnx);
 
 /* All numbers of a tensor of one of the types above (of floats exactly, of integers as f32), read from the file beside
  * where they are there. MODEL for another type or for what is not finite, IO, NOMEM. */
 HT_NODISCARD hither_status ht_onnx_numbers(const ht_onnx *onnx, uint32_t tensor, float *out, hither_error *err);
+
+/* The bytes of a tensor that is in a file beside, in the folder of the model. */
+HT_NODISCARD hither_status ht_onnx_beside(const ht_io *io, const char *folder, const ht_onnx_tensor *tensor, void *out,
+                                          hither_error *err);
 
 bool ht_onnx_is(ht_onnx_text text, const char *what);
 /* A whole number that a node has as an attribute, else `otherwise`. The walk has checked the node. */

@@ -11,12 +11,11 @@ struct ht_onnx {
     char *folder, *name;
     uint8_t *data; /* the file */
     size_t bytes;
-    bool has_files;
     ht_onnx_graph graph;
     ht_onnx_node *nodes;
     ht_onnx_tensor *tensors;
     ht_onnx_value *values;
-    uint32_t *links, *inputs, *outputs;
+    uint32_t *links, *inputs, *outputs, *input_types;
     uint32_t *table; /* values by name, while it is opened */
     size_t mask;
 };

@@ -63,11 +63,11 @@ static bool plain_name(ht_onnx_text name) {
 }
 
 /* The path of the file beside; the caller's, NULL without memory. */
-static char *path_beside(const ht_onnx *o, const ht_onnx_tensor *t) {
+static char *path_beside(const char *folder, const ht_onnx_tensor *t) {
     char name[MAX_FILE_NAME + 1];
     memcpy(name, t->file.data, t->file.bytes);
     name[t->file.bytes] = 0;
-    return ht_path_join(o->folder, name);
+    return ht_path_join(folder, name);
 }
 
 static hither_status check_beside(const ht_onnx *o, const ht_onnx_tensor *t, hither_error *err) {
@@ -75,7 +75,7 @@ static hither_status check_beside(const ht_onnx *o, const ht_onnx_tensor *t, hit
     ht_io_kind kind = HT_IO_ABSENT;
     if (!plain_name(t->file))
         return wrong(o, t, "its numbers are in another file whose name is not a plain one; none is opened", err);
-    char *path = path_beside(o, t);
+    char *path = path_beside(o->folder, t);
     if (!path)
         return ht_fail_nomem(err, t->file.bytes, "a path");
     hither_status status = o->io->stat(o->io->ctx, path, &kind, &bytes, err);
@@ -230,7 +230,6 @@ hither_status ht_onnx_tensor_read(ht_onnx *o, const uint8_t *data, size_t bytes,
     t->bytes = (size_t)(t->count * item);
     if (length != UINT64_MAX && length != t->bytes)
         return wrong(o, t, "its length in a file beside is not what its shape wants", err);
-    o->has_files = true;
     return check_beside(o, t, err);
 }
 
@@ -277,19 +276,26 @@ static bool widen_varints(const ht_onnx_tensor *t, float *out) {
     return p.at == p.end;
 }
 
-static hither_status read_beside(const ht_onnx *o, const ht_onnx_tensor *t, float *out, hither_error *err) {
+hither_status ht_onnx_beside(const ht_io *io, const char *folder, const ht_onnx_tensor *t, void *out,
+                             hither_error *err) {
     ht_file *file = NULL;
-    char *path = path_beside(o, t);
-    uint8_t *data = ht_alloc(t->bytes);
-    hither_status status =
-        path && data ? o->io->open(o->io->ctx, path, 0, &file, err) : ht_fail_nomem(err, t->bytes, "numbers");
+    char *path = path_beside(folder, t);
+    hither_status status = path ? io->open(io->ctx, path, 0, &file, err) : ht_fail_nomem(err, strlen(folder), "a path");
     if (status == HITHER_OK) {
-        status = o->io->read_at(file, data, t->bytes, t->offset, err);
-        o->io->close(file);
+        status = io->read_at(file, out, t->bytes, t->offset, err);
+        io->close(file);
     }
+    ht_release(path);
+    return status;
+}
+
+static hither_status read_beside(const ht_onnx *o, const ht_onnx_tensor *t, float *out, hither_error *err) {
+    uint8_t *data = ht_alloc(t->bytes);
+    if (!data)
+        return ht_fail_nomem(err, t->bytes, "numbers");
+    hither_status status = ht_onnx_beside(o->io, o->folder, t, data, err);
     if (status == HITHER_OK)
         widen(t->type, data, (size_t)t->count, out);
-    ht_release(path);
     ht_release(data);
     return status;
 }

@@ -28,6 +28,10 @@ def tiny(folder: Path, **how: object) -> Path:
     return folder
 
 
+def own(folder: Path) -> hither.Embedder:
+    return hither.Embedder.open(folder, engine="own")
+
+
 @pytest.mark.parametrize("way", ["f32", "gemm"])
 @pytest.mark.parametrize("norms", ["joined", "apart"])
 def test_numbers_give_the_vectors_and_the_name_of_the_same_weights(tmp_path: Path, way: str, norms: str) -> None:
@@ -75,7 +79,7 @@ def test_which_file(tmp_path: Path) -> None:
     (folder / "model.onnx").rename(folder / "onnx" / "model.onnx")
     assert hither.Embedder.open(folder).name == name
     (folder / "onnx" / "model.onnx").rename(folder / "onnx" / "other.onnx")
-    with pytest.raises(hither.ModelError, match=r"neither model.safetensors nor model.onnx"):
+    with pytest.raises(hither.ModelError, match=r"neither model\.safetensors nor model\.onnx"):
         hither.Embedder.open(folder)
     assert hither.Embedder.open(folder, file="onnx/other.onnx").name == name
     for bad in ("", "/x.onnx", "../x.onnx", "onnx/../x.onnx", "onnx//x.onnx", "x/", "a" * 300):
@@ -86,23 +90,23 @@ def test_which_file(tmp_path: Path) -> None:
 def test_numbers_beside(tmp_path: Path) -> None:
     folder = tiny(tmp_path / "m", beside="model.onnx_data")
     plain = hither.Embedder.open(tiny_bert.write(tmp_path / "plain"))
-    assert hither.Embedder.open(folder).name == plain.name
+    assert own(folder).name == plain.name
     data = folder / "model.onnx_data"
     whole = data.read_bytes()
     data.write_bytes(whole[:-1])
     with pytest.raises(hither.ModelError, match=r"of .model\.onnx_data., which has"):
-        hither.Embedder.open(folder)
+        own(folder)
     data.rename(tmp_path / "elsewhere")
     with pytest.raises(hither.ModelError, match="which is missing"):
-        hither.Embedder.open(folder)
+        own(folder)
     data.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(hither.ModelError, match="which is not a file"):
-        hither.Embedder.open(folder)
+        own(folder)
     for name in ("../elsewhere", "/etc/hostname", "..", ".", "a/b", "a\\b", "a\0b"):
         broken = onnx_write.bert(tiny_bert.weights(), tiny_bert.HEADS, beside=name)[0]
         (folder / "model.onnx").write_bytes(broken)
         with pytest.raises(hither.ModelError, match="not a plain one"):
-            hither.Embedder.open(folder)
+            own(folder)
 
 
 def graph_of(*parts: bytes) -> bytes:
@@ -130,7 +134,7 @@ def test_what_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
     folder = tiny(tmp_path / "m")
     (folder / "model.onnx").write_bytes(data)
     with pytest.raises(hither.ModelError, match=message):
-        hither.Embedder.open(folder)
+        own(folder)
 
 
 def test_other_shapes_than_the_settings_say(tmp_path: Path) -> None:
@@ -147,7 +151,7 @@ def test_other_shapes_than_the_settings_say(tmp_path: Path) -> None:
     ):
         (folder / "config.json").write_text(json.dumps({**config, key: value}))
         with pytest.raises(hither.ModelError):
-            hither.Embedder.open(folder)
+            own(folder)
 
 
 def hostile(whole: bytes, pick: random.Random) -> bytes:
@@ -184,7 +188,7 @@ def test_hostile_files(tmp_path: Path) -> None:
     for i in range(HOSTILE):
         (folder / "model.onnx").write_bytes(hostile(files[i % len(files)], pick))
         try:
-            embedder = hither.Embedder.open(folder)
+            embedder = own(folder)
             assert np.isfinite(embedder(TEXTS[0])).all()
         except hither.Error as error:
             assert str(error)
