@@ -217,7 +217,7 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
     edit(folder, "1_Pooling/config.json", pooling_mode_max_tokens=True)
     refused(folder, "pooling_mode_max_tokens")
     edit(folder, "1_Pooling/config.json", pooling_mode_max_tokens=False, pooling_mode_mean_tokens=False)
-    refused(folder, "mean and cls")
+    refused(folder, "one of mean, cls and last token")
     tiny_bert.write(folder)
     (folder / "tokenizer.json").unlink()
     refused(folder, "neither tokenizer.json nor vocab.txt")
