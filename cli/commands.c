@@ -556,7 +556,9 @@ const ht_man_section ht_man_sections[] = {
      "written stays. A reader that closes its end of the pipe is not an error."},
     {"ENVIRONMENT",
      "HITHER_SIMD caps the instruction sets in use, e.g. scalar or avx2. HITHER_THREADS caps the threads. "
-     "HITHER_ONNXRUNTIME names ONNX Runtime's library or its folder, for --engine onnxruntime. "
+     "HITHER_CACHE names the folder where large models are kept packed (default hither in the user's cache folder; "
+     "empty "
+     "for nowhere). HITHER_ONNXRUNTIME names ONNX Runtime's library or its folder, for --engine onnxruntime. "
      "HITHER_MODELS names folders of sentence models, separated by colons, among which the model of a collection is "
      "found. "
      "NO_COLOR, when set and not empty, turns colours off; they are used on a terminal only. COLUMNS is "

@@ -1,15 +1,30 @@
 /* model.c: see model.h. */
 #include "model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 
+/* Where large models are kept packed: HITHER_CACHE, else the user's folder for such things; "" for nowhere. */
+static hither_status cache_folder(char *out, size_t room, hither_error *err) {
+    const char *own = getenv("HITHER_CACHE"), *user = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const int bytes = own             ? snprintf(out, room, "%s", own)
+                      : user && *user ? snprintf(out, room, "%s/hither", user)
+                      : home && *home ? snprintf(out, room, "%s/.cache/hither", home)
+                                      : snprintf(out, room, "%s", "");
+    return bytes >= 0 && (size_t)bytes < room ? HITHER_OK
+                                              : ht_fail(err, HITHER_TOO_LARGE, "HITHER_CACHE or HOME is too long");
+}
+
 /* What runs it by options or environment; args may be NULL. */
 static hither_status open_model(const ht_args *args, const char *folder, hither_embedder **out, hither_error *err) {
     const char *engine = args ? ht_args_text(args, HT_OPT_ENGINE, "auto") : "auto";
-    hither_embedder_options options = {.size = sizeof options, .onnxruntime = getenv("HITHER_ONNXRUNTIME")};
+    char cache[4096];
+    HT_TRY(cache_folder(cache, sizeof cache, err));
+    hither_embedder_options options = {
+        .size = sizeof options, .onnxruntime = getenv("HITHER_ONNXRUNTIME"), .cache = cache};
     if (args)
         options.onnxruntime = ht_args_text(args, HT_OPT_ONNXRUNTIME, options.onnxruntime);
     if (strcmp(engine, "auto") != 0)

@@ -260,6 +260,8 @@ typedef struct hither_embedder_options {
     hither_engine engine;    /* default: its own, and ONNX Runtime for an *.onnx that is not for its own */
     const char *onnxruntime; /* path of libonnxruntime.so, or of its folder; default: beside the program, in the
                                 Python packages of its environment, then where the system looks */
+    const char *cache;       /* a folder where a large model by bytes is kept packed, which makes opening it again some
+                                five times faster (docs/models.md); made if missing. Default: none */
 } hither_embedder_options;
 
 /* A sentence model from its folder, as it is published: config.json, model.safetensors or model.onnx, and

@@ -27,6 +27,13 @@ def _installed_runtime() -> str | None:
     return folder if os.path.isdir(folder) else None
 
 
+def _user_cache() -> str:
+    own, user, home = (os.environ.get(name) for name in ("HITHER_CACHE", "XDG_CACHE_HOME", "HOME"))
+    if own is not None:
+        return own
+    return os.path.join(user, "hither") if user else os.path.join(home, ".cache", "hither") if home else ""
+
+
 class Embedder:
     """Texts to vectors. ``Embedder()`` is the built-in embedder; `Embedder.open` takes a sentence model's folder.
 
@@ -63,6 +70,7 @@ class Embedder:
         file: str | None = None,
         engine: str = "auto",
         onnxruntime: str | os.PathLike[str] | None = None,
+        cache: str | os.PathLike[str] | bool = True,
     ) -> Embedder:
         """A sentence model of the BERT family from its folder, as it is published (docs/models.md).
 
@@ -85,6 +93,9 @@ class Embedder:
         onnxruntime : path, optional
             ONNX Runtime's libonnxruntime.so, or its folder. Default: ``HITHER_ONNXRUNTIME``, else that of the package
             onnxruntime where it is installed, else where the system looks.
+        cache : path or bool
+            Where a large model is kept packed, so that opening it again is fast: a folder; True for ``HITHER_CACHE``,
+            else hither in the user's cache folder; False for nowhere.
 
         Raises
         ------
@@ -106,6 +117,8 @@ class Embedder:
             raise InvalidError(f"max_tokens is {most}; 1 to 32768 are possible")
         if engine != "own" and library:
             names["onnxruntime"] = os.fsencode(library)
+        if cache is not False:
+            names["cache"] = os.fsencode(_user_cache() if cache is True else cache)
         dtype = _core.DTYPES[precision]
         self = object.__new__(cls)
         self._handle = _core.embedder_open(os.fsencode(folder), dtype, most, _ENGINES.index(engine), **names)

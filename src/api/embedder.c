@@ -35,7 +35,8 @@ hither_status hither_embedder_open(const char *folder, const hither_embedder_opt
                                     .document_prefix = o.document_prefix,
                                     .file = o.file,
                                     .engine = (ht_engine)o.engine,
-                                    .onnxruntime = o.onnxruntime};
+                                    .onnxruntime = o.onnxruntime,
+                                    .cache = o.cache};
     ht_fp_state fp = ht_fp_enter();
     hither_status status = ht_embedder_model(ht_io_posix(), folder, &model, &embedder, err);
     ht_fp_leave(fp);

@@ -49,6 +49,15 @@ const ht_io *ht_io_posix(void);
  * bytes; false if it cannot be read. Such files have no size, so that read_at is no way to them. */
 bool ht_io_system_text(const char *path, char *text, size_t room);
 
+/* What tells a file of the operating system's, or a folder, from another one and from itself at another time. */
+typedef struct ht_io_stamp {
+    uint64_t device, number, bytes;
+    int64_t modified_ns, changed_ns; /* since 1970 */
+    bool ours;                       /* it belongs to this user, and nobody else may write to it */
+} ht_io_stamp;
+/* false for what is neither (a link to a file), is missing or cannot be seen. */
+bool ht_io_stamp_of(const char *path, ht_io_stamp *out);
+
 /* The folder of the running program, NUL-terminated; false where that is not known. */
 bool ht_io_program_folder(char *folder, size_t room);
 

@@ -441,6 +441,24 @@ bool ht_io_system_text(const char *path, char *text, size_t room) {
     return length > 0;
 }
 
+bool ht_io_stamp_of(const char *path, ht_io_stamp *out) {
+    struct stat found;
+    if (lstat(path, &found) != 0)
+        return false;
+    if (S_ISLNK(found.st_mode) && (stat(path, &found) != 0 || !S_ISDIR(found.st_mode)))
+        return false;
+    if (!S_ISREG(found.st_mode) && !S_ISDIR(found.st_mode))
+        return false;
+    memset(out, 0, sizeof *out); /* it is compared as bytes */
+    out->device = (uint64_t)found.st_dev;
+    out->number = (uint64_t)found.st_ino;
+    out->bytes = (uint64_t)found.st_size;
+    out->modified_ns = (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec;
+    out->changed_ns = (int64_t)found.st_ctim.tv_sec * 1000000000 + found.st_ctim.tv_nsec;
+    out->ours = found.st_uid == geteuid() && (found.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+    return true;
+}
+
 bool ht_io_program_folder(char *folder, size_t room) {
     ssize_t length = readlink("/proc/self/exe", folder, room - 1);
     if (length <= 0 || (size_t)length >= room - 1)

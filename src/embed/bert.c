@@ -23,7 +23,9 @@ struct ht_bert {
     ht_bert_shape shape;
     const char *block; /* everything below lies in it */
     size_t block_bytes;
-    char *own;                /* the block, where it is ours to release */
+    char *own;                    /* the block, where it is ours to release */
+    void (*give_back)(void *ctx); /* of one that is not */
+    void *ctx;
     float *words, *positions; /* of positions each has the type's vector in it */
     norm first;
     layer *layers;
@@ -202,11 +204,14 @@ hither_status ht_bert_load(const ht_weights *weights, const ht_bert_shape *shape
     return HITHER_OK;
 }
 
-hither_status ht_bert_over(const void *block, const ht_bert_shape *shape, ht_bert **out, hither_error *err) {
+hither_status ht_bert_over(const void *block, const ht_bert_shape *shape, void (*give_back)(void *ctx), void *ctx,
+                           ht_bert **out, hither_error *err) {
     HT_TRY(new_bert(shape, out, err));
     ht_laying at = {(char *)(uintptr_t)block, 0}; /* never written to */
     lay_all(*out, &at);
     (*out)->block = block;
+    (*out)->give_back = give_back;
+    (*out)->ctx = ctx;
     return HITHER_OK;
 }
 
@@ -215,12 +220,20 @@ const void *ht_bert_block(const ht_bert *b, size_t *bytes) {
     return b->block;
 }
 
-void ht_bert_free(ht_bert *b) {
-    if (!b)
-        return;
+void ht_bert_forget(ht_bert *b) {
     ht_release(b->own);
     ht_release(b->layers);
     ht_release(b);
+}
+
+void ht_bert_free(ht_bert *b) {
+    if (!b)
+        return;
+    void (*give_back)(void *ctx) = b->give_back;
+    void *ctx = b->ctx;
+    ht_bert_forget(b);
+    if (give_back)
+        give_back(ctx);
 }
 
 /* ---- room */
@@ -237,7 +250,7 @@ hither_status ht_bert_room_new(const ht_bert *b, ht_bert_room **out, hither_erro
     r->attended = ht_alloc_aligned(rows * w * sizeof *r->attended);
     r->inner = ht_alloc_aligned(rows * s->inner * sizeof *r->inner);
     r->y = ht_alloc_aligned(rows * w * sizeof *r->y);
-    r->scores = ht_alloc_aligned(rows * (w / s->heads + 1) * sizeof *r->scores);
+    r->scores = ht_alloc_aligned((rows + 15) / 16 * 16 * (w / s->heads + 4) * sizeof *r->scores);
     r->bytes = s->bytes ? ht_alloc_aligned(HT_LINEAR_ROWS * wide) : NULL;
     r->sums = s->bytes ? ht_alloc_aligned(HT_LINEAR_ROWS * wide * sizeof *r->sums) : NULL;
     if (!r->tokens || !r->x || !r->qkv || !r->attended || !r->inner || !r->y || !r->scores ||

@@ -30,9 +30,12 @@ typedef struct ht_bert_room ht_bert_room; /* memory of one computation */
  * MODEL, IO, NOMEM. */
 HT_NODISCARD hither_status ht_bert_load(const ht_weights *weights, const ht_bert_shape *shape, ht_bert **out,
                                         uint64_t *digest, hither_error *err);
-/* One over a block that another of the same shape had (ht_bert_block); the block stays as long as it. NOMEM. */
-HT_NODISCARD hither_status ht_bert_over(const void *block, const ht_bert_shape *shape, ht_bert **out,
-                                        hither_error *err);
+/* One over a block that another of the same shape had (ht_bert_block). The block stays until ht_bert_free, which ends
+ * with give_back(ctx). NOMEM. */
+HT_NODISCARD hither_status ht_bert_over(const void *block, const ht_bert_shape *shape, void (*give_back)(void *ctx),
+                                        void *ctx, ht_bert **out, hither_error *err);
+/* Frees it without giving the block back. */
+void ht_bert_forget(ht_bert *bert);
 /* All there is of it, in one piece without pointers: of an encoder by bytes the same on every machine of this byte
  * order. */
 const void *ht_bert_block(const ht_bert *bert, size_t *bytes);

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "embed/bert_pack.h"
 #include "embed/onnx_bert.h"
 
 hither_status ht_model_file_check(const char *file, hither_error *err) {
@@ -51,7 +52,7 @@ static hither_status open_tensors(const ht_io *io, const char *path, const ht_be
 
 /* Files beside an ONNX file are looked for where it is. */
 static hither_status open_onnx(const ht_io *io, char *path, const ht_bert_shape *shape, ht_bert **out, uint64_t *digest,
-                               hither_error *err) {
+                               bool *alone, hither_error *err) {
     ht_onnx *onnx;
     ht_onnx_bert *found = NULL;
     char *slash = strrchr(path, '/');
@@ -62,24 +63,41 @@ static hither_status open_onnx(const ht_io *io, char *path, const ht_bert_shape 
         ht_weights weights = ht_onnx_bert_weights(found);
         status = ht_bert_load(&weights, shape, out, digest, err);
     }
+    *alone = !ht_onnx_has_files(onnx);
     ht_onnx_bert_free(found);
     ht_onnx_close(onnx);
     return status;
 }
 
-hither_status ht_bert_open(const ht_io *io, const char *folder, const char *file, const ht_bert_shape *shape,
-                           ht_bert **out, uint64_t *digest, hither_error *err) {
-    if (!file)
-        return ht_fail(err, HITHER_MODEL, "%.150s: there is neither model.safetensors nor model.onnx", folder);
+static hither_status open_weights(const ht_io *io, const char *folder, const char *file, const ht_bert_shape *shape,
+                                  ht_bert **out, uint64_t *digest, bool *alone, hither_error *err) {
     char *path = ht_path_join(folder, file);
     if (!path)
         return ht_fail_nomem(err, strlen(folder), "a path");
     const size_t bytes = strlen(file), tail = strlen(".onnx");
     const bool onnx = bytes > tail && strcmp(file + bytes - tail, ".onnx") == 0;
+    *alone = true;
     hither_status status =
-        onnx ? open_onnx(io, path, shape, out, digest, err) : open_tensors(io, path, shape, out, digest, err);
+        onnx ? open_onnx(io, path, shape, out, digest, alone, err) : open_tensors(io, path, shape, out, digest, err);
     ht_release(path);
     return status;
+}
+
+hither_status ht_bert_open(const ht_io *io, const char *folder, const char *file, const char *cache,
+                           const ht_bert_shape *shape, ht_bert **out, uint64_t *digest, hither_error *err) {
+    bool alone = true;
+    if (!file)
+        return ht_fail(err, HITHER_MODEL, "%.150s: there is neither model.safetensors nor model.onnx", folder);
+    const ht_bert_pack_source source = {cache, folder, file, *shape};
+    /* The stamps are the operating system's, whatever the table. */
+    const bool packs = cache && cache[0] && shape->bytes && io == ht_io_posix();
+    *out = packs ? ht_bert_pack_open(io, &source, digest) : NULL;
+    if (*out)
+        return HITHER_OK;
+    HT_TRY(open_weights(io, folder, file, shape, out, digest, &alone, err));
+    if (packs && alone)
+        ht_bert_pack_write(io, &source, *out, *digest);
+    return HITHER_OK;
 }
 
 /* ---- for ONNX Runtime */

@@ -15,10 +15,10 @@ HT_NODISCARD hither_status ht_model_file_check(const char *file, hither_error *e
 HT_NODISCARD hither_status ht_model_file_find(const ht_io *io, const char *folder, bool onnx, const char **out,
                                               hither_error *err);
 
-/* *digest is of the weights as numbers. MODEL (also: file is NULL), TOO_LARGE, SYNTAX, PERMISSION, IO, NOMEM. */
-HT_NODISCARD hither_status ht_bert_open(const ht_io *io, const char *folder, const char *file,
+/* *digest is of the weights as numbers. cache: a folder for packs (bert_pack.h), or NULL. MODEL (also: file is NULL),
+ * TOO_LARGE, SYNTAX, PERMISSION, IO, NOMEM. */
+HT_NODISCARD hither_status ht_bert_open(const ht_io *io, const char *folder, const char *file, const char *cache,
                                         const ht_bert_shape *shape, ht_bert **out, uint64_t *digest, hither_error *err);
-
 /* The same for ONNX Runtime; *digest is of the file's bytes, and of those of the files beside it. */
 HT_NODISCARD hither_status ht_ort_open_file(const ht_io *io, const char *library, const char *folder, const char *file,
                                             ht_ort **out, uint64_t *digest, hither_error *err);

@@ -23,6 +23,7 @@ HT_NODISCARD hither_status ht_embedder_builtin(ht_embedder **out, hither_error *
  * TOO_LARGE, PERMISSION, IO, NOMEM. */
 typedef enum ht_engine { HT_ENGINE_AUTO, HT_ENGINE_OWN, HT_ENGINE_ONNXRUNTIME } ht_engine;
 typedef struct ht_model_options {
+    const char *cache;                          /* a folder for packed weights; NULL or "": none */
     ht_engine engine;                           /* auto: ours, and ONNX Runtime for an ONNX file that is not for ours */
     const char *onnxruntime;                    /* its library, or the folder of it; NULL: looked for */
     bool bytes;                                 /* multiply by bytes, else in f32 */

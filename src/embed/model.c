@@ -282,7 +282,7 @@ static hither_status open_own(const ht_io *io, const char *folder, const char *f
     HT_TRY(read_pooling(io, folder, &m->shape, err));
     HT_TRY(read_most(io, folder, o->max_tokens, &m->shape, err));
     HT_TRY(ht_model_read_prefixes(io, folder, o, &m->base, err));
-    HT_TRY(ht_bert_open(io, folder, file, &m->shape, &m->bert, &digest, err));
+    HT_TRY(ht_bert_open(io, folder, file, o->cache, &m->shape, &m->bert, &digest, err));
     HT_TRY(read_tokenizer(io, folder, m, &digest, err));
     m->base.dim = m->shape.width;
     m->base.one = model_one;

@@ -431,6 +431,13 @@ const void *ht_onnx_file(const ht_onnx *o, size_t *bytes) {
     return o->data;
 }
 
+bool ht_onnx_has_files(const ht_onnx *o) {
+    for (uint32_t i = 0; i < o->graph.tensor_count; i++)
+        if (o->tensors[i].file.bytes)
+            return true;
+    return false;
+}
+
 /* ---- attributes */
 
 static bool find_attribute(const ht_onnx_node *node, const char *name, ht_pb *out) {

@@ -87,6 +87,8 @@ const void *ht_onnx_file(const ht_onnx *onnx, size_t *bytes);
  * where they are there. MODEL for another type or for what is not finite, IO, NOMEM. */
 HT_NODISCARD hither_status ht_onnx_numbers(const ht_onnx *onnx, uint32_t tensor, float *out, hither_error *err);
 
+/* Whether some of its numbers are in files beside it. */
+bool ht_onnx_has_files(const ht_onnx *onnx);
 /* The bytes of a tensor that is in a file beside, in the folder of the model. */
 HT_NODISCARD hither_status ht_onnx_beside(const ht_io *io, const char *folder, const ht_onnx_tensor *tensor, void *out,
                                           hither_error *err);

@@ -30,5 +30,6 @@ static inline void ints_pairs_sum(ints *sum, ints pairs, const ints *query) {
 }
 static inline ints ints_pairs_total(const ints *sum) { return *sum; }
 
+#define PRODUCT_WIDE 2
 #include "kernels/codes.inc"
 #include "kernels/f32_rows.inc"

@@ -22,5 +22,6 @@ static inline ints ints_pairs_total(const ints *sum) {
                             _mm512_add_epi32(_mm512_srai_epi32(sum[2], 4), _mm512_srai_epi32(sum[3], 6)));
 }
 
+#define PRODUCT_WIDE 4
 #include "kernels/codes.inc"
 #include "kernels/f32_rows.inc"

@@ -164,8 +164,8 @@ typedef struct ht_kernels {
     /* x = (x + y), less its mean, by its deviation (its square + epsilon), times scale, plus shift. */
     void (*add_norm_f32)(float *x, const float *y, size_t dim, const float *scale, const float *shift, float epsilon);
     /* One head of attention: row i of qkv (rows are `stride` floats apart) holds `heads` times `width` floats of
-     * queries, as many of keys, as many of values. Writes the head's part of every row of out. room: tokens * (width +
-     * 1). */
+     * queries, as many of keys, as many of values. Writes the head's part of every row of out. room: tokens, rounded
+     * up to a multiple of 16, * (width + 4). */
     void (*attend_f32)(const float *qkv, size_t stride, size_t tokens, size_t width, size_t head, size_t heads,
                        float *room, float *out, size_t out_stride);
     /* x as bytes: value i is about scale * (out[i] - zero); zero itself is exact. */

@@ -9,6 +9,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import hither
@@ -281,3 +282,73 @@ def test_broken_weights(tmp_path: Path) -> None:
     path.write_bytes(tiny_bert.safetensors(huge, "F32"))
     with pytest.raises(hither.ModelError, match="not finite"):
         hither.Embedder.open(folder, precision="f32")("bird")
+
+
+def large(folder: Path) -> Path:
+    """The tiny model with so many words that it is worth packing."""
+    tiny_bert.write(folder)
+    arrays = tiny_bert.weights()
+    words = np.tile(arrays["embeddings.word_embeddings.weight"], (600, 1))
+    arrays["embeddings.word_embeddings.weight"] = words
+    (folder / "model.safetensors").write_bytes(tiny_bert.safetensors(arrays, "F32"))
+    edit(folder, "config.json", vocab_size=len(words))
+    return folder
+
+
+def test_large_models_are_packed(tmp_path: Path) -> None:
+    folder, cache = large(tmp_path / "m"), tmp_path / "made" / "cache"
+    plain = hither.Embedder.open(folder, cache=False)
+    wanted = plain(TEXTS)
+    hither.Embedder.open(folder, cache=cache)
+    assert not list(cache.parent.glob("*/*"))  # too fresh: a change might leave the same times
+    time.sleep(2.1)
+    for precision in ("f32", "i8"):
+        hither.Embedder.open(folder, cache=cache, precision=precision)
+    (pack,) = cache.iterdir()
+    whole, name = pack.read_bytes(), plain.name
+    assert len(whole) > 8 << 20
+
+    def packed() -> bool:
+        """Opens it; whether by the pack, which is seen by its staying as it is."""
+        before = pack.stat().st_ino if pack.exists() else 0
+        embedder = hither.Embedder.open(folder, cache=cache)
+        assert embedder.name == name and np.array_equal(embedder(TEXTS), wanted)
+        return pack.stat().st_ino == before
+
+    assert packed()
+    for bad in (whole[:-1], whole[:4096], whole[:100], b"", whole + b"x"):
+        pack.write_bytes(bad)
+        assert not packed() and pack.read_bytes() == whole
+    for at in (0, 8, 20, 60, 100, 4096, len(whole) // 2, len(whole) - 1):
+        pack.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        assert not packed() and pack.read_bytes() == whole
+    pack.chmod(0o666)  # anybody's
+    assert not packed() and pack.stat().st_mode & 0o777 == 0o600
+    elsewhere = pack.rename(tmp_path / "elsewhere")
+    pack.symlink_to(elsewhere)
+    assert not packed() and not pack.is_symlink()
+    # Other weights, and the same number of bytes: another name, and a new pack in the old one's place.
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-2] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    other = hither.Embedder.open(folder, cache=cache)
+    assert other.name != name and pack.read_bytes() == whole
+    time.sleep(2.1)
+    assert hither.Embedder.open(folder, cache=cache).name == other.name
+    assert hither.Embedder.open(folder, cache=cache).name == other.name
+    assert list(cache.iterdir()) == [pack] and pack.read_bytes() != whole
+
+
+def test_places_where_nothing_can_be_packed(tmp_path: Path) -> None:
+    folder = large(tmp_path / "m")
+    name = hither.Embedder.open(folder, cache=False).name
+    time.sleep(2.1)
+    (tmp_path / "file").write_text("")
+    for cache in (tmp_path / "file", tmp_path / "a" / "b" / "c", "/proc", ""):
+        assert hither.Embedder.open(folder, cache=cache).name == name
+    program = "import hither, sys; hither.Embedder.open(sys.argv[1])"
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    for key, where in (("HITHER_CACHE", ""), ("XDG_CACHE_HOME", "hither"), ("HOME", ".cache/hither")):
+        (tmp_path / key).mkdir()
+        subprocess.run([sys.executable, "-c", program, folder], check=True, env={**path, key: str(tmp_path / key)})
+        assert len(list((tmp_path / key / where).glob("bert-*.pack"))) == 1
