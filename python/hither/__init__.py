@@ -48,6 +48,7 @@ from .exact import knn, within
 from .fields import Field
 from .hits import Hit, Hits, Plan, Scan
 from .index import Index
+from .progress import Bar
 from .window import Match, Scores, Window
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def simd() -> str:
 
 # Without the errors that share a builtin's name: `from hither import *` must not hide those.
 __all__ = [
+    "Bar",
     "BusyError",
     "Collection",
     "CorruptError",

@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from ._ffi import ffi, lib
 from ._named import FieldSpec, Named, fields_in, named as named_of, set_named, set_specs
 from .arrays import FloatMatrix, Stored, Strings, Texts
 from .errors import BY_STATUS, CorruptError, Error, InvalidError
+from .progress import MaybeProgress, Steps, told
 
 METRICS: dict[str, int] = {
     "cosine": lib.HITHER_COSINE,
@@ -61,8 +62,8 @@ COLLECTION_EXISTING: int = lib.HITHER_COLLECTION_EXISTING
 UINT32_MAX = 2**32 - 1
 TTL_OFF: int = lib.HITHER_TTL_OFF
 
-# Told how far long work is; False stops it.
-Progress = Callable[[int, int], object]
+# Told how far long work is; False stops it, and True in its place is a `Bar`.
+Progress: TypeAlias = MaybeProgress
 MAX_K: int = lib.HITHER_MAX_K
 
 # hither_score, field by field.
@@ -383,35 +384,31 @@ def _findings(report: Any) -> list[tuple[str, str]]:
     return findings
 
 
-def _work(handle: Handle, function: Callable[..., int], progress: Progress | None, wait_ms: int = 0) -> None:
+def _work(
+    handle: Handle, function: Callable[..., int], progress: Progress | None, label: str, wait_ms: int = 0
+) -> None:
     """Calls a function that takes hither_work_options. An exception in `progress`, Ctrl-C too, stops it."""
-    raised: list[BaseException] = []
-
-    def note(kind: Any, error: BaseException, traceback: Any) -> None:
-        raised.append(error)
-
-    def step(ctx: Any, done: int, total: int) -> int:
-        return int(progress is not None and progress(done, total) is False)
-
+    tell = told(progress, label)
+    steps = Steps(tell or (lambda done, total: None))
     options = ffi.new("hither_work_options *")
-    callback = ffi.callback("int(void *, uint64_t, uint64_t)", step, error=1, onerror=note)
+    callback = ffi.callback("int(void *, uint64_t, uint64_t)", steps.step, error=1, onerror=steps.note)
     options.size = ffi.sizeof("hither_work_options")
     options.progress = callback
     options.wait_ms = wait_ms
     try:
         _on(handle, function, options)
-    except Error:
-        if raised:
-            raise raised[0] from None
+    except Error as error:
+        steps.end(error)
         raise
+    steps.end(None)
 
 
 def db_compact(db: Handle, progress: Progress | None) -> None:
-    _work(db, lib.hither_db_compact, progress)
+    _work(db, lib.hither_db_compact, progress, "compacting")
 
 
 def collection_compact(collection: Handle, progress: Progress | None) -> None:
-    _work(collection, lib.hither_collection_compact, progress)
+    _work(collection, lib.hither_collection_compact, progress, "compacting")
 
 
 def collection_create_index(
@@ -425,7 +422,9 @@ def collection_create_index(
     options.bits = bits
     options.lists = lists
     options.seed = seed
-    _work(collection, lambda c, work, err: lib.hither_collection_create_index(c, options, work, err), progress)
+    _work(
+        collection, lambda c, work, err: lib.hither_collection_create_index(c, options, work, err), progress, "indexing"
+    )
 
 
 def collection_set_ttl(collection: Handle, seconds: int) -> None:
@@ -443,7 +442,7 @@ def collection_expire(collection: Handle) -> int:
 
 
 def db_purge(db: Handle, progress: Progress | None, wait_ms: int) -> None:
-    _work(db, lib.hither_db_purge, progress, wait_ms)
+    _work(db, lib.hither_db_purge, progress, "purging", wait_ms)
 
 
 def db_backup(db: Handle, path: bytes) -> None:

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._core import DTYPES, _c_string, _call, _raise, _records, _set_stored
+from ._core import DTYPES, Progress, _c_string, _call, _raise, _records, _set_stored
 from ._ffi import ffi, lib
 from .arrays import Stored
+from .errors import Error
+from .progress import Steps, told
 
 Answers = tuple[NDArray[np.int64], NDArray[np.float32]]
 Allow = tuple[NDArray[np.uint64], int]
@@ -180,13 +182,26 @@ def index_add(cdata: Any, rows: Stored, labels: NDArray[np.int64] | None) -> int
     return int(first[0])
 
 
-def index_build(cdata: Any, threads: int, due: bool, memory: int = 0) -> None:
+def index_build(cdata: Any, threads: int, due: bool, memory: int = 0, progress: Progress | None = None) -> None:
     options = ffi.new("hither_index_build_options *")
     options.size = ffi.sizeof("hither_index_build_options")
     options.threads = threads
     options.due = due
     options.memory = memory
-    _on_index(cdata, lib.hither_index_build, options)
+    tell = told(progress, "building")
+    if tell is None:
+        _on_index(cdata, lib.hither_index_build, options)
+        return
+    steps = Steps(tell)
+    options.step = callback = ffi.callback("int(void *, uint64_t, uint64_t)", steps.step, error=1, onerror=steps.note)
+    try:
+        _on_index(cdata, lib.hither_index_build, options)
+    except Error as error:
+        steps.end(error)
+        raise
+    finally:
+        del callback  # until here it may be called
+    steps.end(None)
 
 
 def index_tune(cdata: Any) -> str:

@@ -45,6 +45,7 @@ from .errors import InterruptedError
 from .fields import Fields
 from .hits import Hit
 from .listing import DEFAULT_INCLUDE, Include
+from .progress import told
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -97,7 +98,7 @@ class _Told:
     """Progress of work in a thread: told in the event loop, which may stop it."""
 
     def __init__(self, progress: _core.Progress | None) -> None:
-        self._progress = progress
+        self._progress = told(progress, "")
         self._loop = asyncio.get_running_loop()
         self._stopped = threading.Event()
         self.raised: BaseException | None = None
@@ -153,11 +154,11 @@ def _mirror(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[Any,
 
 def _mirror_long(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
     """The same of long work, which has a parameter `progress`; cancelling stops it."""
-    told = inspect.signature(method)
+    signature = inspect.signature(method)
 
     @wraps(method)
     async def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        bound = told.bind(self._inner, *args, **kwargs)
+        bound = signature.bind(self._inner, *args, **kwargs)
         progress = bound.arguments.pop("progress", None)
 
         def work(step: _core.Progress) -> R:
@@ -621,7 +622,7 @@ class Index(_Closing):
         return await _run(lambda: len(inner))
 
     add = _mirror(_index.Index.add)
-    build = _mirror(_index.Index.build)
+    build = _mirror_long(_index.Index.build)
     explain = _mirror(_index.Index.explain)
     info = _mirror(_index.Index.info)
     remove = _mirror(_index.Index.remove)

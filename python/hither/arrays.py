@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import DimensionError, InvalidError
+from .tensors import from_elsewhere, items_of
 
 Id: TypeAlias = int | str
 Ids: TypeAlias = Id | Sequence[Id] | NDArray[Any] | Iterable[Id]
@@ -62,7 +63,7 @@ class Strings:
 
 def texts(items: Iterable[Text | None], what: str = "text") -> Texts:
     """A column of texts. `None` is a missing one; bytes are taken to be UTF-8 and checked by the library."""
-    items = items if isinstance(items, (list, tuple)) else list(items)
+    items = items if isinstance(items, (list, tuple)) else list(cast("Iterable[Text | None]", items_of(items)))
     missing: list[int] = []
     try:
         encoded = list(map(str.encode, cast("list[str]", items)))
@@ -103,7 +104,7 @@ def metadata_column(items: Metadata | Iterable[Metadata | None] | None, count: i
         return None
     if isinstance(items, (str, bytes, Mapping)):
         items = cast("list[Metadata | None]", [items])
-    rows = items if isinstance(items, (list, tuple)) else list(items)
+    rows = items if isinstance(items, (list, tuple)) else list(cast("Iterable[Metadata | None]", items_of(items)))
     encoded: list[str | None] | None = _dicts_as_json(rows)
     if encoded is not None:
         return _same_length(texts(encoded, "metadata"), count, "metadata")
@@ -194,6 +195,7 @@ def ids(items: Ids) -> NDArray[np.int64] | Texts:
                 raise InvalidError(f"id {int(items.argmax())} is {items.max()}, beyond 2**63 - 1")
             return np.ascontiguousarray(np.atleast_1d(items), np.int64)
         items = np.atleast_1d(items).tolist()
+    items = cast("Ids", items_of(items))
     if isinstance(items, str) or not isinstance(items, Iterable):
         items = [items]
     values = items if isinstance(items, (list, tuple)) else list(items)
@@ -223,10 +225,7 @@ def count_of(column: NDArray[np.int64] | Texts) -> int:
 def array(values: ArrayLike, what: str) -> NDArray[Any]:
     """Numbers of any shape as an array of float32 or float64. Lists and integers become float64, float16 float32."""
     if not isinstance(values, np.ndarray):
-        try:
-            values = np.asarray(values)
-        except (ValueError, TypeError) as error:
-            raise DimensionError(f"{what} cannot be made an array: {error}") from None
+        values = from_elsewhere(values, what)
     kind = values.dtype
     if kind.kind == "f" and kind.itemsize in (4, 8):
         return values if kind.isnative and values.flags.aligned else values.astype(kind.newbyteorder("="))
@@ -280,7 +279,11 @@ def stored(values: ArrayLike, what: str, dtype: str | None, dim: int | None = No
 
     What is of that dtype goes as it is; bools become bits for b1; all else becomes float32 or float64 rows.
     """
-    given = values if isinstance(values, np.ndarray) else array(values, what)
+    if isinstance(values, np.ndarray):
+        given = values
+    else:  # a tensor of a type that is stored as it is stays what it is; lists of numbers become float64
+        given = from_elsewhere(values, what)
+        given = given if hasattr(values, "__dlpack__") else array(given, what)
     if dtype == "b1" and given.dtype == bool and given.ndim in (1, 2) and given.size:
         dim = given.shape[-1] if dim is None else dim
         if given.shape[-1] != dim:

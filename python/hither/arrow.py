@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from .arrays import Strings
 from .errors import DimensionError, InterruptedError, InvalidError, UnsupportedError
 from .hits import Hits
+from .progress import told
 
 BATCH = 4096
 KEY = b"hither"
@@ -82,12 +83,31 @@ def record_batch(hits: Hits, wanted: Any) -> Any:
     return pa.RecordBatch.from_arrays(columns, schema=wanted)
 
 
+def hits_table(hits: Hits) -> Any:
+    """An answer as a table, with a column for each part it has."""
+    pa = pyarrow()
+    count = len(hits)
+    ids = pa.array(hits.ids, pa.large_string() if hits.ids and isinstance(hits.ids[0], str) else pa.int64())
+    columns: dict[str, Any] = {"id": ids}
+    for name, numbers in (("distance", hits.distances), ("score", hits.scores)):
+        if numbers is not None:
+            columns[name] = pa.array(numbers)
+    for name, texts in (("metadata", hits._metadata), ("document", hits._documents)):
+        if texts is not None:
+            columns[name] = _text_array(pa, texts, count)
+    if hits.vectors is not None and hits.vectors.shape[1]:
+        numbers = pa.array(np.ascontiguousarray(hits.vectors, np.float32).reshape(-1))
+        columns["vector"] = pa.FixedSizeListArray.from_arrays(numbers, hits.vectors.shape[1])
+    return pa.table(columns)
+
+
 def write_parquet(path: str | os.PathLike[str], wanted: Any, batches: Iterable[Any], progress: Any, total: int) -> int:
     """Writes a whole new file that takes the place of `path` only when it is complete. Returns the rows."""
     parquet = pyarrow().parquet
     target = os.path.realpath(os.fsdecode(path))
     partial = f"{target}.partial-{secrets.token_hex(4)}"
     rows = 0
+    progress = told(progress, "writing")
     try:
         with open(partial, "xb") as file:
             with parquet.ParquetWriter(file, wanted, compression="zstd") as writer:

@@ -20,6 +20,7 @@ from .errors import Error, InvalidError, NotFoundError
 from .exact import metric_number
 from .fields import Fields, declared
 from .hits import Hits
+from .progress import told
 
 
 def connect(
@@ -426,6 +427,7 @@ class Database(Mapping[str, Collection]):
         if mode not in ("add", "upsert", "update"):
             raise InvalidError(f'mode is {mode!r}; there are "add", "upsert" and "update"')
         known = _arrow.described(source)
+        tell = told(progress, "importing")
         if name in self:
             c = self.collection(name, _arrow.vector_dim(source, columns), metric, None, embedder)
         else:
@@ -451,7 +453,7 @@ class Database(Mapping[str, Collection]):
                     error.add_note(f"in the batch that begins with row {rows} of the table")
                 raise
             rows += batch.num_rows
-            _arrow.step(progress, rows, source.total)
+            _arrow.step(tell, rows, source.total)
         if c is None:  # no rows: the collection at least, where it is known what it is
             self._make(name, _arrow.vector_dim(source, columns), metric, embedder, known)
         return rows

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from . import _core
 from .arrays import Text, texts as text_column
-from .errors import InvalidError
+from .errors import InterruptedError, InvalidError
+from .progress import told
+
+_STEP = 256  # texts embedded between two looks at the progress
 
 _ENGINES = ("auto", "own", "onnxruntime")
 
@@ -134,12 +137,15 @@ class Embedder:
         """The name that a collection stores, e.g. ``"builtin-1"``."""
         return _core.embedder_name(self._handle)
 
-    def __call__(self, texts: Text | Iterable[Text]) -> NDArray[np.float32]:
+    def __call__(self, texts: Text | Iterable[Text], *, progress: _core.Progress | None = None) -> NDArray[np.float32]:
         """One unit vector a text; a text without tokens gives the zero vector.
 
         Parameters
         ----------
         texts : str or iterable of str
+        progress : callable or True, optional
+            Called with the texts done and the texts there are, some hundred at a time; False, or an exception, stops
+            it. True: a `Bar`.
 
         Returns
         -------
@@ -148,7 +154,16 @@ class Embedder:
         if isinstance(texts, (str, bytes)):
             vectors: NDArray[np.float32] = _core.embed(self._handle, text_column([texts]))[0]
             return vectors
-        return _core.embed(self._handle, text_column(texts))
+        tell = told(progress, "embedding")
+        if tell is None:
+            return _core.embed(self._handle, text_column(texts))
+        items = texts if isinstance(texts, (list, tuple)) else list(texts)
+        out = np.empty((len(items), self.dim), np.float32)
+        for begin in range(0, len(items), _STEP):
+            out[begin : begin + _STEP] = _core.embed(self._handle, text_column(items[begin : begin + _STEP]))
+            if tell(min(begin + _STEP, len(items)), len(items)) is False:
+                raise InterruptedError("stopped on request, after some of the texts")
+        return out
 
     def queries(self, texts: Text | Iterable[Text]) -> NDArray[np.float32]:
         """As calling it, for texts that are searched by: some models have a prefix for these."""

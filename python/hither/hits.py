@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, overload
@@ -249,6 +250,35 @@ class Hits(Sequence[Hit]):
         """The records as dicts, ready for a data frame or JSON (vectors stay arrays)."""
         return [hit.to_dict() for hit in self]
 
+    def to_arrow(self) -> Any:
+        """The answer as a `pyarrow.Table`: what there is of id, distance, score, metadata (JSON), document, vector.
+
+        ``to_pandas()`` and ``to_polars()`` are the same as their data frames. Needs pyarrow.
+
+        Examples
+        --------
+        >>> import hither
+        >>> with hither.connect(":memory:") as db:
+        ...     c = db.collection("points", dim=1, metric="l2")
+        ...     _ = c.add([7, 8], [[0.0], [2.0]], metadata=[{"n": 1}, None])
+        ...     c.search([0.0], k=2).to_arrow().to_pylist()[1]
+        {'id': 8, 'distance': 4.0, 'metadata': None, 'document': None}
+        """
+        return _arrow().hits_table(self)
+
+    def to_pandas(self) -> Any:
+        """The answer as a `pandas.DataFrame`, see `to_arrow`; metadata are dicts. Needs pandas and pyarrow."""
+        frame = self.to_arrow().to_pandas()
+        if "metadata" in frame:
+            frame["metadata"] = self.metadata
+        return frame
+
+    def to_polars(self) -> Any:
+        """The answer as a `polars.DataFrame`, see `to_arrow`. Needs polars and pyarrow."""
+        import polars
+
+        return polars.from_arrow(self.to_arrow())
+
     def _text(self, what: str, row: int) -> str | None:
         column = self._metadata if what == "metadata" else self._documents
         return None if column is None else column.get(row)
@@ -270,6 +300,20 @@ class Hits(Sequence[Hit]):
 
     def __iter__(self) -> Iterator[Hit]:
         return (Hit(self, row) for row in range(len(self)))
+
+    def _repr_html_(self) -> str:
+        """A table, for notebooks: the first 20 hits."""
+        rows = [hit.to_dict() for hit in self[:20]]
+        names = [
+            name for name in ("id", "distance", "score", "metadata", "document") if any(name in row for row in rows)
+        ]
+        head = "".join(f"<th>{name}</th>" for name in names)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(_shown(row.get(name)))}</td>" for name in names) + "</tr>"
+            for row in rows
+        )
+        more = f"<caption>{len(rows)} of {len(self)} hits</caption>" if len(self) > len(rows) else ""
+        return f"<table>{more}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def __repr__(self) -> str:
         if not len(self):
@@ -317,6 +361,21 @@ class Scan(Iterator[Hit]):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a scan cannot be pickled; scan again in the other process")
+
+
+def _arrow() -> Any:
+    """The module of tables, which imports this one."""
+    from . import arrow
+
+    return arrow
+
+
+def _shown(value: object) -> str:
+    """A part of a hit in a table's cell."""
+    if value is None:
+        return ""
+    text = f"{value:.6g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 200 else text[:199] + "…"
 
 
 def _short(value: object) -> str:

@@ -15,6 +15,7 @@ from . import _core, _index
 from .arrays import Ids, Stored, Texts, allow_words, ids as id_column, own_dtype, stored
 from .errors import DimensionError, InvalidError, TooLargeError
 from .exact import Answers, check_k, check_radius, check_recall, check_threads, metric_number
+from .tensors import from_elsewhere
 
 _F32 = np.dtype(np.float32)
 _MAX_K = _core.MAX_K
@@ -130,7 +131,7 @@ class Index:
 
         Parameters
         ----------
-        array : ndarray of float32, float64, float16 or int8, shape (rows, dim)
+        array : ndarray or tensor of float32, float64, float16 or int8, shape (rows, dim)
             In C order, with any stride between rows; it must not change while the index is in use. An array in Fortran
             order, or with gaps between the numbers of a row, is copied once into C order, and the copy is what is kept.
         metric : str, optional
@@ -152,6 +153,8 @@ class Index:
         >>> labels.tolist(), distances.tolist()
         ([0], [0.0])
         """
+        if hasattr(array, "__dlpack__") and not isinstance(array, np.ndarray):
+            array = from_elsewhere(array, "vectors")
         name = own_dtype(array, dtype) if isinstance(array, np.ndarray) else None
         if name is None or dtype not in (None, name):
             what = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
@@ -210,11 +213,21 @@ class Index:
             _index.index_build(cdata, 0, True)
         return np.arange(first, first + count, dtype=np.int64) if given is None else given.copy()
 
-    def build(self, *, threads: int | None = None, memory: int | None = None) -> None:
+    def build(
+        self, *, threads: int | None = None, memory: int | None = None, progress: _core.Progress | None = None
+    ) -> None:
         """Build all rows into the graph or the lists, take removed ones out, and measure what recall costs.
 
         Searches and changes from other threads go on meanwhile. Nothing to do for "exact", and for a few thousand rows.
         memory: bytes that it may take beside the rows; where that is too little, `TooLargeError` says how many it wants.
+
+        Parameters
+        ----------
+        threads : int, optional
+            None: all cores.
+        progress : callable or True, optional
+            Called now and then with the rows done and the rows there are; False, or an exception, stops it. True: a
+            `Bar`.
 
         Examples
         --------
@@ -226,7 +239,7 @@ class Index:
         >>> index.info()["built"]
         5000
         """
-        _index.index_build(self._open(), check_threads(threads), False, _whole(memory, "memory"))
+        _index.index_build(self._open(), check_threads(threads), False, _whole(memory, "memory"), progress)
 
     def tune(self) -> dict[str, Any]:
         """Measure again what recall costs, with some of the last queries beside rows of the index.

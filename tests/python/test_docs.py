@@ -57,7 +57,10 @@ def test_the_page_on_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         exec(block, names)
 
 
-@pytest.mark.parametrize("page", ["quickstart", "async", "collections", "indexes", "search", "explain", "space", "tables", "window"])
+@pytest.mark.parametrize(
+    "page",
+    ["quickstart", "async", "collections", "indexes", "python", "search", "explain", "space", "tables", "window"],
+)
 def test_pages_of_the_guide(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
