@@ -219,12 +219,13 @@ class Index:
         """Build all rows into the graph or the lists, take removed ones out, and measure what recall costs.
 
         Searches and changes from other threads go on meanwhile. Nothing to do for "exact", and for a few thousand rows.
-        memory: bytes that it may take beside the rows; where that is too little, `TooLargeError` says how many it wants.
 
         Parameters
         ----------
         threads : int, optional
             None: all cores.
+        memory : int, optional
+            Bytes that it may take beside the rows; where that is too little, `TooLargeError` says how many it wants.
         progress : callable or True, optional
             Called now and then with the rows done and the rows there are; False, or an exception, stops it. True: a
             `Bar`.
