@@ -224,7 +224,7 @@ def _set_stored(target: Any, given: Stored, held: list[Any]) -> None:
 # ---- results out
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made at each search, and that takes thrice as long
 class Records:
     """One group of a result, copied out of the library."""
 

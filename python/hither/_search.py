@@ -8,10 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._core import Handle, Records, _records, _result, _set_ids, _set_matrix, _set_strings, _where
+from ._core import (
+    INCLUDES,
+    Handle,
+    Records,
+    _floats,
+    _raise,
+    _records,
+    _result,
+    _set_ids,
+    _set_matrix,
+    _set_strings,
+    _strings,
+    _where,
+)
 from ._ffi import ffi, lib
 from ._named import Named, fields_in, set_named
-from .arrays import FloatMatrix, Texts
+from .arrays import FloatMatrix, Strings, Texts
 
 FUSIONS: dict[str, int] = {"rrf": lib.HITHER_RRF, "weighted": lib.HITHER_WEIGHTED}
 STRATEGIES: dict[str, int] = {"average": lib.HITHER_AVERAGE, "best": lib.HITHER_BEST}
@@ -106,6 +119,53 @@ def collection_search(
     if k is None:
         return _groups(_result(c, lib.hither_collection_within, query, radius, options), given.include)
     return _groups(_result(c, lib.hither_collection_search, query, k, options), given.include)
+
+
+class SearchCall:
+    """The structs of a plain search for one vector, made once and lent to one search at a time."""
+
+    __slots__ = ("error", "options", "out", "query", "vectors")
+
+    def __init__(self, dim: int) -> None:
+        self.error = ffi.new("hither_error *")
+        self.out = ffi.new("hither_result **")
+        self.query = ffi.new("hither_query *")
+        self.query.size = _QUERY_SIZE
+        self.vectors = self.query.vectors  # a view into the query
+        self.vectors.rows = 1
+        self.vectors.dim = dim
+        self.vectors.dtype = lib.HITHER_F32
+        self.options = ffi.new("hither_search_options *")
+        self.options.size = _SEARCH_OPTIONS_SIZE
+        self.options.include = INCLUDES["metadata"] | INCLUDES["document"]
+
+
+def collection_search_one(c: Handle, call: SearchCall, query: NDArray[np.float32], k: int) -> tuple[Records, bytes]:
+    """One packed float32 vector of the collection's dimension, over all rows; and the plan, not decoded."""
+    call.vectors.data = held = ffi.from_buffer(query)
+    cdata = c.enter()
+    try:
+        status = lib.hither_collection_search(cdata, call.query, k, call.options, call.out, call.error)
+    finally:
+        c.leave()
+    del held  # until here the query's buffer is referenced
+    if status:
+        _raise(status, call.error)
+    result = call.out[0]
+    try:
+        count = lib.hither_result_count(result, 0)
+        column = lib.hither_result_ids(result, 0)
+        if column.ints:
+            ids: Strings | list[int] = ffi.unpack(column.ints, count)
+        else:
+            ids = _strings(column.strings) or []
+        metadata = _strings(lib.hither_result_metadata(result, 0))
+        documents = _strings(lib.hither_result_documents(result, 0))
+        distances = _floats(lib.hither_result_distances(result, 0), count) if count else None
+        plan: bytes = ffi.string(lib.hither_result_plan(result))
+    finally:
+        lib.hither_result_free(result)
+    return Records(count, ids, distances, None, metadata, documents), plan
 
 
 def collection_recommend(

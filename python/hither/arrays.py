@@ -40,7 +40,7 @@ class Texts:
         return len(self.offsets) - 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Strings:
     """A column of strings as the library gave it, decoded one by one when somebody looks."""
 

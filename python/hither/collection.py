@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import operator
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core, _search, arrow as _arrow
+from . import _core, _search
 from ._named import Named
 from .arrays import (
     FloatMatrix,
@@ -36,7 +35,8 @@ from .errors import DimensionError, InvalidError, NotFoundError, TooLargeError
 from .exact import check_k, check_threads
 from .fields import Shape, Values
 from .hits import Hit, Hits, Scan
-from .listing import DEFAULT_INCLUDE, Include, Listing, fusion_of, mode_of, search_options, words_of
+from .listing import DEFAULT_INCLUDE, Include, Listing, all_none, fusion_of, mode_of, search_options, words_of
+from .tables import Tables
 
 
 def _one_vector(query: object) -> FloatMatrix:
@@ -50,7 +50,7 @@ def _one_vector(query: object) -> FloatMatrix:
     return matrix(vector, "query")
 
 
-class Collection(Listing):
+class Collection(Listing, Tables):
     """Rows of id, vector, metadata and document. Made by `Database.collection`; any number of threads may use one.
 
     `len(c)` counts the rows, `c[id]` is the row with that id, and `id in c` asks for it. A write is visible and safe
@@ -73,7 +73,18 @@ class Collection(Listing):
     >>> db.close()
     """
 
-    __slots__ = ("__weakref__", "_adopt", "_dim", "_dtype", "_embedder", "_handle", "_metric", "_shape")
+    __slots__ = (
+        "__weakref__",
+        "_adopt",
+        "_dim",
+        "_dtype",
+        "_embedder",
+        "_handle",
+        "_metric",
+        "_one",
+        "_ready",
+        "_shape",
+    )
 
     def __init__(self, handle: _core.Handle, adopt: Callable[[_core.Handle], None]) -> None:
         """For `Database` only. `adopt` is told of handles that must close with the database."""
@@ -85,6 +96,8 @@ class Collection(Listing):
         self._dtype: str = info["dtype"]
         self._embedder: str | None = info.get("embedder") or None
         self._shape = Shape(info)
+        self._one = (self._dim,)
+        self._ready: list[_search.SearchCall] = []  # lent to plain searches; append and pop are atomic
 
     # ---- about
 
@@ -521,6 +534,19 @@ class Collection(Listing):
         ...     c.search('owl -"a hawk"', mode="keyword").ids, c.search("hawk", mode="hybrid").ids
         ([3], [1, 2, 3])
         """
+        if (
+            type(query) is np.ndarray
+            and query.dtype == np.float32
+            and query.shape == self._one
+            and type(k) is int
+            and 0 < k <= _core.MAX_K
+            and include is DEFAULT_INCLUDE
+            and group_size == 1
+            and diversity == 0.0
+            and all_none(where, where_document, max_distance, group_by, candidates, text, mode, fusion)
+            and all_none(vector_weight, recall, ef, nprobe, field, beside)
+        ):
+            return self._plain(query, k)
         asked = mode_of(mode, text)
         how = fusion_of("hybrid" if beside else asked, fusion, vector_weight)
         options = search_options(
@@ -710,70 +736,6 @@ class Collection(Listing):
         handle = _core.collection_scan(self._handle, where_text(where, where_document), flags)
         self._adopt(handle)
         return Scan(handle, limit, flags)
-
-    # ---- tables
-
-    def _batches(self, wanted: Any, where: Where | None, where_document: Where | None) -> Iterator[Any]:
-        """All rows as record batches of this schema, as they are when the first is asked for."""
-        conditions = where_text(where, where_document)
-        handle = _core.collection_scan(self._handle, conditions, self._include(("vector", "metadata", "document")))
-        self._adopt(handle)
-        try:
-            while len(hits := Hits(_core.cursor_next(handle, _arrow.BATCH))):
-                yield _arrow.record_batch(hits, wanted)
-        finally:
-            handle.close()
-
-    def to_arrow(self, *, where: Where | None = None, where_document: Where | None = None) -> Any:
-        """The rows as a `pyarrow.Table`, in order of writing, with everything in them.
-
-        Its columns are ``id``, ``vector`` (a fixed-size list of float32), ``metadata`` (JSON text) and ``document``.
-        ``.to_pandas()`` and ``polars.from_arrow`` take it from there, and `Database.import_arrow` takes it back. Needs
-        pyarrow.
-
-        Parameters
-        ----------
-        where, where_document : dict or JSON string, optional
-            Which rows; see `count`.
-
-        Examples
-        --------
-        >>> import hither
-        >>> with hither.connect(":memory:") as db:
-        ...     c = db.collection("points", dim=2)
-        ...     _ = c.add([1, 2], [[0.0, 1.0], [1.0, 0.0]], metadata=[{"n": 1}, {"n": 2}])
-        ...     table = c.to_arrow()
-        ...     db.import_arrow("again", table)
-        ...     table.column_names, db["again"][2].metadata
-        2
-        (['id', 'vector', 'metadata', 'document'], {'n': 2})
-        """
-        wanted = _arrow.schema(self.info())
-        batches = list(self._batches(wanted, where, where_document))
-        return _arrow.pyarrow().Table.from_batches(batches, wanted)
-
-    def to_parquet(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        where: Where | None = None,
-        where_document: Where | None = None,
-        progress: _core.Progress | None = None,
-    ) -> int:
-        """Write the rows into a Parquet file, as `to_arrow` has them, a few thousand at a time. Returns how many.
-
-        The file takes the place of `path` only when it is complete. Needs pyarrow.
-
-        Parameters
-        ----------
-        where, where_document : dict or JSON string, optional
-            Which rows; see `count`.
-        progress : callable, optional
-            Called as ``progress(rows, total)`` now and then; ``False``, or an exception, stops it: no file is made.
-        """
-        total = self.count(where=where, where_document=where_document)
-        wanted = _arrow.schema(self.info())
-        return _arrow.write_parquet(path, wanted, self._batches(wanted, where, where_document), progress, total)
 
     # ---- the object
 

@@ -185,7 +185,7 @@ class Hits(Sequence[Hit]):
         records: _core.Records,
         *,
         metric: str | None = None,
-        plan: str = "",
+        plan: str | bytes = "",
         empty_dim: int | None = None,
         next: str | None = None,
         scored: bool = False,

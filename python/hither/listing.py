@@ -7,7 +7,8 @@ import operator
 from collections.abc import Iterable
 from typing import Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from . import _core, _search
 from .arrays import Id, Ids, Texts, Where, array, ids as id_column, matrix, texts, where_text
@@ -120,6 +121,11 @@ def words_of(query: object, text: str | None, mode: str) -> Texts | None:
     return texts([words], "text")
 
 
+def all_none(*given: object) -> bool:
+    """Whether nothing was said."""
+    return given.count(None) == len(given)
+
+
 class Listing:
     """The part of a `Collection` that lists, counts and recommends."""
 
@@ -128,6 +134,7 @@ class Listing:
     _handle: _core.Handle
     _dim: int
     _metric: str
+    _ready: list[_search.SearchCall]
     _shape: Shape
 
     def _include(self, include: Include) -> int:
@@ -150,6 +157,20 @@ class Listing:
         dim = self._empty_dim(asked.include)
         metric = self._metric if asked.field is None else self._shape.find(asked.field.decode())["metric"]
         return [Hits(records, metric=metric, plan=plan, empty_dim=dim, scored=scored) for records in groups]
+
+    def _plain(self, query: NDArray[np.float32], k: int) -> Hits:
+        """The search that most searches are: one vector, nothing else asked. The structs of a call are lent to it."""
+        if not (query.flags.c_contiguous and query.flags.aligned):
+            query = np.array(query, np.float32)
+        try:
+            call = self._ready.pop()
+        except IndexError:
+            call = _search.SearchCall(self._dim)
+        try:
+            records, plan = _search.collection_search_one(self._handle, call, query, k)
+        finally:
+            self._ready.append(call)
+        return Hits(records, metric=self._metric, plan=plan)
 
     def within(
         self,
