@@ -12,7 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +89,7 @@ def write(rng: random.Random, text: str) -> str:
     return text
 
 
-KINDS = ("bursts", "drift", "new", "rare", "noise")
+KINDS = ("bursts", "drift", "new", "rare", "noise", "errors")
 
 
 def generated(kind: str, seed: int = 1, lines: int = 3000) -> Log:
@@ -97,7 +97,8 @@ def generated(kind: str, seed: int = 1, lines: int = 3000) -> Log:
 
     bursts: a new statement writes 40 lines on end, six times. drift: what is common changes slowly; an old statement
     is replaced by a new one now and then. new: 30 statements that write once. rare: 15 that write twice, far apart.
-    noise: as new, but a tenth of the labels is wrong. Labels mark the lines of what happened.
+    noise: as new, but a tenth of the labels is wrong. errors: six statements report errors, thirty times in all, while
+    three of the common ones warn. Labels mark the lines of what happened.
     """
     rng = random.Random(f"{kind} {seed}")
     common = [statement(rng) for _ in range(25)]
@@ -113,6 +114,9 @@ def generated(kind: str, seed: int = 1, lines: int = 3000) -> Log:
     elif kind == "rare":
         places = rng.sample(span, 30)
         planted = {at: text for i in range(15) for text in [statement(rng)] for at in places[2 * i : 2 * i + 2]}
+    elif kind == "errors":
+        reports = [statement(rng) for _ in range(6)]
+        planted = {at: rng.choice(reports) for at in rng.sample(span, 30)}
     changes = set(rng.sample(span, 20)) if kind == "drift" else set()
     messages, events, labels = [], [], []
     for at in range(lines):
@@ -130,7 +134,15 @@ def generated(kind: str, seed: int = 1, lines: int = 3000) -> Log:
         wrong = np.array([rng.random() < 0.1 for _ in range(lines)]) & marks
         marks = marks ^ wrong
         marks[rng.sample(range(WARM_UP, lines), int(wrong.sum()))] = True
-    raw = [f"2026-11-21 10:{i // 60 % 60:02}:{i % 60:02} INFO app {text}" for i, text in enumerate(messages)]
+    warns = set(common[4:7]) if kind == "errors" else set()
+    levels = [
+        "ERROR" if kind == "errors" and at in planted else "WARN" if event in warns else "INFO"
+        for at, event in enumerate(events)
+    ]
+    raw = [
+        f"2026-11-21 10:{i // 60 % 60:02}:{i % 60:02} {level} app {text}"
+        for i, (level, text) in enumerate(zip(levels, messages, strict=True))
+    ]
     return Log(f"generated {kind}", messages, raw, events, marks)
 
 
@@ -160,16 +172,20 @@ def average_precision(scores: Sequence[float] | NDArray[np.floating], marks: Boo
     return float((gained * found / (ends + 1)).sum() / marks.sum())
 
 
-def hither_scores(messages: list[str], window: int = 1000) -> dict[str, NDArray[np.floating]]:
-    """Every score of a window, larger meaning odder, after the warm-up."""
+def hither_scores(lines: list[str], embedder: Any = None, window: int = 1000) -> dict[str, NDArray[np.floating]]:
+    """Every score of a window, larger meaning odder, after the warm-up. By another embedder than the built-in one only
+    what depends on it, under its own name."""
     import hither
 
-    scores = hither.Window(capacity=window).push(messages)
-    fading = hither.Window(capacity=window, half_life=200).push(messages)
+    scores = hither.Window(embedder=embedder, capacity=window).push(lines)
+    if embedder:
+        return {"novelty, MiniLM": scores.novelty[WARM_UP:], "centroid, MiniLM": -scores.centroid[WARM_UP:]}
+    fading = hither.Window(capacity=window, half_life=200).push(lines)
     return {
         "novelty": scores.novelty[WARM_UP:],
         "rarity": scores.rarity[WARM_UP:],
         "distance": scores.distance[WARM_UP:],
+        "severity": scores.severity[WARM_UP:],
         "centroid": -scores.centroid[WARM_UP:],
         "fading": -fading.centroid[WARM_UP:],
     }

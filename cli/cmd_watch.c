@@ -11,7 +11,6 @@
 #include "database.h"
 #include "on_alarm.h"
 #include "output.h"
-#include "severity.h"
 #include "view.h"
 #include "watch.h"
 
@@ -106,7 +105,7 @@ static void to_archive(ht_watch *w, const hither_strings *lines) {
     for (size_t i = 0; i < lines->count; i++) {
         const ht_text line = ht_strings_at(lines, i);
         ht_archive_add(w->archive, line, w->times_ms[i], w->args->count > 1 ? w->lines.files[i] : NULL,
-                       ht_severity(line.data, line.bytes));
+                       hither_level_name(w->scores[i].level));
     }
     ht_archive_write(w->archive, false);
 }

@@ -196,7 +196,7 @@ static const ht_option watch_options[] = {
      "auto (default): of journalctl -o json's lines, only the MESSAGE; text: all lines as they are", 0, 0},
     OPTION_JSON("print one JSON object an alarm: score, reason, line, nearest, added, removed, count, number, rarity, "
                 "distance, "
-                "level, time, clock, file; query, similarity"),
+                "severity, level, time, clock, file; query, similarity"),
     END_OF_OPTIONS};
 
 static const ht_option grep_options[] = {

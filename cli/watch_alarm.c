@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "output.h"
-#include "severity.h"
 #include "watch.h"
 
 /* ---- as JSON */
@@ -32,7 +31,7 @@ static void json_words(ht_buf *out, const char *key, const json_t *words) {
 
 void ht_alarm_json(ht_buf *out, const ht_alarm_line *a) {
     const hither_score *score = a->score;
-    const char *level = ht_severity(a->line.data, a->line.bytes);
+    const char *level = hither_level_name(score->level);
     ht_buf_puts(out, "{\"score\":");
     ht_json_float(out, score->novelty);
     json_text_or_null(out, "reason", (ht_text){a->reason, strlen(a->reason)});
@@ -47,6 +46,7 @@ void ht_alarm_json(ht_buf *out, const ht_alarm_line *a) {
     ht_buf_printf(out, ",\"count\":%u,\"number\":%llu", score->seen, (unsigned long long)score->record + 1);
     json_float(out, "rarity", score->rarity);
     json_float(out, "distance", score->distance);
+    json_float(out, "severity", score->severity);
     json_text_or_null(out, "level", (ht_text){level, level ? strlen(level) : 0});
     char time[HT_TIME_TEXT];
     ht_time_text(a->time_ms, time);

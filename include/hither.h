@@ -1064,6 +1064,19 @@ typedef struct hither_window_options {
 } hither_window_options;
 
 /* What a record was worth when it came, judged by the window before it. */
+/* The level that a line states itself, as in "ERROR", "[warn]", "level=fatal" or "<3>": not a judgement. */
+typedef enum hither_level {
+    HITHER_LEVEL_NONE = 0, /* it states none */
+    HITHER_LEVEL_TRACE,
+    HITHER_LEVEL_DEBUG,
+    HITHER_LEVEL_INFO,
+    HITHER_LEVEL_WARNING,
+    HITHER_LEVEL_ERROR,
+    HITHER_LEVEL_FATAL
+} hither_level;
+/* "fatal", "error", "warning", "info", "debug" or "trace"; NULL for any other number. Since 0.1. */
+HITHER_API const char *hither_level_name(uint32_t level);
+
 typedef struct hither_score {
     float novelty;    /* rarity + 2 * distance: near 0 for the common forms, larger is newer */
     float rarity;     /* how rare the masked form is: -log of its share of the window, scaled to [0, 1] */
@@ -1073,7 +1086,9 @@ typedef struct hither_score {
     uint32_t alarm;   /* 1: an alarm; 2: none, but its form was one since it came into the window; 0: none */
     uint64_t record;  /* this record's number, counted from 0 */
     uint64_t nearest; /* number of the nearest record of another form; UINT64_MAX if there is none */
-    uint64_t form; /* the same for all records of its form, and no other's, as long as the window holds one of them */
+    uint64_t form;  /* the same for all records of its form, and no other's, as long as the window holds one of them */
+    float severity; /* how rare records of its level or above are in the window, [0, 1] as rarity; 0 below a warning */
+    uint32_t level; /* hither_level of its text; HITHER_LEVEL_NONE with no_novelty */
 } hither_score;
 
 /* A window of texts or vectors, in RAM only. Errors: INVALID (rules: the message names the line), DIMENSION, ENCODING,
@@ -1182,10 +1197,10 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_window_outliers(hither_window 
 
 /* Why a record scored as it did: one record, its number as id, the text of the nearest other form as document (missing
  * if there is none or it left), and as metadata a JSON object: "reason" ("new form", "rare" or "known"), "novelty",
- * "rarity", "distance", "centroid" (null where there is none), "seen", "record", "nearest" (a number or null), "form"
- * and "nearest_form" (masked texts, null for vectors and for records that left), "added" and "removed" (the words of
- * the form that the nearest one lacks, and the other way round; arrays, there if both forms are). score: as push gave
- * it. Errors: INVALID, NOMEM. Any thread. Since 0.1. */
+ * "rarity", "distance", "centroid", "severity" (null where there is none), "level" (its name or null),
+ * "seen", "record", "nearest" (a number or null), "form" and "nearest_form" (masked texts, null for vectors and for
+ * records that left), "added" and "removed" (the words of the form that the nearest one lacks, and the other way round;
+ * arrays, there if both forms are). score: as push gave it. Errors: INVALID, NOMEM. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_window_explain(hither_window *w, const hither_score *score,
                                                                  hither_result **out, hither_error *err);
 

@@ -67,14 +67,22 @@ Progress: TypeAlias = MaybeProgress
 MAX_K: int = lib.HITHER_MAX_K
 
 # hither_score, field by field.
+SCORE_FIELDS = {
+    "novelty": "f4",
+    "rarity": "f4",
+    "distance": "f4",
+    "centroid": "f4",
+    "seen": "u4",
+    "record": "u8",
+    "nearest": "u8",
+    "severity": "f4",
+    "level": "u4",
+}
 SCORE = np.dtype(
     {
-        "names": ["novelty", "rarity", "distance", "centroid", "seen", "record", "nearest"],
-        "formats": ["f4", "f4", "f4", "f4", "u4", "u8", "u8"],
-        "offsets": [
-            ffi.offsetof("hither_score", name)
-            for name in ("novelty", "rarity", "distance", "centroid", "seen", "record", "nearest")
-        ],
+        "names": list(SCORE_FIELDS),
+        "formats": list(SCORE_FIELDS.values()),
+        "offsets": [ffi.offsetof("hither_score", name) for name in SCORE_FIELDS],
         "itemsize": ffi.sizeof("hither_score"),
     }
 )

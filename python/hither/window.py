@@ -55,6 +55,10 @@ class Scores:
         The record's number, counted from 0, for `Window.get`.
     nearest : ndarray of int64
         Number of the nearest record of another form; -1 if there is none.
+    level : ndarray of int64
+        The level the record states itself: 0 none, 1 trace, 2 debug, 3 info, 4 warning, 5 error, 6 fatal.
+    severity : ndarray of float32
+        How rare records of that level or above are in the window, 0 to 1; 0 below a warning.
     matches : list of list of Match
         A list a record: the standing queries it is near to, nearest first; an empty list where `Window.watch` was
         never called.
@@ -67,6 +71,8 @@ class Scores:
     seen: NDArray[np.int64]
     record: NDArray[np.int64]
     nearest: NDArray[np.int64]
+    level: NDArray[np.int64]
+    severity: NDArray[np.float32]
     matches: list[list[Match]] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -231,6 +237,8 @@ class Window:
             found["seen"].astype(np.int64),
             found["record"].astype(np.int64),
             found["nearest"].astype(np.int64),  # the largest uint64, "none", wraps to -1
+            found["level"].astype(np.int64),
+            found["severity"].copy(),
             [[Match(queries[i] if queries and i < len(queries) else i, d) for i, d in each] for each in matches],
         )
 

@@ -28,6 +28,7 @@ typedef struct ht_form {
     uint32_t count;  /* records of this form; the window's business, as are the next two */
     uint64_t newest; /* number of its latest record */
     bool alarmed;    /* one of its records was an alarm */
+    uint8_t level;   /* that its records state, + 1; 0: not looked for yet */
     uint64_t hash;
     uint64_t birth; /* rises with every form; 0: it has gone */
     double norm2;

@@ -287,9 +287,14 @@ size_t ht_match_name(const char *text, size_t bytes, size_t at) {
         named = lead[length - 1] == text[at - 1] && (lead[length - 2] | 0x20) == (text[at - 2] | 0x20) &&
                 at >= length && strncasecmp(text + at - length, lead, length) == 0;
     }
+    /* "password for root from 10.0.0.1": who, though no word says so. */
+    const bool between = !named && at >= 4 && memcmp(text + at - 4, "for ", 4) == 0;
     size_t end = at;
-    while (named && end < bytes && (ht_is_word(text[end]) || (text[end] != 0 && strchr("._-@$", text[end]))))
+    while ((named || between) && end < bytes &&
+           (ht_is_word(text[end]) || (text[end] != 0 && strchr("._-@$", text[end]))))
         end++;
+    if (between && (bytes - end < 6 || memcmp(text + end, " from ", 6) != 0))
+        return 0;
     while (end > at && !ht_is_word(text[end - 1]))
         end--;
     return end - at;

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "kernels/kernels.h"
 #include "stream/mask.h"
+#include "stream/severity.h"
 #include "stream/window_inside.h"
 
 #define KEPT_BYTES  HT_WINDOW_TEXT_BYTES
@@ -180,23 +181,51 @@ static float centroid_similarity(const ht_window *w, uint32_t form) {
 
 /* ---- scores */
 
-static hither_status score_record(ht_window *w, uint32_t form, hither_score *score, hither_error *err) {
+/* As if the record were counted already: its share is 1/n when new, 1 when all are alike. */
+static double rarity_of(const ht_window *w, uint32_t alike) {
+    const double records = (double)w->count + 1, rarity = -log(((double)alike + 1) / records) / log(records);
+    return w->count == 0 ? 1 : rarity > 0 ? rarity : 0;
+}
+
+/* Where warnings are common one more says little; an error among them still does. */
+static double severity_of(const ht_window *w, hither_level level) {
+    uint32_t alike = 0;
+    if (level < HITHER_LEVEL_WARNING)
+        return 0;
+    for (unsigned i = level; i <= HITHER_LEVEL_FATAL; i++)
+        alike += w->levels[i];
+    return rarity_of(w, alike);
+}
+
+/* Lines of one form state one level, but for a priority in front of them, which is masked. */
+static hither_level level_of(ht_form *form, ht_text text) {
+    if (!text.data || text.bytes == 0)
+        return HITHER_LEVEL_NONE;
+    if (text.data[0] == '<')
+        return ht_severity(text.data, text.bytes);
+    if (form->level == 0)
+        form->level = (uint8_t)(ht_severity(text.data, text.bytes) + 1);
+    return (hither_level)(form->level - 1);
+}
+
+static hither_status score_record(ht_window *w, uint32_t form, hither_level level, hither_score *score,
+                                  hither_error *err) {
     const ht_form *f = &w->forms.forms[form];
-    double distance, records = (double)w->count + 1;
+    double distance;
     uint32_t nearest;
     HT_TRY(ht_forms_nearest(&w->forms, form, &nearest, &distance, err));
-    /* As if the record were counted already: its share is 1/n when new, 1 when all are alike. */
-    double rarity = w->count == 0 ? 1.0 : -log(((double)f->count + 1) / records) / log(records);
     /* Coarse enough that the noise of nearly equal forms never decides a ranking. */
     distance = f->count > 0 ? 0.0 : rint(distance * 1e4) / 1e4;
     *score = (hither_score){
-        .rarity = (float)(rarity > 0 ? rarity : 0.0),
+        .rarity = (float)rarity_of(w, f->count),
         .distance = (float)distance,
         .centroid = centroid_similarity(w, form),
         .seen = f->count,
         .record = w->next,
         .nearest = nearest == HT_NO_FORM ? UINT64_MAX : w->forms.forms[nearest].newest,
         .form = f->birth,
+        .severity = (float)severity_of(w, level),
+        .level = level,
     };
     score->novelty = score->rarity + 2 * score->distance;
     return HITHER_OK;
@@ -219,10 +248,11 @@ static uint32_t judge(ht_window *w, uint32_t form, const hither_score *score) {
 
 /* The oldest record's form has one record fewer. */
 static void leave(ht_window *w) {
-    uint32_t form = ht_window_scored(w, w->next - w->count)->form;
+    const ht_scored *oldest = ht_window_scored(w, w->next - w->count);
     w->count--;
-    if (--w->forms.forms[form].count == 0)
-        ht_forms_remove(&w->forms, form);
+    w->levels[oldest->level]--;
+    if (--w->forms.forms[oldest->form].count == 0)
+        ht_forms_remove(&w->forms, oldest->form);
 }
 
 int64_t ht_window_clock_ms(void) {
@@ -297,17 +327,32 @@ static hither_status find_form(ht_window *w, const arrival *a, uint32_t *form, h
     return add_form(w, key, bytes, hash, w->vector, form, err);
 }
 
+/* As adding the one and taking the other away, and rounding the mean, in one pass over the sums. */
+static void move_sums(ht_window *w, uint32_t in, uint32_t out) {
+    const float *restrict come = ht_forms_vector(&w->forms, in), *restrict go = ht_forms_vector(&w->forms, out);
+    const double come_unit = w->forms.forms[in].scale * HT_WINDOW_UNIT;
+    const double go_unit = w->forms.forms[out].scale * HT_WINDOW_UNIT;
+    double *restrict sums = w->sums;
+    float *restrict mean = w->mean;
+    for (size_t j = 0, dim = w->spec.dim; j < dim; j++) {
+        sums[j] += (((double)come[j] * come_unit + TO_INTEGER) - TO_INTEGER) -
+                   (((double)go[j] * go_unit + TO_INTEGER) - TO_INTEGER);
+        mean[j] = (float)sums[j];
+    }
+    w->mean2 = ht_kernels_get()->ref_dot_f32(w->mean, w->mean, w->spec.dim);
+}
+
 static void enter_sums(ht_window *w, uint32_t form, bool full) {
     uint32_t gone = full ? ht_window_scored(w, w->next - w->count)->form : HT_NO_FORM;
     if (w->spec.half_life > 0) {
         decay(w);
         add_form_to(w, form, 1);
-    } else if (gone != form) {
-        add_form_to(w, form, 1);
-        if (full)
-            add_form_to(w, gone, -1);
-    } else {
+    } else if (full) {
+        if (gone != form)
+            move_sums(w, form, gone);
         return;
+    } else {
+        add_form_to(w, form, 1);
     }
     update_mean(w);
 }
@@ -325,7 +370,9 @@ static hither_status enter(ht_window *w, uint32_t form, const ht_ring_record *re
     f->newest = w->next;
     if (full)
         leave(w);
-    *ht_window_scored(w, w->next) = (ht_scored){form, record->time_ms};
+    const hither_level level = level_of(f, record->text);
+    *ht_window_scored(w, w->next) = (ht_scored){form, (uint8_t)level, record->time_ms};
+    w->levels[level]++;
     ht_ring_write(w->ring, number, record);
     w->count++;
     w->next++;
@@ -360,7 +407,8 @@ static hither_status push_one(ht_window *w, arrival *a, const int64_t *time_ms, 
         HT_TRY(ht_window_mask(w, &a->text, &w->clean, &w->masked, err));
     HT_TRY(ht_ring_reserve(w->ring, w->next, a->text.bytes + a->metadata.bytes, err));
     HT_TRY(find_form(w, a, &form, err));
-    hither_status status = score ? score_record(w, form, score, err) : HITHER_OK;
+    const ht_text text = a->missing ? (ht_text){0} : a->text;
+    hither_status status = score ? score_record(w, form, level_of(&w->forms.forms[form], text), score, err) : HITHER_OK;
     if (status == HITHER_OK && score)
         score->alarm = judge(w, form, score);
     const ht_ring_record record = record_of(w, form, a);

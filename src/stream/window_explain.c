@@ -1,6 +1,7 @@
 /* window_explain.c: a score in words: what hither_window_explain gives. The window's mutex is held while it looks. */
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "stream/explain.h"
 #include "stream/window_inside.h"
@@ -36,6 +37,9 @@ static void describe(const ht_window *w, const hither_score *score, ht_buf *json
     put_real(json, "rarity", score->rarity);
     put_real(json, "distance", score->distance);
     put_real(json, "centroid", score->centroid);
+    put_real(json, "severity", score->severity);
+    const char *level = hither_level_name(score->level);
+    put_text(json, "level", (ht_text){level, level ? strlen(level) : 0});
     ht_buf_printf(json, ",\"seen\":%" PRIu32 ",\"record\":%" PRIu64, score->seen, score->record);
     if (score->nearest == UINT64_MAX)
         ht_buf_puts(json, ",\"nearest\":null");

@@ -19,6 +19,7 @@
 
 typedef struct ht_scored {
     uint32_t form;
+    uint8_t level;
     int64_t time_ms; /* never before that of the record before it */
 } ht_scored;
 
@@ -41,6 +42,7 @@ struct ht_window {
     uint32_t count;
     uint64_t next; /* number of the next record */
     ht_scored *scored;
+    uint32_t levels[HITHER_LEVEL_FATAL + 1]; /* records of each level */
     ht_forms forms;
     ht_alarm alarm;
     double *sums;  /* whole numbers below 2^53; with a half life their decaying sum */

@@ -83,6 +83,7 @@ static hither_status push_claimed(ht_window *w, batch *b, size_t i, uint64_t num
         b->scores[i] = (hither_score){.novelty = NAN,
                                       .rarity = NAN,
                                       .distance = NAN,
+                                      .severity = NAN,
                                       .centroid = w->spec.no_centroid ? NAN : similarity(w, b, r.vector, scale, number),
                                       .record = number,
                                       .nearest = UINT64_MAX};
