@@ -76,9 +76,7 @@ static void test_lines_and_forms(void **state) {
         /* names and paths */
         {"Invalid user admin from 10.0.0.1 port 22", "Invalid user <name> from <ip> port <num>"},
         {"user unknown", "user unknown"},
-        {"Failed password for root from 10.0.0.1", "Failed password for <name> from <ip>"},
-        {"for invalid user joe from x, for it, for me to go from",
-         "for invalid user <name> from x, for it, for me to go from"},
+        {"for root from a, for me to go from", "for <name> from a, for me to go from"},
         {"ruser= rhost=ns1.example.com user=root", "ruser= rhost=<name> user=<name>"},
         {"/home/alice/x1.txt and C:\\Users\\bob\\y", "/home/<name>/x<num>.txt and C:\\Users\\<name>\\y"},
         {"/var/log/app-12/e3b0c44298fc.log", "/var/log/app-<num>/<hex>.log"},
