@@ -79,3 +79,13 @@ def test_everything_public_has_a_docstring() -> None:
             for part, value in vars(thing).items():
                 if not part.startswith("_") and (callable(value) or isinstance(value, property)):
                     assert value.__doc__, f"{name}.{part}"
+
+
+@pytest.mark.parametrize("page", sorted(path.stem for path in (ROOT / "docs" / "guides").glob("*.md")))
+def test_guides(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "guides" / f"{page}.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(block, names)
