@@ -49,6 +49,11 @@ static const ht_option create_options[] = {
 static const ht_option embed_options[] = {
     OPTION_MODEL("the folder of a sentence model, instead of the built-in embedder"), END_OF_OPTIONS};
 
+static const ht_option distill_options[] = {{HT_OPT_DIM, "dim", 'd', HT_KIND_NUMBER, "N",
+                                             "dimensions (default 256, or the encoder's where it has less)", 1,
+                                             HITHER_MAX_DIM},
+                                            END_OF_OPTIONS};
+
 static const ht_option json_options[] = {OPTION_JSON("print JSON, one object a line"), END_OF_OPTIONS};
 
 static const ht_option verify_options[] = {
@@ -525,6 +530,27 @@ const ht_command ht_commands[] = {
      "echo \"a bird of prey\" | hither embed\n"
      "hither embed --model models/minilm notes.txt",
      embed_options, ht_run_embed},
+    {"model add", "DIR [NAME]", 1, 2, "copy a sentence model to where it is found",
+     "Copies what hither reads of the model in DIR into the user's data folder (~/.local/share/hither/models), under "
+     "NAME "
+     "or DIR's own name, and opens it there. Links are followed, so a folder of a download cache will do. From then on "
+     "--model NAME means it, and collections made with it find it by themselves.",
+     "hither model add downloads/all-MiniLM-L6-v2 minilm", no_options, ht_run_model_add},
+    {"model list", "", 0, 0, "list the sentence models of this machine",
+     "Lists the models in HITHER_MODELS and in the user's data folder: name, what collections store of it, dimensions, "
+     "folder.",
+     NULL, no_options, ht_run_model_list},
+    {"model check", "DIR|NAME", 1, 1, "test a sentence model",
+     "Opens a model and embeds a few texts: alone and among many they must have the same vectors, of length 1, and "
+     "near "
+     "to those computed in f32.",
+     "hither model check minilm", no_options, ht_run_model_check},
+    {"model distill", "DIR|NAME DEST", 2, 2, "make a static model of an encoder",
+     "Makes a static model in the new folder DEST: of each token the vector that the encoder gives it alone, with "
+     "fewer "
+     "dimensions, and a weight by how rare it is. It embeds some thousand times faster and understands less; "
+     "docs/models.md has figures.",
+     "hither model distill minilm models/minilm-static", distill_options, ht_run_model_distill},
     {"help", "[COMMAND]", 0, 2, "print help", "Prints help about hither or about COMMAND.", NULL, help_options,
      ht_run_help},
 };

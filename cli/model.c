@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "models.h"
 
 /* Where large models are kept packed: HITHER_CACHE, else the user's folder for such things; "" for nowhere. */
 static hither_status cache_folder(char *out, size_t room, hither_error *err) {
@@ -32,41 +32,51 @@ static hither_status open_model(const ht_args *args, const char *folder, hither_
     return hither_embedder_open(folder, &options, out, err);
 }
 
-hither_status ht_model_option(const ht_args *args, hither_embedder **out, hither_error *err) {
-    const char *folder = ht_args_text(args, HT_OPT_MODEL, NULL);
-    return folder ? open_model(args, folder, out, err) : hither_embedder_builtin(out, err);
+static hither_status open_named(const ht_args *args, const char *name, hither_embedder **out, hither_error *err) {
+    ht_buf folder;
+    hither_status status = ht_models_resolve(name, &folder, err);
+    if (status == HITHER_OK)
+        status = open_model(args, folder.data, out, err);
+    ht_buf_clear(&folder);
+    return status;
 }
 
-/* Opens the folders of the list in turn; *out NULL if none has that name. A folder that cannot be opened is passed
- * over: it is not the one meant, or nothing could be done with it. */
-static hither_status search_list(const char *list, const char *name, hither_embedder **out, hither_error *err) {
-    char *folders = ht_strdup(list), *rest = folders;
-    if (!folders)
-        return ht_fail_nomem(err, strlen(list), "HITHER_MODELS");
-    for (char *folder = strtok_r(rest, ":", &rest); folder && !*out; folder = strtok_r(NULL, ":", &rest)) {
-        hither_embedder *embedder;
-        if (open_model(NULL, folder, &embedder, err) != HITHER_OK)
-            continue;
-        if (strcmp(hither_embedder_name(embedder), name) == 0)
-            *out = embedder;
-        else
-            hither_embedder_close(embedder);
-    }
-    ht_release(folders);
-    return HITHER_OK;
+hither_status ht_model_option(const ht_args *args, hither_embedder **out, hither_error *err) {
+    const char *name = ht_args_text(args, HT_OPT_MODEL, NULL);
+    return name ? open_named(args, name, out, err) : hither_embedder_builtin(out, err);
+}
+
+typedef struct search {
+    const char *name;
+    hither_embedder *found;
+} search;
+
+/* A folder that cannot be opened is passed over: it is not the one meant, or nothing could be done with it. */
+static bool try_folder(void *ctx, const char *folder) {
+    search *s = ctx;
+    hither_embedder *embedder;
+    if (open_model(NULL, folder, &embedder, NULL) != HITHER_OK)
+        return true;
+    if (strcmp(hither_embedder_name(embedder), s->name) == 0)
+        s->found = embedder;
+    else
+        hither_embedder_close(embedder);
+    return s->found == NULL;
 }
 
 hither_status ht_model_find(const ht_facts *facts, hither_embedder **out, hither_error *err) {
     *out = NULL;
     if (!facts->embeds || strncmp(facts->embedder, "builtin-", 8) == 0)
         return HITHER_OK;
-    const char *list = getenv("HITHER_MODELS");
-    if (list)
-        HT_TRY(search_list(list, facts->embedder, out, err));
+    search s = {facts->embedder, NULL};
+    HT_TRY(ht_models_each(try_folder, &s, err));
+    *out = s.found;
     if (*out)
         return HITHER_OK;
     return ht_fail(err, HITHER_MODEL, "the collection was made with the model %s; give its folder by --model DIR%s",
-                   facts->embedder, list ? " (none in HITHER_MODELS is it)" : " or HITHER_MODELS=DIR:DIR");
+                   facts->embedder,
+                   getenv("HITHER_MODELS") ? " (none in HITHER_MODELS or of `hither model list` is it)"
+                                           : " or HITHER_MODELS=DIR:DIR, or add it by `hither model add DIR`");
 }
 
 hither_status ht_open_for_texts(const ht_args *args, ht_open_how how, ht_opened *out, hither_error *err) {

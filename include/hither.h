@@ -234,6 +234,16 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_knn(const hither_matrix *base,
                                                       uint32_t k, const hither_knn_options *options, int64_t *labels,
                                                       float *distances, hither_error *err);
 
+/* For work that may take long. progress (may be NULL) is called now and then, on the calling thread and with no lock
+ * held; done rises towards total, which may rise too. Anything but 0 stops the work: INTERRUPTED. It may use the
+ * database. */
+typedef struct hither_work_options {
+    size_t size;
+    int (*progress)(void *ctx, uint64_t done, uint64_t total);
+    void *ctx;
+    uint32_t wait_ms; /* of a purge: how long to wait for readers that are in the way; default 1,000 */
+} hither_work_options;
+
 /* ---------------------------------------------------------------- embedder: text to vectors */
 
 typedef struct hither_embedder hither_embedder;
@@ -290,6 +300,13 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_embedder_embed_queries(hither_
                                                                          const hither_strings *texts, float *vectors,
                                                                          hither_error *err);
 HITHER_API void hither_embedder_close(hither_embedder *embedder);
+
+/* Makes a static model (docs/models.md) in the folder `dest`, which must not be there, from the encoder in `folder`: of
+ * each token the vector it has alone, in dim dimensions (0: 256, or the encoder's where that is less) by their
+ * principal components, weighted by how rare it is. Takes a minute or so; the files are as model2vec's. Errors: as
+ * hither_embedder_open, MODEL (no encoder), INVALID, EXISTS, INTERRUPTED, FULL. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_model_distill(const char *folder, const char *dest, uint32_t dim,
+                                                                const hither_work_options *options, hither_error *err);
 
 /* ---------------------------------------------------------------- results */
 
@@ -639,16 +656,6 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_db_verify(hither_db *db, hithe
  * catalog and segments agree. Damaged vectors stay unnoticed. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_db_verify_fast(hither_db *db, hither_result **report,
                                                                  hither_error *err);
-
-/* For work that may take long. progress (may be NULL) is called now and then, on the calling thread and with no lock
- * held; done rises towards total, which may rise too. Anything but 0 stops the work: INTERRUPTED. It may use the
- * database. */
-typedef struct hither_work_options {
-    size_t size;
-    int (*progress)(void *ctx, uint64_t done, uint64_t total);
-    void *ctx;
-    uint32_t wait_ms; /* of a purge: how long to wait for readers that are in the way; default 1,000 */
-} hither_work_options;
 
 /* Gives the space of deleted and replaced rows back to the file system, of all collections; see docs/space.md for how
  * much. Readers and writers go on: a write waits for a slice of it at most. It needs free space for a copy of one

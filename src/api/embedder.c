@@ -2,6 +2,7 @@
  * embedder.c: hither_embedder_*. Checks texts from outside and lends the floating-point mode. Any thread.
  */
 #include "api/api.h"
+#include "embed/distill.h"
 #include "kernels/kernels.h"
 
 hither_status hither_embedder_builtin(hither_embedder **out, hither_error *err) {
@@ -42,6 +43,19 @@ hither_status hither_embedder_open(const char *folder, const hither_embedder_opt
     ht_fp_leave(fp);
     if (status == HITHER_OK)
         *out = ht_embedder_out(embedder);
+    return status;
+}
+
+hither_status hither_model_distill(const char *folder, const char *dest, uint32_t dim,
+                                   const hither_work_options *options, hither_error *err) {
+    hither_work_options o;
+    if (!folder || !folder[0] || !dest || !dest[0])
+        return ht_fail(err, HITHER_INVALID, "distill: a folder's name is missing");
+    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_work_options", err));
+    ht_progress progress = {.call = o.progress, .ctx = o.ctx};
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = ht_distill(ht_io_posix(), folder, dest, dim, &progress, err);
+    ht_fp_leave(fp);
     return status;
 }
 

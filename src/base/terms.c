@@ -25,14 +25,6 @@ static ht_char_class class_at(const ht_terms *t, size_t at, uint32_t *cp, size_t
     return valid ? ht_char_class_of(*cp) : HT_CHAR_OTHER;
 }
 
-static size_t put_folded(uint32_t cp, char *out) {
-    uint32_t folded[HT_FOLD_MAX];
-    size_t count = ht_char_fold(cp, folded), bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        bytes += ht_utf8_put(folded[i], out + bytes);
-    return bytes;
-}
-
 /* A run of letters and digits from t->at on; characters without a meaning of their own within it are left out. */
 static size_t read_word(ht_terms *t) {
     size_t filled = 0, count = 0, length;
@@ -50,7 +42,7 @@ static size_t read_word(ht_terms *t) {
         }
         ht_char_class kind = class_at(t, t->at, &cp, &length);
         if (kind == HT_CHAR_LETTER || kind == HT_CHAR_DIGIT) {
-            filled += put_folded(cp, t->folded + filled);
+            filled += ht_utf8_put_folded(cp, t->folded + filled);
             count++;
         } else if (kind != HT_CHAR_IGNORED) {
             break;
@@ -62,7 +54,7 @@ static size_t read_word(ht_terms *t) {
 
 /* The CJK character at t->at, and the one after it if there is one. */
 static void read_pair(ht_terms *t, uint32_t cp, size_t length, ht_term *out) {
-    size_t bytes = put_folded(cp, t->folded), next = t->at + length, skipped;
+    size_t bytes = ht_utf8_put_folded(cp, t->folded), next = t->at + length, skipped;
     ht_char_class kind = HT_CHAR_OTHER;
     uint32_t other = 0;
     for (; next < t->bytes; next += skipped) {
@@ -72,7 +64,7 @@ static void read_pair(ht_terms *t, uint32_t cp, size_t length, ht_term *out) {
     }
     bool pair = next < t->bytes && kind == HT_CHAR_CJK;
     if (pair)
-        bytes += put_folded(other, t->folded + bytes);
+        bytes += ht_utf8_put_folded(other, t->folded + bytes);
     *out = (ht_term){t->folded, bytes, pair ? HT_TERM_PAIR : HT_TERM_LAST, t->at, t->at + length};
     t->at += length;
 }

@@ -128,6 +128,14 @@ size_t ht_utf8_put(uint32_t cp, char *out) {
     return more + 1;
 }
 
+size_t ht_utf8_put_folded(uint32_t cp, char *out) {
+    uint32_t folded[HT_FOLD_MAX];
+    size_t count = ht_char_fold(cp, folded), bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += ht_utf8_put(folded[i], out + bytes);
+    return bytes;
+}
+
 void ht_tokens_start(ht_tokens *tokens, const char *text, size_t bytes) {
     tokens->text = text;
     tokens->bytes = bytes;
@@ -145,14 +153,6 @@ static ht_char_class class_at(const ht_tokens *t, size_t at, uint32_t *cp, size_
     bool valid;
     *cp = ht_utf8_next(t->text + at, t->bytes - at, length, &valid);
     return valid ? ht_char_class_of(*cp) : HT_CHAR_OTHER;
-}
-
-static size_t put_folded(uint32_t cp, char *out) {
-    uint32_t folded[HT_FOLD_MAX];
-    size_t count = ht_char_fold(cp, folded), bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        bytes += ht_utf8_put(folded[i], out + bytes);
-    return bytes;
 }
 
 /* A machine-written shape at the start of a run of word characters; 0 if there is none. */
@@ -182,7 +182,7 @@ static size_t read_run(ht_tokens *t, ht_char_class kind) {
             if (cp < 0x80)
                 t->folded[filled++] = (char)(cp >= 'A' && cp <= 'Z' ? cp | 0x20 : cp);
             else
-                filled += put_folded(cp, t->folded + filled);
+                filled += ht_utf8_put_folded(cp, t->folded + filled);
             count++;
         } else if (here == HT_CHAR_OTHER && kind == HT_CHAR_DIGIT && (cp == '.' || cp == ',')) {
             if (t->at + 1 >= t->bytes || class_at(t, t->at + 1, &other, &next) != HT_CHAR_DIGIT)
@@ -198,7 +198,7 @@ static size_t read_run(ht_tokens *t, ht_char_class kind) {
 }
 
 static bool next_cjk(ht_tokens *t, uint32_t cp, size_t length, ht_token *out) {
-    size_t bytes = put_folded(cp, t->folded);
+    size_t bytes = ht_utf8_put_folded(cp, t->folded);
     *out = (ht_token){t->folded, bytes, HT_TOKEN_CJK, t->after_cjk, t->at, t->at + length};
     t->at += length;
     t->in_run = t->after_cjk = true;

@@ -18,6 +18,8 @@
 uint32_t ht_utf8_next(const char *text, size_t bytes, size_t *length, bool *valid);
 /* Writes cp, at most 4 bytes, and gives their number. */
 size_t ht_utf8_put(uint32_t cp, char *out);
+/* Writes what cp folds to, at most HT_FOLD_MAX * 4 bytes, and gives their number. */
+size_t ht_utf8_put_folded(uint32_t cp, char *out);
 
 typedef enum ht_token_kind {
     HT_TOKEN_WORD,

@@ -21,6 +21,9 @@ struct ht_embedder {
     /* The same for many texts that may have a prefix, of those whose threads are its own affair; else NULL. */
     hither_status (*all)(ht_embedder *embedder, ht_embed_role role, const hither_strings *texts, float *vectors,
                          hither_error *err);
+    /* Of an encoder: how many tokens it knows, and the vector of one alone; 0 and NULL of the others. */
+    uint32_t tokens;
+    hither_status (*token)(ht_embedder *embedder, uint32_t token, float *vector, hither_error *err);
     void (*free)(ht_embedder *embedder);
 };
 

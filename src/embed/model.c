@@ -187,20 +187,32 @@ static void leave_room(model *m, ht_bert_room *room) {
     ht_bert_room_free(room);
 }
 
-static hither_status model_one(ht_embedder *embedder, const char *text, size_t bytes, float *vector,
+/* The vector of a text, or where that is NULL of a token alone. */
+static hither_status embed_one(model *m, const char *text, size_t bytes, uint32_t token, float *vector,
                                hither_error *err) {
-    model *m = (model *)embedder;
     ht_bert_room *room;
     size_t count = 0;
     HT_TRY(take_room(m, &room, err));
     ht_fp_state fp = ht_fp_enter(); /* a worker's own */
-    hither_status status =
-        ht_tokenizer_encode(m->tokenizer, text, bytes, true, ht_bert_tokens(room), m->shape.most, &count, err);
+    hither_status status = HITHER_OK;
+    if (text)
+        status = ht_tokenizer_encode(m->tokenizer, text, bytes, true, ht_bert_tokens(room), m->shape.most, &count, err);
+    else
+        count = ht_tokenizer_wrap(m->tokenizer, token, ht_bert_tokens(room));
     if (status == HITHER_OK)
         status = ht_bert_vector(m->bert, room, count, vector, err);
     ht_fp_leave(fp);
     leave_room(m, room);
     return status;
+}
+
+static hither_status model_one(ht_embedder *embedder, const char *text, size_t bytes, float *vector,
+                               hither_error *err) {
+    return embed_one((model *)embedder, text ? text : "", bytes, 0, vector, err);
+}
+
+static hither_status model_token(ht_embedder *embedder, uint32_t token, float *vector, hither_error *err) {
+    return embed_one((model *)embedder, NULL, 0, token, vector, err);
 }
 
 /* ---- texts to vectors, by ONNX Runtime */
@@ -286,6 +298,8 @@ static hither_status open_own(const ht_io *io, const char *folder, const char *f
     HT_TRY(read_tokenizer(io, folder, m, &digest, err));
     m->base.dim = m->shape.width;
     m->base.one = model_one;
+    m->base.tokens = m->shape.vocabulary;
+    m->base.token = model_token;
     make_name(m, digest);
     return HITHER_OK;
 }

@@ -10,7 +10,7 @@
 #include "embed/scan.h"
 
 enum { HT_NORMAL_MAX = 24 };
-#define HT_ROOM_MAX ((size_t)1 << 30) /* bytes of a text on its way */
+#define HT_ROOM_MAX ((size_t)128 << 20) /* bytes of a text on its way */
 
 typedef enum ht_normal_kind {
     HT_NORMAL_FORM,

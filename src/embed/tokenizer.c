@@ -177,6 +177,14 @@ static hither_status mend(ht_buf *out, const char **text, size_t *bytes, hither_
     return HITHER_OK;
 }
 
+size_t ht_tokenizer_wrap(const ht_tokenizer *t, uint32_t token, uint32_t *ids) {
+    const ht_around *a = &t->around;
+    memcpy(ids, a->before, a->before_count * sizeof *ids);
+    ids[a->before_count] = token;
+    memcpy(ids + a->before_count + 1, a->after, a->after_count * sizeof *ids);
+    return a->before_count + 1 + a->after_count;
+}
+
 hither_status ht_tokenizer_encode(const ht_tokenizer *t, const char *text, size_t bytes, bool around, uint32_t *ids,
                                   size_t most, size_t *count, hither_error *err) {
     const ht_around *a = &t->around;

@@ -35,6 +35,9 @@ size_t ht_tokenizer_around(const ht_tokenizer *tokenizer);
 /* Whether static models pass over the token for what is not known, and which that is: not with Unigram. */
 bool ht_tokenizer_skips_unknown(const ht_tokenizer *tokenizer, uint32_t *id);
 
+/* One token with those around it; ids has room for all of them. Gives their number. */
+size_t ht_tokenizer_wrap(const ht_tokenizer *tokenizer, uint32_t token, uint32_t *ids);
+
 /* Writes the tokens of a text, with those around it if `around`, at most `most` (then more than ht_tokenizer_around);
  * what is beyond is cut off at the text's end. *count says how many. Any bytes: what is not UTF-8 counts as U+FFFD. A
  * word of more than a mebibyte is cut into several. MODEL if a pattern of the file takes too many steps on the text;
