@@ -278,19 +278,22 @@ static hither_status apply(const ht_normal_step *s, ht_normal_room *room, const 
 }
 
 /* How many characters a normal form makes of the first one. */
-static size_t first_chars(const ht_normal_step *s, const char *text, size_t bytes) {
-    size_t length, count = 0;
+static hither_status first_chars(const ht_normal_step *s, const char *text, size_t bytes, size_t *out,
+                                 hither_error *err) {
+    size_t length;
     bool valid;
     ht_buf parts;
     (void)ht_utf8_next(text, bytes, &length, &valid);
+    *out = 1;
     if (length == 1)
-        return 1;
+        return HITHER_OK;
     ht_buf_init(&parts, MAX_CONTENT);
-    if (ht_token_normal_form((ht_normal_form)s->form, text, length, &parts, NULL) == HITHER_OK)
-        for (size_t i = 0; i < parts.size; i++)
-            count += ((unsigned char)parts.data[i] & 0xc0u) != 0x80;
+    hither_status status = ht_token_normal_form((ht_normal_form)s->form, text, length, &parts, err);
+    *out = 0;
+    for (size_t i = 0; i < parts.size; i++)
+        *out += ((unsigned char)parts.data[i] & 0xc0u) != 0x80;
     ht_buf_clear(&parts);
-    return count;
+    return status;
 }
 
 static size_t chars_between(const char *begin, const char *end) {
@@ -338,7 +341,7 @@ hither_status ht_normal_apply(const ht_normal *n, ht_normal_room *room, const ch
             HT_TRY(ht_buf_check(out, "a text", err));
         }
         if (s->kind == HT_NORMAL_FORM)
-            lead = first_chars(s, before, length);
+            HT_TRY(first_chars(s, before, length, &lead, err));
         if (drops_front(s, lead, before, *text, length, out))
             *front = false;
         if (s->kind == HT_NORMAL_STRIP)

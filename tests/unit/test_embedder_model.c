@@ -147,6 +147,47 @@ static void test_options(void **state) {
     hither_embedder_close(e);
 }
 
+static int stop_at(void *ctx, uint64_t done, uint64_t total) {
+    uint64_t *most = ctx;
+    return done > *most || total < done;
+}
+
+static void test_distill(void **state) {
+    (void)state;
+    hither_error err = {0};
+    hither_embedder *e;
+    float a[4 * INNER];
+    char dest[sizeof folder + 8], path[sizeof folder + 40];
+    uint64_t most = 0;
+    (void)snprintf(dest, sizeof dest, "%s-static", folder);
+    ASSERT_FAILS(hither_model_distill(folder, NULL, 0, NULL, &err), HITHER_INVALID);
+    ASSERT_FAILS(hither_model_distill(folder, folder, 0, NULL, &err), HITHER_EXISTS);
+    ASSERT_FAILS(hither_model_distill(folder, dest, WIDTH + 1, NULL, &err), HITHER_INVALID);
+    ASSERT_FAILS(hither_model_distill(folder, dest, 4,
+                                      HITHER_OPTIONS(hither_work_options, .progress = stop_at, .ctx = &most), &err),
+                 HITHER_INTERRUPTED);
+    assert_int_not_equal(access(dest, F_OK), 0);
+    most = TOKENS;
+    ASSERT_OK(hither_model_distill(folder, dest, 4,
+                                   HITHER_OPTIONS(hither_work_options, .progress = stop_at, .ctx = &most), &err));
+    ASSERT_OK(hither_embedder_open(dest, NULL, &e, &err));
+    assert_int_equal(hither_embedder_dim(e), 4);
+    ASSERT_OK(hither_embedder_embed(e, &texts, a, &err));
+    for (size_t i = 0; i < 4; i++) {
+        double square = 0;
+        for (size_t j = 0; j < 4; j++)
+            square += (double)a[i * 4 + j] * a[i * 4 + j];
+        assert_true(fabs(square - (i != 1)) < 1e-5); /* the second text is empty */
+    }
+    hither_embedder_close(e);
+    static const char *const names[] = {"model.safetensors", "vocab.txt", "config.json"};
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", dest, names[i]);
+        (void)unlink(path);
+    }
+    assert_int_equal(rmdir(dest), 0);
+}
+
 /* Whatever cannot be had, opening and embedding fail whole and give everything back. */
 static void test_no_memory(void **state) {
     (void)state;
@@ -177,6 +218,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_distill),
         cmocka_unit_test(test_no_memory),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
