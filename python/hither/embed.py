@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from .arrays import Text, texts as text_column
+from .cached import CachedEmbedder
 from .errors import InterruptedError, InvalidError
 from .progress import told
 
@@ -171,6 +172,20 @@ class Embedder:
             vectors: NDArray[np.float32] = _core.embed(self._handle, text_column([texts]), True)[0]
             return vectors
         return _core.embed(self._handle, text_column(texts), True)
+
+    def cached(self, path: str | os.PathLike[str]) -> CachedEmbedder:
+        """The same vectors, each computed once and kept in the file at `path`; several embedders may share one.
+
+        Examples
+        --------
+        >>> import hither
+        >>> e = hither.Embedder().cached(":memory:")
+        >>> e(["a bird of prey", "bread", "bread"]).shape
+        (3, 384)
+        >>> e.found, e.computed
+        (0, 2)
+        """
+        return CachedEmbedder(self, path)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an Embedder cannot be pickled; make it anew in the other process")

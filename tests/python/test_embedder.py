@@ -10,6 +10,7 @@ from pathlib import Path
 
 import embedder_reference as reference
 import hither
+import numpy as np
 import pytest
 
 SEED = 5
@@ -43,3 +44,21 @@ def test_the_package_gives_the_bytes_of_the_reference():
 def test_the_file_of_the_c_tests_is_what_the_reference_writes():
     run = subprocess.run([sys.executable, SOURCE, "golden"], capture_output=True, text=True, check=True)
     assert run.stdout == GOLDEN.read_text()
+
+
+def test_a_cache_computes_each_text_once(tmp_path: Path) -> None:
+    e = hither.Embedder()
+    texts = ["bread", "owl", "bread", "", "\u00fcber"]
+    kept = e.cached(tmp_path / "vectors.db")
+    seen: list[tuple[int, int]] = []
+    assert np.array_equal(kept(texts, progress=lambda *n: seen.append(n)), e(texts)) and seen == [(5, 5)]
+    assert (kept.found, kept.computed, kept.dim, kept.name) == (0, 4, e.dim, e.name)
+    assert np.array_equal(kept("owl"), e("owl")) and kept.found == 1
+    assert np.array_equal(kept.queries(["owl"]), e.queries(["owl"])) and kept.computed == 5
+    kept.close()
+    again = e.cached(tmp_path / "vectors.db")
+    assert np.array_equal(again(texts), e(texts))
+    assert (again.found, again.computed) == (5, 0)
+    again._file.execute("UPDATE vectors SET vector = x'00'")  # what is not whole is computed anew
+    assert np.array_equal(again(texts), e(texts)) and again.computed == 4
+    again.close()
