@@ -59,7 +59,19 @@ def test_the_page_on_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     "page",
-    ["quickstart", "async", "collections", "indexes", "python", "search", "explain", "space", "tables", "window"],
+    [
+        "quickstart",
+        "async",
+        "collections",
+        "embedders",
+        "indexes",
+        "python",
+        "search",
+        "explain",
+        "space",
+        "tables",
+        "window",
+    ],
 )
 def test_pages_of_the_guide(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
