@@ -387,7 +387,8 @@ def table(found: dict[str, dict[str, Any]], job: str) -> None:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench/run.py database", description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--rows", default="20000,100000", help="of the collections, one size after another")
+    parser.add_argument("--parts", default="rows,sets,words", help="searches of rows, row sets of filters, words")
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
     parser.add_argument("--set-rows", type=int, default=1_000_000, help="of the row sets of filters")
@@ -398,7 +399,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.quick:
-        given.rows, given.set_rows, given.seconds = 20_000, 100_000, 0.2
+        given.rows, given.set_rows, given.seconds = "20000", 100_000, 0.2
     if given.worker:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         sys.path.insert(1, str(ROOT / "python"))
@@ -409,34 +410,38 @@ def main(arguments: list[str]) -> int:
 
             print(json.dumps(database_text.work(100 if given.quick else 1000)))
         else:
-            print(json.dumps(work(given.worker, given.folder, given.rows, given.dim, given.seconds)))
+            print(json.dumps(work(given.worker, given.folder, int(given.rows), given.dim, given.seconds)))
         return 0
     figures: dict[str, Any] = {"machine": machine()}
     quick = ["--quick"] if given.quick else []
     sizes = [*quick, "--dim", str(given.dim), "--seconds", str(given.seconds), "--set-rows", str(given.set_rows)]
     with Others() as others:
-        for rows in sorted({20_000, given.rows}):
+        for rows in map(int, given.rows.split(",") if "rows" in given.parts else []):
             found = {}
             for name in given.engines.split(","):
                 found[name] = child(["--worker", name, "--rows", str(rows), *sizes])
+                figures[f"{rows} rows"] = found
+                if given.json:  # what is known so far, should the rest not be waited for
+                    Path(given.json).write_text(json.dumps(figures, indent=1))
                 if "left out" in found[name]:
                     print(f"{name} is left out: {found[name]['left out']}", file=sys.stderr)
-            figures[f"{rows} rows"] = found
             print(f"\n{rows} rows of {given.dim} dimensions, one processor")
             for job in ("search + 10 payloads", "filter 1 % random", "filter 10 % near"):
                 table(found, job)
-        figures["row sets"] = child(["--worker", "row sets", *sizes])
-        print(f"\nrows of a filter on two fields, {given.set_rows} rows: hither first, hither warm, SQLite, ms")
-        for share, one in figures["row sets"].items():
-            print(f"  {share:6} {one['first_ms']:10.3f} {one['warm_ms']:10.3f} {one['sqlite_ms']:10.3f}")
-        figures["words"] = words = child(["--worker", "words", *sizes])
-        print("\nsearches by words, one processor")
-        if "left out" in words:
-            print(f"left out: {words['left out']}", file=sys.stderr)
-        else:
-            import database_text
+        if "sets" in given.parts:
+            figures["row sets"] = child(["--worker", "row sets", *sizes])
+            print(f"\nrows of a filter on two fields, {given.set_rows} rows: hither first, hither warm, SQLite, ms")
+            for share, one in figures["row sets"].items():
+                print(f"  {share:6} {one['first_ms']:10.3f} {one['warm_ms']:10.3f} {one['sqlite_ms']:10.3f}")
+        if "words" in given.parts:
+            figures["words"] = words = child(["--worker", "words", *sizes])
+            print("\nsearches by words, one processor")
+            if "left out" in words:
+                print(f"left out: {words['left out']}", file=sys.stderr)
+            else:
+                import database_text
 
-            database_text.show(words)
+                database_text.show(words)
     figures["others_cpus"] = others.cpus
     print(f"\nother processes kept {others.cpus} processors busy meanwhile")
     if given.json:

@@ -288,7 +288,7 @@ hither_status ht_postings_get(ht_container *container, uint64_t slots, ht_postin
                               hither_error *err) {
     const head *heads = NULL;
     size_t heads_count = 0, got = 0;
-    rest r;
+    rest r = {.bytes = {0}};
     HT_TRY(open_sections(container, &heads, &heads_count, &r, err));
     ht_postings **all = ht_calloc(heads_count, sizeof *all);
     if (!all)
