@@ -82,7 +82,7 @@ static void test_add_norm(void **state) {
 
 static double head_slowly(const float *qkv, size_t stride, size_t tokens, size_t width, size_t head, size_t heads,
                           size_t row, size_t d) {
-    double top = -INFINITY, sum = 0, out = 0, scores[64];
+    double top = -INFINITY, sum = 0, out = 0, scores[96];
     const float *q = qkv + row * stride + head * width;
     for (size_t j = 0; j < tokens; j++) {
         const float *k = qkv + j * stride + (heads + head) * width;
@@ -100,20 +100,24 @@ static double head_slowly(const float *qkv, size_t stride, size_t tokens, size_t
 
 static void test_attend(void **state) {
     (void)state;
-    enum { TOKENS = 40, HEADS = 2, WIDTH = 24, STRIDE = 3 * HEADS * WIDTH };
-    static float qkv[TOKENS * STRIDE], room[TOKENS * (WIDTH + 1)], x[TOKENS * HEADS * WIDTH], y[TOKENS * HEADS * WIDTH];
-    for (size_t round = 0; round < 8; round++) {
-        size_t tokens = round == 0 ? 1 : 1 + next_random() % TOKENS;
-        fill(qkv, tokens * STRIDE, round % 2 ? 2 : 12);
+    enum { TOKENS = 90, HEADS = 2, MOST_WIDTH = 40, PADDED = 96 };
+    static const size_t widths[] = {32, 24, 8, 40};
+    static float qkv[TOKENS * 3 * HEADS * MOST_WIDTH], room[PADDED * (MOST_WIDTH + 4)];
+    static float x[TOKENS * HEADS * MOST_WIDTH], y[TOKENS * HEADS * MOST_WIDTH];
+    for (size_t round = 0; round < 12; round++) {
+        const size_t width = widths[round % 4], out = HEADS * width, stride = 3 * out;
+        const size_t tokens = round == 0 ? 1 : round == 1 ? TOKENS : 1 + next_random() % TOKENS;
+        const double most = round % 2 ? 2 : 12;
+        fill(qkv, tokens * stride, (float)most);
         for (size_t h = 0; h < HEADS; h++) {
-            level->attend_f32(qkv, STRIDE, tokens, WIDTH, h, HEADS, room, x, HEADS * WIDTH);
-            scalar->attend_f32(qkv, STRIDE, tokens, WIDTH, h, HEADS, room, y, HEADS * WIDTH);
+            level->attend_f32(qkv, stride, tokens, width, h, HEADS, room, x, out);
+            scalar->attend_f32(qkv, stride, tokens, width, h, HEADS, room, y, out);
         }
-        same(x, y, tokens * HEADS * WIDTH);
-        for (size_t i = 0; i < tokens; i++)
-            for (size_t d = 0; d < HEADS * WIDTH; d++)
-                assert_true(fabs(x[i * HEADS * WIDTH + d] - head_slowly(qkv, STRIDE, tokens, WIDTH, d / WIDTH, HEADS, i,
-                                                                        d % WIDTH)) < 2e-5 * (round % 2 ? 2 : 12));
+        same(x, y, tokens * out);
+        for (size_t i = 0; i < tokens; i += 1 + round % 3)
+            for (size_t d = 0; d < out; d++)
+                assert_true(fabs(x[i * out + d] - head_slowly(qkv, stride, tokens, width, d / width, HEADS, i,
+                                                              d % width)) < 2e-5 * most);
     }
 }
 
