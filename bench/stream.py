@@ -248,10 +248,10 @@ def job_push(forms: int) -> Result:
     window.push(block)  # what came after each is looked at once
     taken = {}
     for name, lines in (("known", [block] * 10), ("new", [new(1000)])):
-        began = time.perf_counter()
+        began = time.thread_time()
         for part in lines:
             window.push(part)
-        taken[name] = (time.perf_counter() - began) / (1000 * len(lines))
+        taken[name] = (time.thread_time() - began) / (1000 * len(lines))
     return {"version": hither.__version__, **{f"{name}_us": round(each * 1e6, 2) for name, each in taken.items()}}
 
 

@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "stream/ring_inside.h"
 
-enum { LEAST_CODED_DIM = 32, LEAST_ROOM = 64, MOST_YIELDS = 10000, NAPS_A_MS = 10 };
+enum { LEAST_CODED_DIM = 32, LEAST_ROOM = 64, MOST_YIELDS = 5000, NAPS_A_MS = 10, LEAST_MS = 250 };
 
 /* ---- making one */
 
@@ -219,15 +219,17 @@ static hither_status claim(ht_ring *r, uint32_t want, uint64_t *first, uint32_t 
         }
         if (state == OPEN)
             continue;
-        if (state == PINNED && waited < (uint64_t)r->wait_ms * NAPS_A_MS) {
-            waited++;
-            nanosleep(&(struct timespec){.tv_nsec = 1000000 / NAPS_A_MS}, NULL);
+        /* Another writer lost the processor in the middle of a record: a moment, not a wait for a reader, but on a
+         * machine with more to do than processors a long one. */
+        if (state == UNFINISHED && ++yields <= MOST_YIELDS) {
+            sched_yield();
             continue;
         }
-        /* Another writer lost the processor in the middle of a record: a moment, not a wait for a reader. */
-        if (state != UNFINISHED || ++yields > MOST_YIELDS)
+        const uint64_t patience = state == UNFINISHED && r->wait_ms < LEAST_MS ? LEAST_MS : r->wait_ms;
+        if (state == NO_MEMORY || waited >= patience * NAPS_A_MS)
             return fail_busy(r, state, err);
-        sched_yield();
+        waited++;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000 / NAPS_A_MS}, NULL);
     }
 }
 
