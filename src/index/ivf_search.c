@@ -91,26 +91,23 @@ static hither_status lay_out(finder *f, scratch *s, size_t probes, hither_error 
                             dim * sizeof *f->row,
                             ht_stored_scratch(&layout)};
     void *at[sizeof sizes / sizeof *sizes];
-    size_t found, floor, bytes = 0;
+    size_t starts[sizeof sizes / sizeof *sizes], found, floor, bytes = 0;
     if (!ht_mul_size(k, 4, &found) || !ht_add_size(found, LEAST_CANDIDATES, &f->found_room) ||
         !ht_mul_size(f->found_room, sizeof *f->found, &found) || !ht_mul_size(k, sizeof *f->floor, &floor))
         return ht_fail_nomem(err, SIZE_MAX, "a search of lists");
-    for (int pass = 0; pass < 2; pass++) {
-        char *next = s->memory;
-        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-            const size_t size = lines(i == 6 ? found : i == 7 ? floor : sizes[i]);
-            at[i] = pass ? next : NULL;
-            bytes += pass ? 0 : size;
-            next += pass ? size : 0;
-        }
-        if (s->bytes < bytes) {
-            ht_release(s->memory);
-            s->memory = ht_alloc_aligned(bytes);
-            s->bytes = s->memory ? bytes : 0;
-        }
-        if (!s->memory)
-            return ht_fail_nomem(err, bytes, "a search of lists");
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        starts[i] = bytes;
+        bytes += lines(i == 6 ? found : i == 7 ? floor : sizes[i]);
     }
+    if (s->bytes < bytes) {
+        ht_release(s->memory);
+        s->memory = ht_alloc_aligned(bytes);
+        s->bytes = s->memory ? bytes : 0;
+    }
+    if (!s->memory)
+        return ht_fail_nomem(err, bytes, "a search of lists");
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        at[i] = (char *)s->memory + starts[i];
     f->probe.bytes = at[0];
     f->code_room = at[1];
     f->sums = at[2];
