@@ -34,6 +34,8 @@ typedef enum ht_opt {
     HT_OPT_FAST,
     HT_OPT_FOLLOW,
     HT_OPT_FUSION,
+    HT_OPT_FIELD,
+    HT_OPT_FIELDS,
     HT_OPT_FORMAT,
     HT_OPT_GROUP_BY,
     HT_OPT_GROUP_SIZE,

@@ -4,6 +4,7 @@
 #include "cmd_schema.h"
 #include "commands.h"
 #include "database.h"
+#include "fields.h"
 #include "model.h"
 #include "output.h"
 
@@ -26,6 +27,11 @@ int ht_run_create(const ht_args *args) {
         status = ht_schema_read(given, &schema, &err);
         options.schema = schema.data;
     }
+    ht_field_list fields = {.count = 0};
+    if (status == HITHER_OK)
+        status = ht_fields_parse(ht_args_text(args, HT_OPT_FIELDS, NULL), &fields, &err);
+    options.fields = fields.fields;
+    options.field_count = fields.count;
     if (status == HITHER_OK)
         status = ht_try_collection(args->operands[1], &options, &err);
     if (status == HITHER_OK)
@@ -33,6 +39,7 @@ int ht_run_create(const ht_args *args) {
     if (status == HITHER_OK)
         status = hither_collection_open(db, args->operands[1], &options, &c, &err);
     ht_buf_clear(&schema);
+    ht_fields_clear(&fields);
     hither_collection_close(c);
     hither_embedder_close(embedder);
     hither_db_close(db);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "commands.h"
 #include "database.h"
+#include "fields.h"
 #include "import.h"
 #include "model.h"
 #include "plan.h"
@@ -18,7 +19,8 @@ typedef struct searcher {
     ht_opened opened;
     const char *text, *id, *words; /* words: of a search by keywords, else NULL */
     uint32_t k;
-    bool examples; /* the command is recommend: there is no one query to name */
+    hither_field field; /* the one to search; name NULL: rows' own vectors */
+    bool examples;      /* the command is recommend: there is no one query to name */
 } searcher;
 
 /* ---- vectors from a file */
@@ -274,7 +276,7 @@ static hither_status search_text(const searcher *s, hither_error *err) {
     ht_column_init(&texts);
     ht_column_add(&texts, s->text, strlen(s->text));
     hither_status status = ht_column_check(&texts, err);
-    hither_query query = {.size = sizeof query, .texts = ht_column_view(&texts)};
+    hither_query query = {.size = sizeof query, .texts = ht_column_view(&texts), .field = s->field.name};
     if (status == HITHER_OK)
         status = search(s, &query, 0, 1, &more, err);
     ht_column_clear(&texts);
@@ -290,7 +292,7 @@ static hither_status search_id(const searcher *s, hither_error *err) {
         status = ht_fail(err, HITHER_NOT_FOUND, "no row with id %.100s in \"%.100s\"", s->id, s->args->operands[1]);
     if (status == HITHER_OK)
         status = ht_id_list_check(&list, err);
-    hither_query query = {.size = sizeof query, .ids = ht_id_list_view(&list)};
+    hither_query query = {.size = sizeof query, .ids = ht_id_list_view(&list), .field = s->field.name};
     if (status == HITHER_OK)
         status = search(s, &query, 0, 1, &more, err);
     ht_id_list_clear(&list);
@@ -307,8 +309,18 @@ static hither_status search_vectors(const searcher *s, const char *path, hither_
     if (rows && dim != s->opened.facts.dim)
         status = ht_fail(err, HITHER_DIMENSION, "%.100s: the vectors have %u dimensions, collection \"%.80s\" has %u",
                          path, dim, s->args->operands[1], s->opened.facts.dim);
+    const uint64_t all[2] = {0, rows};
+    if (status == HITHER_OK && s->field.name && s->field.kind != HITHER_DENSE) {
+        const hither_named one = {.field = s->field.name,
+                                  .count = 1,
+                                  .vectors = {.data = vectors, .rows = rows, .dim = dim, .dtype = HITHER_F32},
+                                  .offsets = all};
+        const hither_query query = {.size = sizeof query, .named = &one};
+        status = search(s, &query, 0, 1, &more, err);
+        rows = 0;
+    }
     for (size_t i = 0; status == HITHER_OK && more && i < rows; i += QUERIES_AT_ONCE) {
-        hither_query query = {.size = sizeof query};
+        hither_query query = {.size = sizeof query, .field = s->field.name};
         query.vectors = (hither_matrix){
             .data = vectors + i * dim, .rows = ht_min_size(rows - i, QUERIES_AT_ONCE), .dim = dim, .dtype = HITHER_F32};
         status = search(s, &query, i, rows, &more, err);
@@ -336,6 +348,17 @@ static bool find_words(searcher *s) {
     return false;
 }
 
+/* What near means is then the field's. */
+static hither_status look_at_field(searcher *s, hither_error *err) {
+    const char *name = ht_args_text(s->args, HT_OPT_FIELD, NULL);
+    if (!name)
+        return HITHER_OK;
+    HT_TRY(ht_field_look(s->opened.collection, name, &s->field, err));
+    s->opened.facts.metric = s->field.metric;
+    s->opened.facts.dim = s->field.dim;
+    return HITHER_OK;
+}
+
 int ht_run_search(const ht_args *args) {
     hither_error err;
     searcher s = {.args = args,
@@ -352,10 +375,11 @@ int ht_run_search(const ht_args *args) {
     hither_status status = s.text && !ht_args_has(args, HT_OPT_KEYWORD)
                                ? ht_open_for_texts(args, HT_OPEN_READ, &s.opened, &err)
                                : ht_open_both(args->operands[0], args->operands[1], HT_OPEN_READ, &s.opened, &err);
-    if (status == HITHER_OK) {
+    if (status == HITHER_OK)
+        status = look_at_field(&s, &err);
+    if (status == HITHER_OK)
         status = s.text ? search_text(&s, &err) : s.id ? search_id(&s, &err) : search_vectors(&s, file, &err);
-        ht_close_both(&s.opened);
-    }
+    ht_close_both(&s.opened);
     if (status == HITHER_OK)
         return HT_EXIT_OK;
     ht_out_flush();

@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "database.h"
+#include "model.h"
 #include "output.h"
 #include "signals.h"
 
@@ -44,11 +45,12 @@ static int progress(void *ctx, uint64_t done, uint64_t total) {
     return ht_signals_caught();
 }
 
-static int finish(const work *w, hither_status status, const hither_error *err) {
+/* `stopped` is what a stop has left. */
+static int finish(const work *w, hither_status status, const char *stopped, const hither_error *err) {
     if (w->shown > 0)
         show("\r\033[K", 4);
     if (status == HITHER_INTERRUPTED && ht_signals_caught()) {
-        ht_say("interrupted; what was given back by then stays so");
+        ht_say("interrupted; %s", stopped);
         return 128 + ht_signals_caught();
     }
     return status == HITHER_OK ? HT_EXIT_OK : ht_report(status, err);
@@ -93,7 +95,26 @@ static int run(const ht_args *args, int what) {
         status = args->count > 1 ? compact_one(db, args->operands[1], &options, &err)
                                  : hither_db_compact(db, &options, &err);
     hither_db_close(db);
-    return finish(&w, status, &err);
+    return finish(&w, status, "what was given back by then stays so", &err);
+}
+
+int ht_run_reembed(const ht_args *args) {
+    hither_error err;
+    ht_opened opened;
+    hither_embedder *embedder = NULL;
+    work w = {.began = seconds()};
+    const hither_work_options options = {.size = sizeof options, .progress = progress, .ctx = &w};
+    if (ht_signals_catch() < 0)
+        return ht_report(ht_fail(&err, HITHER_IO, "cannot make a pipe"), &err);
+    hither_status status = ht_model_option(args, &embedder, &err);
+    if (status == HITHER_OK)
+        status = ht_open_both(args->operands[0], args->operands[1], HT_OPEN_WRITE, &opened, &err);
+    if (status == HITHER_OK) {
+        status = hither_collection_reembed(opened.collection, embedder, &options, &err);
+        ht_close_both(&opened);
+    }
+    hither_embedder_close(embedder);
+    return finish(&w, status, "nothing was changed", &err);
 }
 
 int ht_run_compact(const ht_args *args) { return run(args, COMPACT); }

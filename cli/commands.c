@@ -35,12 +35,19 @@
 
 static const ht_option no_options[] = {END_OF_OPTIONS};
 
+static const ht_option reembed_options[] = {OPTION_MODEL("the folder of the sentence model to move to"),
+                                            END_OF_OPTIONS};
+
 static const ht_option create_options[] = {
     {HT_OPT_DIM, "dim", 'd', HT_KIND_NUMBER, "N",
      "dimensions of its vectors; without it the collection is for texts and embeds them with the built-in embedder", 1,
      HITHER_MAX_DIM},
     OPTION_MODEL("embed its texts with the sentence model in this folder"),
     OPTION_METRIC("what near means (default cosine)"),
+    {HT_OPT_FIELDS, "fields", 0, HT_KIND_TEXT, "LIST",
+     "vector fields that rows may have beside their own vectors: NAME:DIM:METRIC, NAME:DIM:multi:MOST for several "
+     "vectors, NAME:sparse:MOST for entries; with commas between",
+     0, 0},
     {HT_OPT_DTYPE, "dtype", 0, HT_KIND_CHOICE, "f32", "how a dimension is stored (default f32)", 0, 0},
     {HT_OPT_SCHEMA, "schema", 0, HT_KIND_TEXT, "JSON",
      "what rows must be like, as in {\"fields\": {\"year\": \"int\"}}; or the name of a file with it", 0, 0},
@@ -87,6 +94,9 @@ static const ht_option search_options[] = {
     {HT_OPT_VECTOR, "vector", 0, HT_KIND_TEXT, "FILE",
      "search by the vectors in FILE: an .npy array, or a JSON array of numbers a line; - is standard input", 0, 0},
     {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "ID", "search by the vector of the row with this id", 0, 0},
+    {HT_OPT_FIELD, "field", 0, HT_KIND_TEXT, "NAME",
+     "search this vector field instead of the rows' own vectors; of one with several vectors a row, FILE is one query",
+     0, 0},
     {HT_OPT_KEYWORD, "keyword", 0, HT_KIND_FLAG, NULL,
      "search by the words of TEXT instead of a vector: words, \"phrases\", begin*, +must, -not", 0, 0},
     OPTION_MODEL("the folder of the sentence model that the collection was made with"),
@@ -398,6 +408,10 @@ const ht_command ht_commands[] = {
     {"expire", "DB NAME", 2, 2, "remove the rows that have ended",
      "Deletes the rows of the collection whose time is over, and prints how many. They are in no answer before that.",
      "hither expire notes.hither sessions", no_options, ht_run_expire},
+    {"reembed", "DB NAME", 2, 2, "move a collection to another embedder",
+     "Gives every row of collection NAME the vector that the sentence model of --model, or without it the built-in "
+     "embedder, makes of its document. Stopped or failed, it has changed nothing. On a terminal the progress is shown.",
+     "hither reembed notes.hither notes --model models/all-MiniLM-L6-v2", reembed_options, ht_run_reembed},
     {"compact", "DB [NAME]", 1, 2, "give the space of deleted rows back",
      "Gives the space of deleted and replaced rows, of one collection or of all, back to the file system. Other "
      "processes may read meanwhile. It may be stopped at any moment. Prints nothing; on a terminal the progress is "

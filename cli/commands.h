@@ -12,6 +12,7 @@ int ht_run_pack(const ht_args *args);
 int ht_run_ttl(const ht_args *args);
 int ht_run_expire(const ht_args *args);
 int ht_run_compact(const ht_args *args);
+int ht_run_reembed(const ht_args *args);
 int ht_run_count(const ht_args *args);
 int ht_run_create(const ht_args *args);
 int ht_run_delete(const ht_args *args);

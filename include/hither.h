@@ -766,6 +766,17 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_collection_expire(hither_colle
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_set_schema(hither_collection *c, const char *schema,
                                                                         hither_error *err);
 
+/* Moves the collection to another embedder: every row gets the vector that it makes of the row's document, and the
+ * collection its dimension and name. Searches and writes go on meanwhile, by the old one; then, at one moment, all rows
+ * are the new one's: no answer mixes them. Handles of this process embed texts by it from then on; those of others have
+ * to open the collection anew, with it. Vector fields stay as they are. A stop or a failure leaves everything as it
+ * was. It needs space for the new vectors beside the old ones. options may be NULL. Errors: INVALID (a row without a
+ * document: the message names it), BUSY (another one, or compaction, is at work), MODEL, INTERRUPTED, READONLY,
+ * TOO_LARGE, CORRUPT, FULL, IO, POISONED, NOMEM. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_reembed(hither_collection *c, hither_embedder *embedder,
+                                                                     const hither_work_options *options,
+                                                                     hither_error *err);
+
 /* As one record of hither_db_list. Any thread. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_info(hither_collection *c, hither_result **out,
                                                                   hither_error *err);
@@ -1001,6 +1012,9 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_job_backup(hither_db *db, cons
 HITHER_API HITHER_MUST_CHECK hither_status hither_job_repair(const char *path, const char *to,
                                                              const hither_job_options *options, hither_job **out,
                                                              hither_error *err);
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_reembed(hither_collection *c, hither_embedder *embedder,
+                                                              const hither_job_options *options, hither_job **out,
+                                                              hither_error *err);
 /* Its result is that of the search. A search that has begun is not stopped by hither_job_cancel. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_job_search(hither_collection *c, const hither_query *query,
                                                              uint32_t k, const hither_search_options *search_options,

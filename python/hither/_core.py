@@ -435,6 +435,14 @@ def collection_create_index(
     )
 
 
+def collection_reembed(collection: Handle, embedder: Handle, progress: Progress | None) -> None:
+    cdata = embedder.enter()
+    try:
+        _work(collection, lambda c, work, err: lib.hither_collection_reembed(c, cdata, work, err), progress)
+    finally:
+        embedder.leave()
+
+
 def collection_set_ttl(collection: Handle, seconds: int) -> None:
     _on(collection, lib.hither_collection_set_ttl, seconds)
 

@@ -524,6 +524,7 @@ class Collection(_Closing):
     info = _mirror(_collection.Collection.info)
     page = _mirror(_collection.Collection.page)
     recommend = _mirror(_collection.Collection.recommend)
+    reembed = _mirror_long(_collection.Collection.reembed)
     search = _mirror(_collection.Collection.search)
     search_many = _mirror(_collection.Collection.search_many)
     set_schema = _mirror(_collection.Collection.set_schema)

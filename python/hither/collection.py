@@ -25,7 +25,6 @@ from .arrays import (
     ids as id_column,
     matrix,
     metadata_column,
-    schema_text,
     text_column,
     texts,
     vector_column,
@@ -35,6 +34,7 @@ from .errors import DimensionError, InvalidError, NotFoundError, TooLargeError
 from .exact import check_k, check_threads
 from .fields import Shape, Values
 from .hits import Hit, Hits, Scan
+from .keeping import Keeping
 from .listing import DEFAULT_INCLUDE, Include, Listing, all_none, fusion_of, mode_of, search_options, words_of
 from .tables import Tables
 
@@ -50,7 +50,7 @@ def _one_vector(query: object) -> FloatMatrix:
     return matrix(vector, "query")
 
 
-class Collection(Listing, Tables):
+class Collection(Listing, Tables, Keeping):
     """Rows of id, vector, metadata and document. Made by `Database.collection`; any number of threads may use one.
 
     `len(c)` counts the rows, `c[id]` is the row with that id, and `id in c` asks for it. A write is visible and safe
@@ -107,115 +107,6 @@ class Collection(Listing, Tables):
         row = Hits(records)[0]
         return {"name": row.id, **row.metadata}
 
-    def set_schema(self, schema: Mapping[str, Any] | str | None) -> None:
-        """Say what rows must be like from now on.
-
-        Parameters
-        ----------
-        schema : mapping, str or None
-            ``{"fields": {PATH: TYPE, ...}}``. A type is ``"any"``, ``"bool"``, ``"int"``, ``"float"`` (any number) or
-            ``"string"``, or one of them with ``[]`` behind it for arrays; or ``{"type": TYPE, "required": True,
-            "unique": True}``. Other fields are free, unless ``"closed": True`` stands beside ``"fields"``. None:
-            anything goes again. Stored with the collection; `info` shows it.
-
-        Raises
-        ------
-        InvalidError, ExistsError
-            It makes no sense, or a row that is there does not fit: the message names the row and the field. Writes
-            that do not fit raise the same.
-
-        Examples
-        --------
-        >>> import hither
-        >>> db = hither.connect(":memory:")
-        >>> c = db.collection("people", dim=2)
-        >>> c.set_schema({"fields": {"mail": {"type": "string", "unique": True}, "age": "int"}})
-        >>> c.upsert([1], [[0, 1]], metadata=[{"mail": "a@b.org", "age": 40}])
-        1
-        >>> c.upsert([2], [[0, 1]], metadata=[{"mail": "a@b.org"}])
-        Traceback (most recent call last):
-        ...
-        hither.errors.ExistsError: row 0: 'mail' is "a@b.org", as in the row with id 1; the schema says it is unique
-        >>> db.close()
-        """
-        _core.collection_set_schema(self._handle, None if schema is None else schema_text(schema))
-
-    def set_ttl(self, seconds: float | None) -> None:
-        """Let rows end by themselves.
-
-        A row says when in its metadata: ``"_expires"``, in seconds since 1970 (``time.time() + 60``). From then on it
-        is in no answer, and `expire`, `compact` and `purge` remove it.
-
-        Parameters
-        ----------
-        seconds : float or None
-            What rows inserted or upserted from now on live that do not say, in whole seconds; 0: for ever. None, as in
-            new collections: nobody looks at ``"_expires"``. Stored with the collection.
-
-        Examples
-        --------
-        >>> import hither
-        >>> db = hither.connect(":memory:")
-        >>> c = db.collection("sessions", dim=2)
-        >>> c.set_ttl(0)
-        >>> c.upsert(["old", "new"], [[0, 1], [1, 0]], metadata=[{"_expires": 1000}, {}])
-        2
-        >>> len(c), c.scan().__next__().id
-        (1, 'new')
-        >>> c.expire()
-        1
-        >>> db.close()
-        """
-        _core.collection_set_ttl(self._handle, _core.TTL_OFF if seconds is None else operator.index(int(seconds)))
-
-    def expire(self) -> int:
-        """Delete the rows that have expired, and say how many there were."""
-        return _core.collection_expire(self._handle)
-
-    def compact(self, progress: _core.Progress | None = None) -> None:
-        """`Database.compact` of this collection alone."""
-        _core.collection_compact(self._handle, progress)
-
-    def create_index(
-        self,
-        kind: str = "hnsw",
-        *,
-        m: int = 0,
-        ef_build: int = 0,
-        bits: int = 0,
-        lists: int = 0,
-        seed: int = 0,
-        progress: _core.Progress | None = None,
-    ) -> None:
-        """Give the collection an index, made of the rows there are before this returns; "exact" takes it away.
-
-        It is a cache beside the rows. Searches and writes go on meanwhile; rows that come later are searched exactly
-        beside it until a thread of the library has built them in. A search uses it where it costs less than an exact
-        one, for k up to 1,000, and finds `recall` of the true answers; `hits.plan` says what ran.
-
-        Parameters
-        ----------
-        kind : {"hnsw", "ivf", "exact"}
-        m, ef_build, bits, lists, seed : int, optional
-            As for `Index`; 0 is the default.
-        progress : callable, optional
-            Called now and then with the rows done and the rows there are; False stops it.
-
-        Examples
-        --------
-        >>> import hither, numpy as np
-        >>> with hither.connect(":memory:") as db:
-        ...     c = db.collection("points", dim=16)
-        ...     rows = np.random.default_rng(1).standard_normal((5000, 16), np.float32)
-        ...     _ = c.add(range(5000), rows)
-        ...     c.create_index("hnsw")
-        ...     c.search(rows[7], k=1, recall=0.95).ids
-        [7]
-        """
-        if kind not in _core.KINDS or kind == "auto":
-            raise InvalidError(f'kind is {kind!r}; there are "hnsw", "ivf" and "exact"')
-        _core.collection_create_index(self._handle, _core.KINDS[kind], m, ef_build, bits, lists, seed, progress)
-
     @property
     def name(self) -> str:
         """The collection's name, which `Database.rename` may change."""
@@ -223,8 +114,8 @@ class Collection(Listing, Tables):
 
     @property
     def dim(self) -> int:
-        """Dimensions of its vectors."""
-        return self._dim
+        """Dimensions of its vectors, which `reembed` may change."""
+        return self._dim if self._handle.closed else cast("int", self._look()["dim"])
 
     @property
     def metric(self) -> str:
@@ -238,8 +129,8 @@ class Collection(Listing, Tables):
 
     @property
     def embedder(self) -> str | None:
-        """The name of the embedder it was made with, or None."""
-        return self._embedder
+        """The name of the embedder its vectors are of, or None."""
+        return self._embedder if self._handle.closed else self._look().get("embedder") or None
 
     def count(self, *, where: Where | None = None, where_document: Where | None = None) -> int:
         """How many rows there are, or match a filter.

@@ -9,7 +9,10 @@
 
 #include "base/alloc.h"
 #include "engine/expiry.h"
+#include "engine/reembed.h"
 #include "kernels/kernels.h"
+
+enum { REEMBEDDED = 8 }; /* times a collection may be moved to another embedder during one call */
 
 ht_collection *ht_collection_in(hither_collection *c) { return c->inner; }
 
@@ -133,23 +136,50 @@ hither_status hither_collection_count(hither_collection *c, const char *where, u
 
 /* ---- texts to vectors */
 
+/* The embedder that rows are of now: the handle's own, or the one a reembedding has left. */
+static ht_embedder *embedder_now(const hither_collection *c, const char *name) {
+    ht_embedder *moved = ht_collection_shape(c->inner)->companion;
+    if (c->embedder && strcmp(ht_embedder_name(c->embedder), name) == 0)
+        return c->embedder;
+    return moved && strcmp(ht_embedder_name(moved), name) == 0 ? moved : NULL;
+}
+
 hither_status ht_texts_embed(hither_collection *c, ht_embed_role role, const hither_strings *texts, ht_floats *out,
-                             hither_error *err) {
-    if (!c->embedder && ht_collection_embedder(c->inner)[0])
+                             const char **by, hither_error *err) {
+    const char *name = ht_collection_embedder(c->inner);
+    ht_embedder *embedder = embedder_now(c, name);
+    if (!embedder && name[0])
         return ht_fail(err, HITHER_MODEL, "this collection was made with embedder '%s'; open it with that embedder",
-                       ht_collection_embedder(c->inner));
-    if (!c->embedder)
+                       name);
+    if (!embedder)
         return ht_fail(err, HITHER_MODEL, "this collection has no embedder; give vectors instead of texts");
-    size_t bytes, dim = ht_embedder_dim(c->embedder);
+    size_t bytes, dim = ht_embedder_dim(embedder);
     float *vectors = ht_mul_size(texts->count, dim * sizeof(float), &bytes) ? ht_alloc(bytes) : NULL;
     if (!vectors)
         return ht_fail_nomem(err, texts->count, "the vectors of texts");
-    hither_status status = ht_embedder_embed(c->embedder, role, texts, vectors, err);
+    hither_status status = ht_embedder_embed(embedder, role, texts, vectors, err);
+    *by = name;
     if (status == HITHER_OK)
         ht_floats_own(vectors, texts->count, dim, out);
     else
         ht_release(vectors);
     return status;
+}
+
+static hither_status embed_for_move(void *ctx, const hither_strings *texts, float *vectors, hither_error *err) {
+    return ht_embedder_embed(ctx, HT_EMBED_DOCUMENT, texts, vectors, err);
+}
+
+static void let_go(void *embedder) { ht_embedder_release(embedder); }
+
+hither_status ht_reembed(hither_collection *c, ht_embedder *embedder, ht_progress *progress, hither_error *err) {
+    const ht_reembedding with = {.name = ht_embedder_name(embedder),
+                                 .dim = ht_embedder_dim(embedder),
+                                 .embed = embed_for_move,
+                                 .ctx = embedder,
+                                 .companion = ht_embedder_acquire(embedder),
+                                 .release = let_go};
+    return ht_collection_reembed(c->inner, &with, progress, err);
 }
 
 /* ---- put and delete */
@@ -189,7 +219,7 @@ static hither_status check_batch(const hither_batch *b, hither_mode mode, hither
 /* Vectors of the batch's documents, where it has no vectors of its own. An update needs none; there only rows with a
  * document get a new vector, and only if the collection has an embedder. */
 static hither_status embed_documents(hither_collection *c, hither_mode mode, const hither_batch *b, ht_floats *out,
-                                     hither_error *err) {
+                                     const char **by, hither_error *err) {
     bool update = mode == HITHER_UPDATE;
     if (update && (!b->documents.count || !ht_collection_embedder(c->inner)[0]))
         return HITHER_OK;
@@ -197,17 +227,19 @@ static hither_status embed_documents(hither_collection *c, hither_mode mode, con
         if (!ht_strings_has(&b->documents, i))
             return ht_fail(err, HITHER_INVALID, "row %zu has neither a vector nor a document", i);
     }
-    return ht_texts_embed(c, HT_EMBED_DOCUMENT, &b->documents, out, err);
+    return ht_texts_embed(c, HT_EMBED_DOCUMENT, &b->documents, out, by, err);
 }
 
-static hither_status put(hither_collection *c, hither_mode mode, hither_batch *b, size_t *written, hither_error *err) {
+static hither_status put_once(hither_collection *c, hither_mode mode, hither_batch *b, size_t *written,
+                              hither_error *err) {
     ht_floats vectors = {0};
     const uint8_t *has_vector = NULL;
+    const char *by = NULL;
     hither_status status = HITHER_OK;
     if (b->vectors.rows) {
         status = ht_floats_read(&b->vectors, "vectors", &vectors, err);
     } else if (b->ids.count) {
-        status = embed_documents(c, mode, b, &vectors, err);
+        status = embed_documents(c, mode, b, &vectors, &by, err);
         has_vector = mode == HITHER_UPDATE ? b->documents.valid : NULL;
     }
     b->vectors = vectors.view;
@@ -216,9 +248,20 @@ static hither_status put(hither_collection *c, hither_mode mode, hither_batch *b
         status = ht_named_read(b->named, b->named_count, &named, err);
     b->named = named.columns;
     if (status == HITHER_OK)
-        status = ht_collection_put(c->inner, mode, b, has_vector, written, err);
+        status = ht_collection_put_by(c->inner, by, mode, b, has_vector, written, err);
     ht_named_clear(&named);
     ht_floats_clear(&vectors);
+    return status;
+}
+
+/* A batch that was embedded while the collection moved to another embedder is embedded anew. */
+static hither_status put(hither_collection *c, hither_mode mode, const hither_batch *b, size_t *written,
+                         hither_error *err) {
+    hither_status status = HITHER_STALE;
+    for (int i = 0; i < REEMBEDDED && status == HITHER_STALE; i++) {
+        hither_batch again = *b;
+        status = put_once(c, mode, &again, written, err);
+    }
     return status;
 }
 

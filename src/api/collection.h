@@ -28,8 +28,11 @@ HT_NODISCARD hither_status ht_vectors_find(const hither_collection *c, const cha
                                            hither_error *err);
 /* A field's path; NULL as above. `what` begins messages. */
 HT_NODISCARD hither_status ht_field_parse(const char *path, const char *what, ht_filter **out, hither_error *err);
-/* The vectors of texts, by the collection's embedder. */
+/* The vectors of texts, by the collection's embedder, and its name in *by. */
 HT_NODISCARD hither_status ht_texts_embed(hither_collection *c, ht_embed_role role, const hither_strings *texts,
-                                          ht_floats *out, hither_error *err);
+                                          ht_floats *out, const char **by, hither_error *err);
+/* hither_collection_reembed, its arguments checked. */
+HT_NODISCARD hither_status ht_reembed(hither_collection *c, ht_embedder *embedder, struct ht_progress *progress,
+                                      hither_error *err);
 
 #endif

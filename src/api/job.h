@@ -14,6 +14,7 @@ typedef struct ht_work {
     ht_db *db;
     hither_collection collection; /* inner NULL: none */
     hither_index *index;
+    ht_embedder *embedder; /* to move to */
     char *path, *to;
     hither_query query;
     hither_search_options search;

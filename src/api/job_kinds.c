@@ -17,6 +17,7 @@ void ht_work_clear(ht_work *work) {
     ht_collection_unref(work->collection.inner); /* before the database it is in */
     ht_db_close(work->db);
     ht_embedder_release(work->collection.embedder);
+    ht_embedder_release(work->embedder);
     hither_index_close(work->index);
     ht_release(work->path);
     ht_release(work->to);
@@ -124,6 +125,22 @@ hither_status hither_job_search(hither_collection *c, const hither_query *query,
     work.db = ht_db_acquire(c->inner->db);
     work.collection.inner = ht_collection_ref(c->inner);
     work.collection.embedder = c->embedder ? ht_embedder_acquire(c->embedder) : NULL;
+    return ht_job_start(&work, options, out, err);
+}
+
+static hither_status reembed(ht_work *work, ht_progress *progress, hither_result **out, hither_error *err) {
+    (void)out;
+    return ht_reembed(&work->collection, work->embedder, progress, err);
+}
+
+hither_status hither_job_reembed(hither_collection *c, hither_embedder *embedder, const hither_job_options *options,
+                                 hither_job **out, hither_error *err) {
+    ht_work work = {.run = reembed};
+    HT_TRY(check(c, "collection", out, err));
+    HT_TRY(check(embedder, "embedder", out, err));
+    work.db = ht_db_acquire(c->inner->db);
+    work.collection.inner = ht_collection_ref(c->inner);
+    work.embedder = ht_embedder_acquire(ht_embedder_in(embedder));
     return ht_job_start(&work, options, out, err);
 }
 

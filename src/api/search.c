@@ -10,6 +10,8 @@
 #include "engine/state.h"
 #include "kernels/kernels.h"
 
+enum { REEMBEDDED = 8 }; /* times that may happen during one call */
+
 static hither_status check_k(uint32_t k, hither_error *err) {
     if (!k)
         return ht_fail(err, HITHER_INVALID, "k is 0; ask for at least one result");
@@ -155,7 +157,7 @@ static hither_status search(hither_collection *c, const hither_query *q, uint32_
     if (status == HITHER_OK && q->vectors.rows)
         status = ht_floats_read(&q->vectors, "queries", &vectors, err);
     else if (status == HITHER_OK && q->texts.count)
-        status = ht_texts_embed(c, HT_EMBED_QUERY, &q->texts, &vectors, err);
+        status = ht_texts_embed(c, HT_EMBED_QUERY, &q->texts, &vectors, &wanted.embedder, err);
     if (status == HITHER_OK)
         status = read_named(c, q->named, &named, err);
     const hither_matrix *queries = vectors.view.rows ? &vectors.view : NULL;
@@ -183,7 +185,10 @@ static hither_status checked_search(hither_collection *c, const hither_query *qu
     HT_TRY(check_query(&q, err));
     HT_TRY(check_keywords(&q, o, err));
     ht_fp_state fp = ht_fp_enter();
-    hither_status status = search(c, &q, k, o, out, err);
+    hither_status status =
+        HITHER_STALE; /* texts may have been embedded while the collection moved to another embedder */
+    for (int i = 0; i < REEMBEDDED && status == HITHER_STALE; i++)
+        status = search(c, &q, k, o, out, err);
     ht_fp_leave(fp);
     return status;
 }

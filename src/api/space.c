@@ -1,7 +1,7 @@
 /*
- * space.c: compacting and purging, as hither.h has it. Any thread.
+ * space.c: compacting, purging and moving to another embedder, as hither.h has it. Any thread.
  */
-#include "api/api.h"
+#include "api/collection.h"
 #include "engine/compact.h"
 
 #define DEFAULT_WAIT_MS 1000u
@@ -35,4 +35,13 @@ hither_status hither_collection_compact(hither_collection *c, const hither_work_
         return ht_fail(err, HITHER_INVALID, "the collection is NULL");
     HT_TRY(read_options(options, &progress, err));
     return ht_collection_compact(ht_collection_in(c), &progress, err);
+}
+
+hither_status hither_collection_reembed(hither_collection *c, hither_embedder *embedder,
+                                        const hither_work_options *options, hither_error *err) {
+    ht_progress progress;
+    if (!c || !embedder)
+        return ht_fail(err, HITHER_INVALID, "the %s is NULL", c ? "embedder" : "collection");
+    HT_TRY(read_options(options, &progress, err));
+    return ht_reembed(c, ht_embedder_in(embedder), &progress, err);
 }

@@ -301,6 +301,8 @@ hither_status ht_write_resolve(ht_write *w, const ht_standing *standing, hither_
     const hither_batch *b = w->batch;
     unresolve(w);
     w->shape = ht_collection_shape(w->collection);
+    if (w->embedder && strcmp(w->embedder, w->shape->embedder) != 0)
+        return ht_fail(err, HITHER_STALE, "the collection was moved to embedder '%s' meanwhile", w->shape->embedder);
     HT_TRY(check_dim(w, w->shape, err));
     HT_TRY(ht_id_kind_check(standing->row->id_kind, &b->ids, err));
     HT_TRY(find_replaced(w, err));

@@ -29,6 +29,7 @@ typedef struct ht_write {
     const float **kept; /* UPDATE: the old vector where the batch brings none, else NULL */
     const float **old;  /* UPDATE of a collection with fields: the stored row it began with; of others NULL */
     const hither_named *columns[HITHER_MAX_FIELDS]; /* of the batch, by field; NULL: none */
+    const char *embedder;                           /* who made the vectors; NULL: nobody did */
     const ht_shape *shape;                          /* of what is to be stored */
 } ht_write;
 

@@ -13,6 +13,10 @@
 /* What is to be dropped: rows worth the work, or every dead row and every byte that is no row's (purge). */
 typedef enum ht_thoroughness { HT_COMPACT_WORTHWHILE, HT_COMPACT_ALL } ht_thoroughness;
 
+/* Who takes segments away is alone in a database from one to the other: BUSY, READONLY, FORKED. */
+HT_NODISCARD hither_status ht_space_begin(ht_db *db, hither_error *err);
+void ht_space_end(ht_db *db);
+
 /* The rows of one collection. BUSY (ALL only): a reader stands on an older version. */
 HT_NODISCARD hither_status ht_compact_rows(ht_collection *c, ht_thoroughness how, ht_progress *progress,
                                            hither_error *err);

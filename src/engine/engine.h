@@ -87,6 +87,10 @@ const char *ht_collection_embedder(const ht_collection *c); /* "" for none */
  * rows are applied one after another. */
 HT_NODISCARD hither_status ht_collection_put(ht_collection *c, hither_mode mode, const hither_batch *batch,
                                              const uint8_t *has_vector, size_t *written, hither_error *err);
+/* The same of vectors that an embedder of this name made (NULL: none did): STALE where rows are of another by now. */
+HT_NODISCARD hither_status ht_collection_put_by(ht_collection *c, const char *embedder, hither_mode mode,
+                                                const hither_batch *batch, const uint8_t *has_vector, size_t *written,
+                                                hither_error *err);
 /* Filters are borrowed for the call; NULL: all rows. ids NULL: whatever their ids; then there is a filter. */
 HT_NODISCARD hither_status ht_collection_delete(ht_collection *c, const hither_ids *ids, const ht_filter *filter,
                                                 size_t *deleted, hither_error *err);
@@ -113,6 +117,7 @@ typedef struct ht_search {
     uint32_t field;  /* whose vectors; 0: the rows' own */
     const hither_matrix *beside; /* a second list of queries to be fused with the first; NULL: none */
     uint32_t beside_field;       /* whose vectors those are */
+    const char *embedder;        /* who made the queries: STALE where rows are of another by now; NULL: nobody did */
 } ht_search;
 
 /* queries are f32; or NULL, and ids names rows whose vectors are the queries, or is empty: then there are keywords. */

@@ -48,7 +48,8 @@ void ht_queue_destroy(ht_queue *queue) {
 /* A refusal, which leaves the transaction as it was. */
 static bool is_refusal(hither_status status) {
     return status == HITHER_EXISTS || status == HITHER_NOT_FOUND || status == HITHER_INVALID ||
-           status == HITHER_SYNTAX || status == HITHER_TOO_LARGE;
+           status == HITHER_SYNTAX || status == HITHER_TOO_LARGE || status == HITHER_STALE ||
+           status == HITHER_DIMENSION;
 }
 
 /* OK if the batch is in the transaction or was refused, which r->status says; otherwise the transaction is spoilt. */
@@ -289,19 +290,25 @@ hither_status ht_queue_flush(ht_db *db, hither_error *err) {
 
 /* ---- put and delete */
 
-hither_status ht_collection_put(ht_collection *c, hither_mode mode, const hither_batch *batch,
-                                const uint8_t *has_vector, size_t *written, hither_error *err) {
+hither_status ht_collection_put_by(ht_collection *c, const char *embedder, hither_mode mode, const hither_batch *batch,
+                                   const uint8_t *has_vector, size_t *written, hither_error *err) {
     HT_TRY(ht_collection_check_write(c, err));
     if (ht_later_takes(c->db, mode))
-        return ht_later_put(c, batch, written, err);
+        return ht_later_put(c, embedder, batch, written, err);
     ht_write w;
     HT_TRY(ht_write_prepare(&w, c, mode, batch, has_vector, err));
+    w.embedder = embedder;
     request r = {.c = c, .write = &w, .bytes = w.row_count * ht_collection_shape(c)->width * sizeof(float)};
     hither_status status = w.row_count ? submit(&r, err) : HITHER_OK;
     if (status == HITHER_OK && written)
         *written = w.row_count;
     ht_write_clear(&w);
     return status;
+}
+
+hither_status ht_collection_put(ht_collection *c, hither_mode mode, const hither_batch *batch,
+                                const uint8_t *has_vector, size_t *written, hither_error *err) {
+    return ht_collection_put_by(c, NULL, mode, batch, has_vector, written, err);
 }
 
 hither_status ht_collection_delete(ht_collection *c, const hither_ids *ids, const ht_filter *filter, size_t *deleted,

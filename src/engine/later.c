@@ -136,7 +136,8 @@ void ht_later_free(ht_request *request) {
     ht_release(q);
 }
 
-static hither_status make(ht_collection *c, const hither_batch *batch, queued **out, hither_error *err) {
+static hither_status make(ht_collection *c, const char *embedder, const hither_batch *batch, queued **out,
+                          hither_error *err) {
     hither_batch unused;
     room measured = {0};
     size_t bytes;
@@ -154,6 +155,7 @@ static hither_status make(ht_collection *c, const hither_batch *batch, queued **
         ht_release(q);
         return status;
     }
+    q->write.embedder = embedder; /* a shape's name: it stays */
     q->request = (ht_request){.c = ht_collection_ref(c),
                               .write = &q->write,
                               .bytes = q->write.row_count * ht_collection_shape(c)->width * sizeof(float),
@@ -189,14 +191,15 @@ static bool enough(const ht_db *db) {
     return db->queue.rows >= db->settings.flush_rows || db->queue.bytes >= HT_GROUP_BYTES;
 }
 
-hither_status ht_later_put(ht_collection *c, const hither_batch *batch, size_t *written, hither_error *err) {
+hither_status ht_later_put(ht_collection *c, const char *embedder, const hither_batch *batch, size_t *written,
+                           hither_error *err) {
     ht_db *db = c->db;
     ht_queue *queue = &db->queue;
     queued *q = NULL;
     hither_status status;
     ht_id_kind kind = committed_kind(c, err, &status);
     HT_TRY(status);
-    HT_TRY(make(c, batch, &q, err));
+    HT_TRY(make(c, embedder, batch, &q, err));
     size_t rows = q->request.rows;
     if (!rows) {
         ht_later_free(&q->request);

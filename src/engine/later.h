@@ -21,8 +21,8 @@ void ht_later_stop(ht_db *db);
 /* Whether this write may be left to the thread. */
 bool ht_later_takes(const ht_db *db, hither_mode mode);
 /* Checks, copies and queues an upsert. Waits where twice as much as a group holds is queued already. */
-HT_NODISCARD hither_status ht_later_put(ht_collection *c, const hither_batch *batch, size_t *written,
-                                        hither_error *err);
+HT_NODISCARD hither_status ht_later_put(ht_collection *c, const char *embedder, const hither_batch *batch,
+                                        size_t *written, hither_error *err);
 /* Frees a request made by ht_later_put. */
 void ht_later_free(ht_request *request);
 

@@ -60,7 +60,7 @@ hither_status ht_rules_create(ht_db *db, ht_collection_row *row, const char *sch
 
 bool ht_collection_strict(const ht_collection *c) { return atomic_load_explicit(&c->strict, memory_order_relaxed); }
 
-static void set_strict(ht_collection *c, bool strict) {
+void ht_collection_hasten(ht_collection *c, bool strict) {
     pthread_mutex_lock(&c->db->queue.lock);
     atomic_store_explicit(&c->strict, strict, memory_order_relaxed);
     pthread_mutex_unlock(&c->db->queue.lock);
@@ -93,14 +93,14 @@ hither_status ht_collection_set_schema(ht_collection *c, const char *schema, hit
         HT_TRY(ht_schema_parse(schema, strlen(schema), &fresh, err));
     /* From here on nobody's upsert is acknowledged before it is committed, and what was is committed first: it must not
      * be refused later, when nobody is there to be told. */
-    set_strict(c, true);
+    ht_collection_hasten(c, true);
     hither_status status = ht_queue_flush(c->db, err);
     pthread_mutex_lock(&c->db->writer);
     if (status == HITHER_OK)
         status = replace(c, fresh, err);
     if (status != HITHER_OK)
         ht_schema_free(fresh);
-    set_strict(c, c->schema != NULL);
+    ht_collection_hasten(c, c->schema != NULL);
     pthread_mutex_unlock(&c->db->writer);
     return status;
 }

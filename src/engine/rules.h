@@ -17,4 +17,7 @@ HT_NODISCARD hither_status ht_rules_agree(ht_db *db, const ht_collection_row *ro
 /* ht_store_create with a schema (NULL: none). The writer lock is held. */
 HT_NODISCARD hither_status ht_rules_create(ht_db *db, ht_collection_row *row, const char *schema, hither_error *err);
 
+/* From now on no upsert to the collection is acknowledged before it is committed; or again some may be. */
+void ht_collection_hasten(ht_collection *c, bool strict);
+
 #endif

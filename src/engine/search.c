@@ -285,6 +285,8 @@ static hither_status search_once(ht_collection *c, const hither_matrix *queries,
     bool by_ids = !queries && ids->count;
     hither_status status = by_ids ? ht_reading_open_for_ids(&run.view, c, search->include, err)
                                   : ht_reading_open(&run.view, c, search->include, err);
+    if (status == HITHER_OK && search->embedder && strcmp(search->embedder, run.view.snapshot->shape->embedder) != 0)
+        status = ht_fail(err, HITHER_STALE, "the collection was moved to another embedder meanwhile");
     if (status == HITHER_OK)
         ht_run_aim(&run, search->field);
     if (status == HITHER_OK && queries) {

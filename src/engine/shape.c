@@ -104,6 +104,8 @@ hither_status ht_shape_new(const ht_collection_row *row, ht_shape **out, hither_
 void ht_shapes_free(ht_shape *first) {
     while (first) {
         ht_shape *next = first->next;
+        if (first->companion)
+            first->release(first->companion);
         ht_release(first);
         first = next;
     }

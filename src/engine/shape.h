@@ -14,7 +14,9 @@
 
 typedef struct ht_shape {
     struct ht_shape *next; /* in the collection's list: the one before */
-    uint32_t dim, width;   /* floats of the own vector, and of a row */
+    void *companion;       /* what a reembedding has left here, and how it goes; NULL: none */
+    void (*release)(void *companion);
+    uint32_t dim, width; /* floats of the own vector, and of a row */
     hither_metric metric;
     char embedder[64];
     uint32_t field_count;

@@ -9,23 +9,24 @@
 
 #define POLL_MS 10u
 
-static hither_status begin(ht_db *db, hither_error *err) {
+hither_status ht_space_begin(ht_db *db, hither_error *err) {
     HT_TRY(ht_fork_check(db->generation, err));
     if (db->readonly)
         return ht_fail(err, HITHER_READONLY, "this handle was opened read-only");
     if (atomic_exchange_explicit(&db->compacting, true, memory_order_acquire))
-        return ht_fail(err, HITHER_BUSY, "another thread is compacting this database");
+        return ht_fail(err, HITHER_BUSY,
+                       "another thread is compacting this database, or moving a collection to another embedder");
     return HITHER_OK;
 }
 
-static void end(ht_db *db) { atomic_store_explicit(&db->compacting, false, memory_order_release); }
+void ht_space_end(ht_db *db) { atomic_store_explicit(&db->compacting, false, memory_order_release); }
 
 hither_status ht_collection_compact(ht_collection *c, ht_progress *progress, hither_error *err) {
-    HT_TRY(begin(c->db, err));
+    HT_TRY(ht_space_begin(c->db, err));
     hither_status status = ht_compact_rows(c, HT_COMPACT_WORTHWHILE, progress, err);
     if (status == HITHER_OK)
         status = ht_compact_catalog(c->db, progress, err);
-    end(c->db);
+    ht_space_end(c->db);
     return status;
 }
 
@@ -66,16 +67,16 @@ static hither_status every_collection(ht_db *db, ht_thoroughness how, ht_progres
 }
 
 hither_status ht_db_compact(ht_db *db, ht_progress *progress, hither_error *err) {
-    HT_TRY(begin(db, err));
+    HT_TRY(ht_space_begin(db, err));
     hither_status status = every_collection(db, HT_COMPACT_WORTHWHILE, progress, err);
     if (status == HITHER_OK)
         status = ht_compact_catalog(db, progress, err);
-    end(db);
+    ht_space_end(db);
     return status;
 }
 
 hither_status ht_db_purge(ht_db *db, ht_progress *progress, hither_error *err) {
-    HT_TRY(begin(db, err));
+    HT_TRY(ht_space_begin(db, err));
     hither_status status = ht_queue_flush(db, err); /* what is acknowledged and waits may replace rows */
     if (status == HITHER_OK)
         status = every_collection(db, HT_COMPACT_ALL, progress, err);
@@ -86,6 +87,6 @@ hither_status ht_db_purge(ht_db *db, ht_progress *progress, hither_error *err) {
             pthread_mutex_unlock(&db->writer);
         } while (wait_a_little(progress, &status, err));
     }
-    end(db);
+    ht_space_end(db);
     return status;
 }

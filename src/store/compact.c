@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/crc32c.h"
 #include "store/inside.h"
 
 enum { SUMS_AT_ONCE = 512 };
@@ -58,6 +59,39 @@ hither_status ht_segment_thin(const ht_segment *from, ht_segment *to, uint64_t b
     return HITHER_OK;
 }
 
+hither_status ht_segment_recast(ht_segment *from, uint32_t width, ht_segment **out, hither_error *err) {
+    ht_segment_header h = from->header;
+    HT_TRY(ht_store_writable(from->store, err));
+    h.dim = width;
+    HT_TRY(ht_segment_header_complete(&h, err));
+    return ht_segment_make(from->store, &h, h.rows_offset, from->state, out, err);
+}
+
+hither_status ht_segment_recast_rows(const ht_segment *from, ht_segment *to, uint64_t begin, size_t count,
+                                     const void *rows, const uint64_t *has, hither_error *err) {
+    const ht_segment_header *h = &to->header;
+    size_t bytes = ht_vector_bytes((hither_dtype)h->dtype, h->dim);
+    ht_row_sums *sums = ht_calloc(count, sizeof *sums);
+    if (!sums)
+        return ht_fail_nomem(err, count * sizeof *sums, "checksums");
+    for (size_t i = 0; i < count; i++) {
+        const char *row = (const char *)rows + i * h->stride;
+        sums[i] = ht_segment_mark(to, begin + i);
+        if (is_set(has, i))
+            sums[i].vector = ht_crc32c(sums[i].vector, row, bytes);
+        if (!ht_segment_dropped(from, begin + i))
+            sums[i].row = ht_segment_sums(from, begin + i).row;
+    }
+    uint64_t offset = h->rows_offset + begin * h->stride;
+    hither_status status = to->io->reserve(to->file, offset, count * h->stride, err);
+    if (status == HITHER_OK)
+        status = to->io->write_at(to->file, rows, count * (size_t)h->stride, offset, err);
+    if (status == HITHER_OK)
+        status = to->io->write_at(to->file, sums, count * sizeof *sums, h->sums_offset + begin * sizeof *sums, err);
+    ht_release(sums);
+    return status;
+}
+
 /* A failure poisons nothing: the file is new, and nobody builds on it. */
 hither_status ht_segment_settle(ht_segment *to, hither_error *err) { return to->io->sync(to->file, err); }
 
@@ -87,6 +121,21 @@ hither_status ht_txn_replace(ht_store *store, const ht_segment *from, const ht_s
     sqlite3_bind_int64(stmt, 1, from->header.cid);
     sqlite3_bind_int64(stmt, 2, (int64_t)seq);
     return ht_conn_run(conn, stmt, "recording a compaction", err);
+}
+
+hither_status ht_txn_reembed(ht_store *store, const ht_collection_row *row, hither_error *err) {
+    ht_conn *conn = store->writer;
+    sqlite3_stmt *stmt;
+    HT_TRY(ht_txn_collection(store, row, err));
+    HT_TRY(ht_conn_prepare(conn, SQL_COLLECTION_REEMBED, 0, &stmt, err));
+    sqlite3_bind_int64(stmt, 1, row->cid);
+    sqlite3_bind_int64(stmt, 2, row->dim);
+    sqlite3_bind_text(stmt, 3, row->embedder, -1, SQLITE_STATIC);
+    HT_TRY(ht_conn_run(conn, stmt, "naming another embedder", err));
+    HT_TRY(ht_conn_prepare(conn, SQL_FIELD_DIM, 0, &stmt, err));
+    sqlite3_bind_int64(stmt, 1, row->cid);
+    sqlite3_bind_int64(stmt, 2, row->dim);
+    return ht_conn_run(conn, stmt, "naming another embedder", err);
 }
 
 hither_status ht_txn_forget(ht_store *store, int64_t cid, uint64_t slot, hither_error *err) {

@@ -21,6 +21,12 @@ HT_NODISCARD hither_status ht_segment_twin(ht_segment *from, ht_segment **out, h
  * thread. */
 HT_NODISCARD hither_status ht_segment_thin(const ht_segment *from, ht_segment *to, uint64_t begin, uint64_t end,
                                            const uint64_t *drop, hither_error *err);
+/* A new, empty segment for the slots of `from`, with rows of `width` numbers. As ht_segment_twin. */
+HT_NODISCARD hither_status ht_segment_recast(ht_segment *from, uint32_t width, ht_segment **out, hither_error *err);
+/* Writes `count` rows (each `stride` bytes, the rest zeros) at position `begin` of one, with the sums of `from` for
+ * what is not the vector. Row i has a vector where its bit in `has` is set; one that `from` has dropped is dropped. */
+HT_NODISCARD hither_status ht_segment_recast_rows(const ht_segment *from, ht_segment *to, uint64_t begin, size_t count,
+                                                  const void *rows, const uint64_t *has, hither_error *err);
 /* Syncs the twin, in a store that is UNSYNCED too: what it takes the place of may be durable. */
 HT_NODISCARD hither_status ht_segment_settle(ht_segment *to, hither_error *err);
 /* Removes the file of a segment that the catalog does not know, or no longer; a file that will not go is left to the
@@ -31,6 +37,8 @@ void ht_segment_discard(ht_segment *segment);
  * that does so: readers of older versions will find that they are too late. */
 HT_NODISCARD hither_status ht_txn_replace(ht_store *store, const ht_segment *from, const ht_segment *to,
                                           uint64_t committed, uint64_t seq, hither_error *err);
+/* Within the writer's transaction: the collection's row, its dimension and embedder too. */
+HT_NODISCARD hither_status ht_txn_reembed(ht_store *store, const ht_collection_row *row, hither_error *err);
 /* Removes the row in a slot from the catalog, if it is there and dead. */
 HT_NODISCARD hither_status ht_txn_forget(ht_store *store, int64_t cid, uint64_t slot, hither_error *err);
 

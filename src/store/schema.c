@@ -46,6 +46,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_COLLECTION_SET] = "UPDATE collections SET next_slot = ?2, live_count = ?3, commit_seq = ?4, id_kind = ?5 "
                            "WHERE cid = ?1",
     [SQL_COLLECTION_RENAME] = "UPDATE collections SET name = ?2 WHERE cid = ?1",
+    [SQL_COLLECTION_REEMBED] = "UPDATE collections SET dim = ?2, embedder = ?3 WHERE cid = ?1",
+    [SQL_FIELD_DIM] = "UPDATE fields SET dim = ?2 WHERE cid = ?1 AND field = 0",
     [SQL_COLLECTION_DROP] = "DELETE FROM collections WHERE cid = ?1",
     [SQL_FIELD_ADD] = "INSERT INTO fields(cid, field, name, dim, dtype, metric, layout) "
                       "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",

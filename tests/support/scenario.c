@@ -31,6 +31,13 @@ static size_t make_metadata(char *out, size_t room, int64_t id, uint32_t version
     return (size_t)snprintf(out, room, "{\"n\":%" PRId64 ",\"v\":%" PRIu32 "}", id, version);
 }
 
+/* Vector fields: one vector, which every second version brings; and up to three, which updates do not bring. */
+enum { ONE_DIM = 5, FEW_DIM = 2, FEW_MOST = 4 };
+static const hither_field scenario_fields[] = {{.name = "one", .dim = ONE_DIM},
+                                               {.name = "few", .kind = HITHER_MULTI, .dim = FEW_DIM, .most = FEW_MOST}};
+static bool has_one(uint32_t version) { return version % 2 != 0; }
+static uint32_t few_count(uint32_t version) { return version % FEW_MOST; }
+
 /* Every third version has none; every seventh spans pages. */
 static bool has_document(uint32_t version) { return version % 3 != 0; }
 enum { DOCUMENT_ROOM = 6000 };
@@ -131,14 +138,25 @@ void model_apply(model *m, const act *a) {
         else if (a->kind == ACT_UPDATE)
             row->version = a->version;
         else
-            *row = (model_row){true, a->version, a->version, has_document(a->version) ? a->version : 0};
+            *row = (model_row){true,
+                               a->version,
+                               a->version,
+                               has_document(a->version) ? a->version : 0,
+                               has_one(a->version) ? a->version : 0,
+                               a->version};
+        if (a->kind == ACT_UPDATE && has_one(a->version))
+            row->one = a->version;
         if (a->kind == ACT_UPDATE && a->vectors)
             row->vector = a->version;
     }
 }
 
-static void put_row(ht_buf *out, int64_t id, ht_text metadata, ht_text document, const float *vector, uint32_t dim) {
-    ht_buf_printf(out, "  %" PRId64 " %08x ", id, ht_crc32c(0, vector, dim * sizeof *vector));
+/* one NULL: none. */
+static void put_row(ht_buf *out, int64_t id, ht_text metadata, ht_text document, const float *vector, uint32_t dim,
+                    const float *one, const float *few, size_t count) {
+    ht_buf_printf(out, "  %" PRId64 " %08x %08x %08x ", id, ht_crc32c(0, vector, dim * sizeof *vector),
+                  one ? ht_crc32c(0, one, ONE_DIM * sizeof *one) : 0,
+                  count ? ht_crc32c(0, few, count * FEW_DIM * sizeof *few) : 0);
     ht_buf_put(out, metadata.data, metadata.bytes);
     ht_buf_puts(out, document.data ? " | " : " -");
     ht_buf_put(out, document.data, document.bytes);
@@ -161,7 +179,10 @@ void scenario_expect(const model *m, ht_buf *out) {
             ht_text text = {metadata, make_metadata(metadata, sizeof metadata, id, row->version)}, words = {0};
             if (row->document)
                 words = (ht_text){document, make_document(document, id, row->document)};
-            put_row(out, id, text, words, vector, dim);
+            float one[ONE_DIM], few[FEW_MOST * FEW_DIM];
+            make_vector(one, ONE_DIM, id, row->one);
+            make_vector(few, few_count(row->few) * FEW_DIM, id, row->few);
+            put_row(out, id, text, words, vector, dim, row->one ? one : NULL, few, few_count(row->few));
         }
     }
 }
@@ -179,12 +200,17 @@ static hither_status do_put(ht_collection *c, const act *a, hither_error *err) {
     static char metadata_bytes[SCENARIO_BATCH * 100];
     uint64_t metadata_offsets[SCENARIO_BATCH + 1] = {0}, document_offsets[SCENARIO_BATCH + 1] = {0};
     uint8_t no_documents[2] = {0, 0};
+    float one[SCENARIO_BATCH * ONE_DIM], few[SCENARIO_BATCH * FEW_MOST * FEW_DIM];
+    uint64_t few_offsets[SCENARIO_BATCH + 1] = {0};
     for (size_t i = 0; i < a->count; i++) {
         make_vector(rows + i * dim, dim, a->ids[i], a->version);
         size_t bytes = update ? (size_t)snprintf(metadata[i], sizeof metadata[i], "{\"v\":%" PRIu32 "}", a->version)
                               : make_metadata(metadata[i], sizeof metadata[i], a->ids[i], a->version);
         memcpy(metadata_bytes + metadata_offsets[i], metadata[i], bytes);
         metadata_offsets[i + 1] = metadata_offsets[i] + bytes;
+        make_vector(one + i * ONE_DIM, ONE_DIM, a->ids[i], a->version);
+        make_vector(few + few_offsets[i] * FEW_DIM, few_count(a->version) * FEW_DIM, a->ids[i], a->version);
+        few_offsets[i + 1] = few_offsets[i] + few_count(a->version);
         document_offsets[i + 1] = document_offsets[i];
         if (has_document(a->version))
             document_offsets[i + 1] += make_document(documents + document_offsets[i], a->ids[i], a->version);
@@ -197,6 +223,13 @@ static hither_status do_put(ht_collection *c, const act *a, hither_error *err) {
     if (!update)
         batch.documents =
             (hither_strings){documents, document_offsets, a->count, has_document(a->version) ? NULL : no_documents};
+    hither_named named[2] = {{.field = "one", .count = a->count, .vectors = {one, a->count, ONE_DIM, 0, HITHER_F32}},
+                             {.field = "few",
+                              .count = a->count,
+                              .vectors = {few, (size_t)few_offsets[a->count], FEW_DIM, 0, HITHER_F32},
+                              .offsets = few_offsets}};
+    batch.named = has_one(a->version) ? named : named + 1;
+    batch.named_count = (has_one(a->version) && a->count) + !update;
     hither_status status = ht_collection_put(c, modes[a->kind], &batch, NULL, NULL, err);
     free(rows);
     return status;
@@ -207,6 +240,10 @@ static hither_status do_in_collection(ht_db *db, const act *a, hither_error *err
                                .dtype = HITHER_F32,
                                .metric = a->kind == ACT_CREATE ? HITHER_L2 : 0,
                                .flags = a->kind == ACT_CREATE ? HITHER_COLLECTION_NEW : HITHER_COLLECTION_EXISTING};
+    if (a->kind == ACT_CREATE) {
+        spec.fields = scenario_fields;
+        spec.field_count = sizeof scenario_fields / sizeof *scenario_fields;
+    }
     if (a->kind == ACT_CREATE)
         spec.schema = "{\"fields\":{\"n\":{\"type\":\"int\",\"unique\":true},\"v\":\"int\"},\"closed\":true}";
     ht_collection *c = NULL;
@@ -255,13 +292,17 @@ static hither_status dump_rows(const hither_result *r, uint32_t dim, ht_buf *lin
     hither_ids ids = hither_result_ids(r, 0);
     hither_matrix vectors = hither_result_vectors(r, 0);
     hither_strings metadata = hither_result_metadata(r, 0), documents = hither_result_documents(r, 0);
+    hither_named one = hither_result_named(r, 0, 1), few = hither_result_named(r, 0, 2);
     for (size_t i = 0; i < ids.count; i++) {
         if (!ids.ints || ids.ints[i] < 0 || ids.ints[i] >= SCENARIO_IDS)
             return HITHER_CORRUPT;
         if (lines[ids.ints[i]].size > 0)
             ht_buf_puts(&lines[ids.ints[i]], "twice: ");
         put_row(&lines[ids.ints[i]], ids.ints[i], ht_strings_at(&metadata, i), ht_strings_at(&documents, i),
-                (const float *)vectors.data + i * dim, dim);
+                (const float *)vectors.data + i * dim, dim,
+                one.valid[i / 8] >> i % 8 & 1 ? (const float *)one.vectors.data + i * ONE_DIM : NULL,
+                few.vectors.data ? (const float *)few.vectors.data + few.offsets[i] * FEW_DIM : NULL,
+                (size_t)(few.offsets[i + 1] - few.offsets[i]));
     }
     return HITHER_OK;
 }
@@ -277,7 +318,8 @@ static hither_status dump_collection(ht_db *db, const char *name, ht_buf *out, h
         ht_buf_init(&lines[i], SIZE_MAX);
     uint32_t dim = ht_collection_dim(c);
     ht_buf_printf(out, "%s: dim %" PRIu32 "\n", name, dim);
-    const uint32_t all = HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS;
+    const uint32_t all =
+        HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS | HITHER_INCLUDE_FIELDS;
     hither_status status = ht_collection_count(c, NULL, &count, err);
     if (status == HITHER_OK)
         status = ht_collection_scan(c, NULL, all, &cursor, err);

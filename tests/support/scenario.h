@@ -17,6 +17,7 @@ enum { SCENARIO_COLLECTIONS = 3, SCENARIO_IDS = 90, SCENARIO_BATCH = 9 };
 typedef struct model_row {
     bool live;
     uint32_t vector, version, document; /* numbers that the contents are made from; document 0: none */
+    uint32_t one, few;                  /* the same of what it has in the vector fields; 0: nothing */
 } model_row;
 
 typedef struct model {
