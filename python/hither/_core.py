@@ -438,7 +438,9 @@ def collection_create_index(
 def collection_reembed(collection: Handle, embedder: Handle, progress: Progress | None) -> None:
     cdata = embedder.enter()
     try:
-        _work(collection, lambda c, work, err: lib.hither_collection_reembed(c, cdata, work, err), progress)
+        _work(
+            collection, lambda c, work, err: lib.hither_collection_reembed(c, cdata, work, err), progress, "embedding"
+        )
     finally:
         embedder.leave()
 

@@ -10,7 +10,7 @@
 
 #include "place.h"
 
-enum { TITLE = 40, BODY = 2, TOKEN = 4, MOST = 3, ROWS = 200 };
+enum { TITLE = 40, BODY = 2, TOKEN = 4, MOST = 3, ROWS = 70 };
 
 static const hither_field fields[] = {{.name = "title", .dim = TITLE, .metric = HITHER_L2},
                                       {.name = "body", .dim = BODY},
@@ -275,6 +275,54 @@ static void chained_updates(void **state) {
     hither_collection_close(c);
 }
 
+/* To the built-in embedder by a call, and, fields and all, by a job; one that is stopped changes nothing. */
+static int stop(void *ctx, uint64_t done, uint64_t total) {
+    (void)ctx;
+    (void)done;
+    (void)total;
+    return 1;
+}
+
+static void assert_titles(hither_collection *c, const char *text, int64_t id) {
+    const uint64_t offsets[2] = {0, strlen(text)};
+    hither_query q = {.size = sizeof q, .texts = {text, offsets, 1, NULL}};
+    hither_result *r;
+    ASSERT_OK(hither_collection_search(
+        c, &q, 1, HITHER_OPTIONS(hither_search_options, .include = HITHER_INCLUDE_FIELDS), &r, &err));
+    assert_int_equal(hither_result_ids(r, 0).ints[0], id);
+    assert_floats(hither_result_named(r, 0, 1).vectors.data, rows[id].title, TITLE);
+    hither_result_free(r);
+}
+
+static void reembedded(void **state) {
+    place *p = *state;
+    hither_collection *c = open_fields(p->db);
+    hither_embedder *builtin;
+    hither_job *job;
+    const char *texts[] = {NULL, "a hawk", "an owl", "a wren"};
+    ASSERT_OK(hither_embedder_builtin(&builtin, &err));
+    for (int64_t id = 1; id <= 3; id++) {
+        test_column room;
+        rows[id] = random_row();
+        rows[id].titles = 1;
+        ASSERT_OK(put_row(c, HITHER_UPSERT, id, &rows[id], true));
+        const hither_batch b = {
+            .size = sizeof b, .ids = test_int_ids(&id, 1), .documents = test_strings(&room, 1, texts + id)};
+        ASSERT_OK(hither_collection_put(c, HITHER_UPDATE, &b, NULL, &err));
+    }
+    assert_int_equal(hither_collection_reembed(c, builtin, HITHER_OPTIONS(hither_work_options, .progress = stop), &err),
+                     HITHER_INTERRUPTED);
+    ASSERT_OK(hither_collection_reembed(c, builtin, NULL, &err));
+    assert_titles(c, "owl", 2);
+    ASSERT_OK(hither_job_reembed(c, builtin, NULL, &job, &err));
+    ASSERT_OK(hither_job_result(job, NULL, &err));
+    hither_job_free(job);
+    hither_embedder_close(builtin);
+    assert_titles(c, "wren", 3);
+    assert_sound(p->db);
+    hither_collection_close(c);
+}
+
 static void refuse(hither_collection *c, hither_named column, hither_status expected, const char *message) {
     const int64_t id = 1;
     const float own[DIM] = {0};
@@ -339,6 +387,7 @@ int main(void) {
                                        BOTH(after_compaction),
                                        BOTH(copies),
                                        BOTH(chained_updates),
+                                       BOTH(reembedded),
                                        {"refused rows", refused_rows, place_set_up, place_tear_down, NULL},
                                        {"refused fields", refused_fields, place_set_up, place_tear_down, NULL}};
     return cmocka_run_group_tests(tests, NULL, NULL);
