@@ -221,13 +221,14 @@ int ht_run_model_list(const ht_args *args) {
 
 /* ---- check */
 
-static const char *const samples[SAMPLES] = {"The owl hunts at night.",
-                                             "A bird of prey",
-                                             "Error: port 8080 refused the connection",
-                                             "\xc3\x9c"
-                                             "berall \xe6\x97\xa5\xe6\x9c\xac \xf0\x9f\xa6\x89",
-                                             "one two three four five six seven eight nine ten",
-                                             "\t"};
+static const char *const samples[SAMPLES] = {
+    "The owl hunts at night.",
+    "A bird of prey",
+    "Error: port 8080 refused the connection",
+    "\303\234berall \346\227\245\346\234\254 \360\237\246\211",
+    "one two three four five six seven eight nine ten",
+    "\t",
+};
 
 /* The samples, each `copies` times, a round after the other. */
 static hither_status embed_copies(hither_embedder *embedder, size_t copies, float *out, hither_error *err) {

@@ -145,7 +145,7 @@ hither_status ht_token_normal_form(ht_normal_form form, const char *text, size_t
 /* The character itself, or one like it where it is newer than the library's tables. */
 static utf8proc_int32_t known(uint32_t cp) {
     unsigned category = cp < 0x80 ? HT_CN : ht_token_facts(cp) & HT_FACT_CATEGORY;
-    if (cp >= 0x1ab0 && cp <= 0x1aff) /* a block of marks that still fills */
+    if ((cp >= 0x1ab0 && cp <= 0x1add) || (cp >= 0x1ae0 && cp <= 0x1aeb)) /* a block of marks that still fills */
         category = HT_MN;
     if (category < HT_MN || category > HT_ME || utf8proc_category((utf8proc_int32_t)cp) != UTF8PROC_CATEGORY_CN)
         return (utf8proc_int32_t)cp;

@@ -219,7 +219,7 @@ static hither_status apply_bert(const ht_normal_step *s, const char *text, size_
 /* ---- the rest */
 
 static void strip(const ht_normal_step *s, const char **text, size_t *bytes) {
-    size_t length, end = *bytes;
+    size_t length, end;
     bool valid;
     while (s->left && *bytes && ht_token_space(ht_utf8_next(*text, *bytes, &length, &valid))) {
         *text += length;

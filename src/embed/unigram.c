@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -11,6 +12,38 @@
 #include "embed/around.h"
 
 #define UNKNOWN_PENALTY 10.0
+
+/* A score as the tokenizer we agree with reads it: its digits as a whole number, then one division. Of 17 digits that
+ * may be off by the last bit, which decides between ways of equal score. The shortest digits that mean a number are
+ * those that files have. */
+static double as_read(double score) {
+    char text[40];
+    int digits = 15;
+    do
+        (void)snprintf(text, sizeof text, "%.*e", digits - 1, fabs(score));
+    while (digits++ < 17 && strtod(text, NULL) != fabs(score));
+    char *mark = strchr(text, 'e');
+    if (!mark)
+        return score;
+    int exponent = (int)strtol(mark + 1, NULL, 10) + 1;
+    uint64_t whole = 0, zeros = 1;
+    for (const char *c = text; c < mark; c++) {
+        if (*c < '0' || *c > '9')
+            continue;
+        exponent--;
+        zeros = *c == '0' ? zeros * 10 : 10;
+        whole = whole * 10 + (uint64_t)(*c - '0');
+    }
+    for (zeros /= 10; zeros > 1 && whole > 0; zeros /= 10, exponent++)
+        whole /= 10;
+    if (exponent > 22 || exponent < -22)
+        return score;
+    double by = 1;
+    for (int i = 0; i < (exponent < 0 ? -exponent : exponent); i++)
+        by *= 10; /* exact up to 1e22 */
+    const double size = exponent < 0 ? (double)whole / by : (double)whole * by;
+    return score < 0 ? -size : size;
+}
 
 static hither_status read_piece(const json_t *entry, size_t i, const char *where, ht_trie_key *key, double *score,
                                 hither_error *err) {
@@ -20,6 +53,7 @@ static hither_status read_piece(const json_t *entry, size_t i, const char *where
     *score = json_number_value(number);
     if (!isfinite(*score))
         return ht_fail(err, HITHER_MODEL, "%s: the score of piece %zu is not finite", where, i);
+    *score = as_read(*score);
     *key = (ht_trie_key){json_string_value(piece), (uint32_t)json_string_length(piece), (uint32_t)i};
     return HITHER_OK;
 }
