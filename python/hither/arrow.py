@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -105,7 +104,7 @@ def write_parquet(path: str | os.PathLike[str], wanted: Any, batches: Iterable[A
     """Writes a whole new file that takes the place of `path` only when it is complete. Returns the rows."""
     parquet = pyarrow().parquet
     target = os.path.realpath(os.fsdecode(path))
-    partial = f"{target}.partial-{secrets.token_hex(4)}"
+    partial = f"{target}.partial-{os.urandom(4).hex()}"
     rows = 0
     progress = told(progress, "writing")
     try:
