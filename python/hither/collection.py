@@ -347,7 +347,7 @@ class Collection(Listing, Tables, Keeping):
 
     def search(
         self,
-        query: ArrayLike | str | None = None,
+        query: ArrayLike | str | Mapping[int, float] | None = None,
         k: int = 10,
         *,
         where: Where | None = None,

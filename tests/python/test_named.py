@@ -19,6 +19,10 @@ FIELDS = {
 }
 
 
+def close(a: Any, b: Any, **how: float) -> bool:
+    return bool(np.allclose(a, b, **how))
+
+
 def distances(metric: str, query: Any, row: Any) -> float:
     q, x = np.asarray(query, np.float64), np.asarray(row, np.float64)
     if metric == "l2":
@@ -32,7 +36,7 @@ class Twin:
 
     def __init__(self, seed: int) -> None:
         self.random = np.random.default_rng(seed)
-        self.rows: dict[int, dict[str, Any]] = {}
+        self.rows: dict[Any, dict[str, Any]] = {}
 
     def value(self, name: str) -> Any:
         if self.random.random() < 0.3:
@@ -93,7 +97,7 @@ def check(c: hither.Collection, twin: Twin) -> None:
             want = twin.nearest(name, query, n)
             hits = c.search(query, 7, field=name, where=None if n is None else {"n": n})
             assert len(hits) == min(7, len(want))
-            assert np.allclose(hits.distances, [d for d, _ in want[:7]], rtol=1e-5, atol=1e-6)
+            assert close(hits.distances, [d for d, _ in want[:7]], rtol=1e-5, atol=1e-6)
             radius = want[len(want) // 2][0] if want else 1.0
             near = c.within(query, radius * 1.0001, field=name, where=None if n is None else {"n": n})
             assert set(near.ids) >= {id for d, id in want if d <= radius * 0.9999}
@@ -208,7 +212,7 @@ def check_blocks(c: hither.Collection, twin: Twin) -> None:
             where = None if n is None else {"n": n}
             hits = c.search(query, 9, field=name, where=where)
             assert len(hits) == min(9, len(want)), name
-            assert np.allclose(hits.distances, [d for d, _ in want[:9]], rtol=1e-6, atol=1e-7), name
+            assert close(hits.distances, [d for d, _ in want[:9]], rtol=1e-6, atol=1e-7), name
             for hit, (d, _) in zip(hits, want, strict=False):
                 assert np.isclose(score(query, twin.rows[hit.id][name]), d, rtol=1e-6, atol=1e-7)
             if want:
@@ -254,18 +258,18 @@ def test_fused() -> None:
 
         want = {id: rrf(*place, weights=(0.5, 0.5)) for id, place in ranks.items()}
         assert hits.ids == sorted(want, key=lambda id: (-want[id], id))
-        assert np.allclose(hits.scores, [want[id] for id in hits.ids])
+        assert close(hits.scores, [want[id] for id in hits.ids])
         three = c.search([0.0], 4, text="hawk", beside={"terms": {1: 1.0}}, vector_weight=0.5)
         words = {hit["id"]: hit for hit in c.search("hawk", mode="keyword").to_dicts()}
         place = {id: rank for rank, id in enumerate(words, 1)}
         want = {id: rrf(*ranks[id], place.get(id), weights=(0.25, 0.25, 0.5)) for id in ranks}
         assert three.ids == sorted(want, key=lambda id: (-want[id], id))
-        assert np.allclose(three.scores, [want[id] for id in three.ids])
+        assert close(three.scores, [want[id] for id in three.ids])
         weighted = c.search([0.0], 4, beside={"terms": {1: 1.0}}, fusion="weighted")
         # distances 0, 1, 4, 9 and -1, 0, -2, none
         want = {1: 0.5 * 1 + 0.5 * 0.5, 2: 0.5 * 8 / 9, 3: 0.5 * 5 / 9 + 0.5, 4: 0.0}
         assert weighted.ids == sorted(want, key=lambda id: (-want[id], id))
-        assert np.allclose(weighted.scores, [want[id] for id in weighted.ids])
+        assert close(weighted.scores, [want[id] for id in weighted.ids])
         sparse = c.search({1: 1.0}, 4, field="terms", text="owl")
         assert sparse.ids[0] == 3 or sparse.ids[0] == 2
         with pytest.raises(hither.InvalidError, match="one field"):
