@@ -102,7 +102,7 @@ look() {
             need tcl have tclsh
             need binutils have readelf
             ;;
-        *) die "no such group: $group (there are build, demo, test, bench, parity, cross, wheel)" ;;
+        *) die "no such group: $group (there are build, demo, test, bench, parity, cross, site, wheel)" ;;
         esac
     done
 }
