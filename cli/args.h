@@ -37,6 +37,8 @@ typedef enum ht_opt {
     HT_OPT_FIELD,
     HT_OPT_FIELDS,
     HT_OPT_FORMAT,
+    HT_OPT_FROM,
+    HT_OPT_TABLE,
     HT_OPT_GROUP_BY,
     HT_OPT_GROUP_SIZE,
     HT_OPT_HELP,

@@ -2,6 +2,9 @@
  * cmd_import.c: import. Reads rows until a batch is full, writes it, and goes on; nothing is made or changed before the
  * first batch has been read without a fault. On a fault, and on Ctrl-C, it says how many rows are in.
  */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -134,8 +137,7 @@ static hither_status open_source(importer *im, enum format format, hither_error 
     const char *ids = ht_args_text(args, HT_OPT_IDS, NULL);
     if (format == PARQUET)
         return ht_fail(err, HITHER_UNSUPPORTED,
-                       "Parquet is read by Python. After 'pip install hither pyarrow': python3 -c 'import hither, sys; "
-                       "d, n, f = sys.argv[1:]; hither.connect(d).import_parquet(n, f)' DB NAME FILE");
+                       "Parquet is read by the Python package: hither import --from parquet DB NAME FILE");
     HT_TRY(ht_reader_open(&im->reader, args->operands[2], err));
     im->reader.wake_fd = ht_signals_catch();
     if (ids) {
@@ -217,7 +219,37 @@ static int report(importer *im, hither_status status, const hither_error *err) {
     return code;
 }
 
+/* What other engines wrote is read by Python, which takes this process's place. */
+static int import_from(const ht_args *args) {
+    static const char *const kinds[] = {"chroma", "faiss", "hnswlib", "lancedb", "nseekfs", "parquet", "srvdb"};
+    static const char *const metrics[] = {"cosine", "dot", "l2", "l1"};
+    const char *python = getenv("HITHER_PYTHON"), *table = ht_args_text(args, HT_OPT_TABLE, NULL);
+    python = python && *python ? python : "python3";
+    const char *argv[12] = {python,
+                            "-m",
+                            "hither.importers",
+                            kinds[args->values[HT_OPT_FROM].choice],
+                            args->operands[2],
+                            args->operands[0],
+                            args->operands[1]};
+    size_t n = 7;
+    if (table) {
+        argv[n++] = "--table";
+        argv[n++] = table;
+    }
+    if (ht_args_has(args, HT_OPT_METRIC)) {
+        argv[n++] = "--metric";
+        argv[n++] = metrics[args->values[HT_OPT_METRIC].choice];
+    }
+    execvp(python, (char *const *)(uintptr_t)argv);
+    ht_say("import: --from takes the Python package, and %s cannot be started: %s; HITHER_PYTHON names another", python,
+           strerror(errno));
+    return HT_EXIT_ERROR;
+}
+
 int ht_run_import(const ht_args *args) {
+    if (ht_args_has(args, HT_OPT_FROM))
+        return import_from(args);
     hither_error err = {0};
     enum format format = format_of(args);
     if (!options_fit(args, format))

@@ -72,6 +72,11 @@ static const ht_option verify_options[] = {
 static const ht_option import_options[] = {
     {HT_OPT_FORMAT, "format", 'f', HT_KIND_CHOICE, "text|jsonl|csv|npy|parquet",
      "what FILE holds (default: by its extension; text if that is unknown or there is none)", 0, 0},
+    {HT_OPT_FROM, "from", 0, HT_KIND_CHOICE, "chroma|faiss|hnswlib|lancedb|nseekfs|parquet|srvdb",
+     "FILE is what this engine wrote, or its folder: the Python package reads it, and --metric alone goes with it", 0,
+     0},
+    {HT_OPT_TABLE, "table", 0, HT_KIND_TEXT, "NAME",
+     "--from: which table or collection of it, where there are several; the space of hnswlib's file", 0, 0},
     {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "FIELD",
      "field with the id (default \"id\"; where rows have none, the line number in JSONL and the row number in CSV)", 0,
      0},
@@ -313,14 +318,17 @@ const ht_command ht_commands[] = {
      "than id, text and vector become the row's metadata as they stand. csv: RFC 4180 with a header line; other "
      "columns "
      "become metadata, numbers where the cell is an unquoted number, left out where it is empty and unquoted, strings "
-     "otherwise. npy: a two-dimensional array of float16, float32 or float64. parquet: not here; "
-     "the message says which line of Python does it.\n\n"
+     "otherwise. npy: a two-dimensional array of float16, float32 or float64. parquet: by --from "
+     "parquet.\n\n"
+     "--from hands the work to the Python package (HITHER_PYTHON, else python3), which takes the package of the engine "
+     "that wrote FILE.\n\n"
      "A row with a vector is stored with that vector; a row with only a text is embedded by the collection's embedder. "
      "On a terminal the progress is shown; in a pipe import is silent.",
      "hither import notes.hither notes lines.txt\n"
      "hither import notes.hither glosses glosses.jsonl --text gloss --id lemma\n"
      "hither import notes.hither images vectors.npy --ids names.txt --metric l2\n"
-     "zcat dump.jsonl.gz | hither import notes.hither dump - --format jsonl",
+     "zcat dump.jsonl.gz | hither import notes.hither dump - --format jsonl\n"
+     "hither import notes.hither old --from chroma chroma_folder",
      import_options, ht_run_import},
     {"search", "DB NAME [TEXT]", 2, 3, "find the rows nearest to a text, a vector or a row",
      "Prints the rows of collection NAME nearest to TEXT, nearest first: rank, similarity (cosine and dot: larger is "
