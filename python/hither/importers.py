@@ -52,7 +52,8 @@ def _there(path: str | os.PathLike[str]) -> str:
 
 def _faiss(path: str, _: str | None) -> Source:
     faiss = _package("faiss", "FAISS")
-    index = faiss.downcast_index(faiss.read_index(_there(path)))
+    owner = faiss.read_index(_there(path))  # what is downcast stands in it
+    index = faiss.downcast_index(owner)
     ids = None
     if isinstance(index, (faiss.IndexIDMap, faiss.IndexIDMap2)):
         ids = faiss.vector_to_array(index.id_map)
@@ -66,7 +67,7 @@ def _faiss(path: str, _: str | None) -> Source:
     whole = (faiss.IndexFlat, faiss.IndexHNSWFlat, faiss.IndexIVFFlat)
     notes = [] if isinstance(index, whole) else ["its vectors were compressed: they are what FAISS makes of its codes"]
 
-    def batches() -> Iterator[Batch]:
+    def batches(_owner: Any = owner) -> Iterator[Batch]:
         for first in range(0, index.ntotal, BATCH):
             count = min(BATCH, index.ntotal - first)
             labels = np.arange(first, first + count) if ids is None else ids[first : first + count]

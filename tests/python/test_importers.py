@@ -46,7 +46,7 @@ def test_faiss(tmp_path: Path, rows: Any, factory: str, metric: str) -> None:
     collection = loaded("faiss", tmp_path / "index.faiss")
     base = 1000 if factory.startswith("IDMap") else 0
     assert collection.metric == metric
-    got = collection.get([base + 5], include=["vectors"]).vectors[0]
+    got = collection.get([base + 5], include=["vector"]).vectors[0]
     np.testing.assert_allclose(got, rows[5], atol=0.05 if factory == "SQ8" else 0)
     if metric == "l2":
         assert nearest(collection, rows[9]) == base + 9
@@ -138,7 +138,7 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     (tmp_path / "cut.bin").write_bytes(struct.pack("<3I", 4, 3, 0) + bytes(40))
     with pytest.raises(hither.CorruptError, match="would be another size"):
         load(db, "rows", "nseekfs", tmp_path / "cut.bin")
-    assert db.collections() == []
+    assert list(db) == []
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
