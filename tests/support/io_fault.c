@@ -606,8 +606,17 @@ void io_fault_record_over(io_fault *f, const char *folder) {
 size_t io_fault_steps(const io_fault *f) { return f->trace.count; }
 
 void io_fault_describe(const io_fault *f, size_t step, char *text, size_t room) {
-    static const char *const verbs[] = {"create", "make folder", "rename to", "remove",     "write",
-                                        "resize", "sync",        "fail sync", "sync folder"};
+    static const char *const verbs[] = {[TRACE_CREATE] = "create",
+                                        [TRACE_FOLDER] = "make folder",
+                                        [TRACE_RENAME] = "rename to",
+                                        [TRACE_MOVE] = "move to",
+                                        [TRACE_LINK] = "link",
+                                        [TRACE_REMOVE] = "remove",
+                                        [TRACE_WRITE] = "write",
+                                        [TRACE_RESIZE] = "resize",
+                                        [TRACE_SYNC] = "sync",
+                                        [TRACE_SYNC_FAILED] = "fail sync",
+                                        [TRACE_SYNC_FOLDER] = "sync folder"};
     if (step >= f->trace.count) {
         snprintf(text, room, "the end");
         return;
