@@ -1,9 +1,10 @@
 """Collections as Arrow tables and Parquet files, and back, by pyarrow, which is imported when it is needed.
 
 A row is four columns: ``id`` (int64 or string), ``vector`` (a fixed-size list of float32), ``metadata`` (the JSON text
-as it is stored, null where there is none) and ``document`` (string, null where there is none). What the collection is
-(metric, embedder, lifetime, schema) stands in the metadata of the table's schema, under ``hither``. So a round trip is
-equal, to the byte.
+as it is stored, null where there is none) and ``document`` (string, null where there is none). Each vector field is a
+column more, ``fields.NAME``: of lists of float32, of lists of such lists (multi), or of lists of structs of ``index``
+and ``value`` (sparse); null where a row has nothing. What the collection is (metric, embedder, lifetime, schema,
+fields) stands in the metadata of the table's schema, under ``hither``. So a round trip is equal, to the byte.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._named import Named
 from .arrays import Strings
 from .errors import DimensionError, InterruptedError, InvalidError, UnsupportedError
+from .fields import Field
 from .hits import Hits
 from .progress import told
 
 BATCH = 4096
 KEY = b"hither"
+PREFIX = "fields."  # of the columns of vector fields
 
 
 def pyarrow() -> Any:
@@ -45,18 +49,42 @@ def pyarrow() -> Any:
 def schema(info: Mapping[str, Any]) -> Any:
     """The schema of a collection's rows; `info` as `Collection.info` has it."""
     pa = pyarrow()
-    kept = {
-        name: info[name] for name in ("name", "dim", "metric", "dtype", "embedder", "ttl", "schema") if info.get(name)
-    }
+    facts = ("name", "dim", "metric", "dtype", "embedder", "ttl", "schema", "fields")
+    kept = {name: info[name] for name in facts if info.get(name)}
+    fields = [pa.field(PREFIX + field["name"], _field_type(pa, field)) for field in info.get("fields", [])]
     return pa.schema(
         [
             pa.field("id", pa.int64() if info.get("id_kind") == "int" else pa.large_string(), nullable=False),
             pa.field("vector", pa.list_(pa.float32(), info["dim"]), nullable=False),
             pa.field("metadata", pa.large_string()),
             pa.field("document", pa.large_string()),
+            *fields,
         ],
         metadata={KEY: json.dumps({"format": 1, **kept}, ensure_ascii=False)},
     )
+
+
+def _field_type(pa: Any, field: Mapping[str, Any]) -> Any:
+    if field["kind"] == "sparse":
+        return pa.large_list(pa.struct([("index", pa.uint32()), ("value", pa.float32())]))
+    vector = pa.list_(pa.float32(), field["dim"])
+    return pa.large_list(vector) if field["kind"] == "multi" else vector
+
+
+def _field_array(pa: Any, named: Named, kind: Any) -> Any:
+    """What rows have in a vector field, as an array of this type."""
+    valid = None if named.valid is None else pa.py_buffer(named.valid)
+    numbers = None if named.vectors is None else pa.array(np.ascontiguousarray(named.vectors).reshape(-1))
+    if named.offsets is None:
+        return pa.Array.from_buffers(kind, named.count, [valid], children=[numbers])
+    if numbers is None:
+        entries = pa.StructArray.from_arrays(
+            [pa.array(named.indices), pa.array(named.values)], fields=list(kind.value_type)
+        )
+    else:
+        entries = pa.FixedSizeListArray.from_arrays(numbers, kind.value_type.list_size)
+    offsets = pa.py_buffer(named.offsets.astype(np.int64))
+    return pa.Array.from_buffers(kind, named.count, [valid, offsets], children=[entries])
 
 
 def _text_array(pa: Any, column: Strings | None, count: int) -> Any:
@@ -79,6 +107,8 @@ def record_batch(hits: Hits, wanted: Any) -> Any:
         _text_array(pa, hits._metadata, count),
         _text_array(pa, hits._documents, count),
     ]
+    for name, column in hits._fields.items():
+        columns.append(_field_array(pa, column.named, wanted.field(PREFIX + name).type))
     return pa.RecordBatch.from_arrays(columns, schema=wanted)
 
 
@@ -192,10 +222,13 @@ class Columns:
     metadata: str | None
     document: str | None
     fields: tuple[str, ...]  # the others: they become fields of the metadata
+    vectors: tuple[str, ...] = ()  # names of the vector fields that have a column
 
 
-def choose(source: Source, id: str, vector: str | None, metadata: str | None, document: str | None) -> Columns:
-    """The columns by their names; of the default names those that are there."""
+def choose(
+    source: Source, id: str, vector: str | None, metadata: str | None, document: str | None, fields: Iterable[str]
+) -> Columns:
+    """The columns by their names; of the default names, and of those of vector `fields`, those that are there."""
     names = list(source.schema.names)
     given = {"vector": vector, "metadata": metadata, "document": document}
     found = {what: what if name is None and what in names else name for what, name in given.items()}
@@ -205,7 +238,19 @@ def choose(source: Source, id: str, vector: str | None, metadata: str | None, do
                 f"the table has {'several columns' if name in names else 'no column'} {name!r}; it has {names}"
             )
     taken = {id, *found.values()}
-    return Columns(id, found["vector"], found["metadata"], found["document"], tuple(n for n in names if n not in taken))
+    columns = {PREFIX + name: name for name in fields if PREFIX + name in names and PREFIX + name not in taken}
+    others = tuple(name for name in names if name not in taken and name not in columns)
+    return Columns(id, found["vector"], found["metadata"], found["document"], others, tuple(columns.values()))
+
+
+def declared_fields(known: Mapping[str, Any]) -> dict[str, Field]:
+    """The vector fields of the collection that a table came from; `known` as `described` has it."""
+    fields = {}
+    for field in known.get("fields", []):
+        dense = field["kind"] == "dense"
+        dim = 0 if field["kind"] == "sparse" else field["dim"]
+        fields[field["name"]] = Field(dim, field["kind"], field["metric"], 0 if dense else field["most"])
+    return fields
 
 
 def vector_dim(source: Source, columns: Columns) -> int | None:
@@ -267,6 +312,61 @@ def vectors_of(column: Any, first: int) -> NDArray[Any] | None:
     if numbers.dtype not in (np.float32, np.float64):
         numbers = numbers.astype(np.float32 if numbers.dtype == np.float16 else np.float64)
     return np.ascontiguousarray(numbers).reshape(len(column), -1)
+
+
+def _lengths(column: Any) -> NDArray[np.int64]:
+    """How many items each row's list has; 0 where it is null."""
+    pa = pyarrow()
+    kind = column.type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        raise InvalidError(f"they are {kind}; they may be lists")
+    found: NDArray[np.int64] = pa.compute.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
+    return found.astype(np.int64)
+
+
+def _entries(values: Any) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+    """The indices and values of sparse vectors, one after the other."""
+    pa = pyarrow()
+    kind = values.type
+    if not pa.types.is_struct(kind) or {part.name for part in kind} != {"index", "value"}:
+        raise InvalidError(f"a list is of {kind}; of a sparse field it is of structs of index and value")
+    index, value = (values.field(name) for name in ("index", "value"))
+    if values.null_count or index.null_count or value.null_count:
+        raise InvalidError("an entry is missing")
+    try:
+        pair = index.cast(pa.uint32()), value.cast(pa.float32())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InvalidError(f"an entry is no number, or its index is not below 2^32: {error}") from error
+    return tuple(part.to_numpy(zero_copy_only=False) for part in pair)
+
+
+def field_of(column: Any, field: Mapping[str, Any], first: int) -> Named:
+    """A column of what rows have in a vector field, which is as `Collection.info` has it."""
+    column = _plain(column)
+    count, dim = len(column), field["dim"]
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    bits = None if there.all() else np.packbits(there, bitorder="little")
+    name = field["name"]
+    try:
+        if field["kind"] == "dense":
+            vectors = np.zeros((count, dim), np.float32)
+            if there.any():
+                given = vectors_of(column.filter(column.is_valid()), first)
+                if given is None or given.shape[1] != dim:
+                    raise DimensionError(f"they have {0 if given is None else given.shape[1]} dimensions, not {dim}")
+                vectors[there] = given
+            return Named(name, count, vectors, valid=bits)
+        lengths = [0] if not count else _lengths(column)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.uint64)[: count + 1]
+        items = column.flatten()
+        if field["kind"] == "sparse":
+            return Named(name, count, None, offsets, *_entries(items), valid=bits)
+        given = vectors_of(items, first) if len(items) else np.zeros((0, dim), np.float32)
+        if given is None or given.shape[1] != dim:
+            raise DimensionError(f"they have {0 if given is None else given.shape[1]} dimensions, not {dim}")
+        return Named(name, count, given.astype(np.float32), offsets, valid=bits)
+    except (InvalidError, DimensionError) as error:
+        raise type(error)(f"column {PREFIX + name!r}, rows from {first} on: {error}") from error
 
 
 def texts_of(column: Any, what: str) -> list[str | None]:

@@ -353,7 +353,8 @@ class Database(Mapping[str, Collection]):
     ) -> int:
         """Write the rows of a table into the collection `name`, which is made if it is not there. Needs pyarrow.
 
-        A table of `Collection.to_arrow` brings the collection's metric, embedder, lifetime and schema with it.
+        A table of `Collection.to_arrow` brings the collection's metric, embedder, lifetime, schema and vector fields
+        with it. What rows have in a vector field is read from the column ``fields.NAME``.
 
         Parameters
         ----------
@@ -389,7 +390,7 @@ class Database(Mapping[str, Collection]):
         {'lang': 'en'}
         """
         source = _arrow.open_table(data)
-        columns = _arrow.choose(source, id, vector, metadata, document)
+        columns = _arrow.choose(source, id, vector, metadata, document, self._fields(name, source))
         return self._import(name, source, columns, metric, embedder, mode, progress)
 
     def import_parquet(
@@ -411,8 +412,13 @@ class Database(Mapping[str, Collection]):
         The file is read a few thousand rows at a time.
         """
         source = _arrow.open_parquet(path)
-        columns = _arrow.choose(source, id, vector, metadata, document)
+        columns = _arrow.choose(source, id, vector, metadata, document, self._fields(name, source))
         return self._import(name, source, columns, metric, embedder, mode, progress)
+
+    def _fields(self, name: str, source: _arrow.Source) -> list[str]:
+        """Vector fields that a table may have columns for: those it declares, and those of a collection there is."""
+        found = list(_arrow.declared_fields(_arrow.described(source)))
+        return [*found, *(field["name"] for field in self.collection(name)._shape.fields)] if name in self else found
 
     def _import(
         self,
@@ -446,8 +452,12 @@ class Database(Mapping[str, Collection]):
             texts = None
             if columns.document is not None:
                 texts = _arrow.texts_of(batch.column(columns.document), "document")
+            fields = {
+                field: _arrow.field_of(batch.column(_arrow.PREFIX + field), c._shape.find(field), rows)
+                for field in columns.vectors
+            }
             try:
-                getattr(c, mode)(ids, vectors, metadata=objects, documents=texts)
+                getattr(c, mode)(ids, vectors, metadata=objects, documents=texts, fields=fields)
             except Error as error:
                 if rows:
                     error.add_note(f"in the batch that begins with row {rows} of the table")
@@ -461,7 +471,8 @@ class Database(Mapping[str, Collection]):
     def _make(
         self, name: str, dim: int | None, metric: str | None, embedder: Embedder | None, known: Mapping[str, Any]
     ) -> Collection:
-        c = self.collection(name, dim, metric or known.get("metric"), None, embedder, known.get("schema"))
+        fields = _arrow.declared_fields(known)
+        c = self.collection(name, dim, metric or known.get("metric"), None, embedder, known.get("schema"), fields)
         if known.get("ttl") is not None:
             c.set_ttl(known["ttl"])
         return c

@@ -175,6 +175,8 @@ class Shape:
 
     def column(self, name: str, rows: Any) -> Named:
         field = self.find(name)
+        if isinstance(rows, Named):
+            return rows
         if isinstance(rows, (str, bytes)):
             raise InvalidError(f"field {name!r} takes vectors, not a text")
         if field["kind"] == "dense":

@@ -25,10 +25,11 @@ class Tables:
     def _batches(self, wanted: Any, where: Where | None, where_document: Where | None) -> Iterator[Any]:
         """All rows as record batches of this schema, as they are when the first is asked for."""
         conditions = where_text(where, where_document)
-        handle = _core.collection_scan(self._handle, conditions, self._include(("vector", "metadata", "document")))
+        include = self._include(("vector", "metadata", "document", "fields"))
+        handle = _core.collection_scan(self._handle, conditions, include)
         self._adopt(handle)
         try:
-            while len(hits := Hits(_core.cursor_next(handle, _arrow.BATCH))):
+            while len(hits := Hits(_core.cursor_next(handle, _arrow.BATCH, include))):
                 yield _arrow.record_batch(hits, wanted)
         finally:
             handle.close()
@@ -36,7 +37,8 @@ class Tables:
     def to_arrow(self, *, where: Where | None = None, where_document: Where | None = None) -> Any:
         """The rows as a `pyarrow.Table`, in order of writing, with everything in them.
 
-        Its columns are ``id``, ``vector`` (a fixed-size list of float32), ``metadata`` (JSON text) and ``document``.
+        Its columns are ``id``, ``vector`` (a fixed-size list of float32), ``metadata`` (JSON text), ``document``, and
+        ``fields.NAME`` for each vector field.
         ``.to_pandas()`` and ``polars.from_arrow`` take it from there, and `Database.import_arrow` takes it back. Needs
         pyarrow.
 

@@ -55,6 +55,79 @@ def test_round_trip_is_equal(kind: type, tmp_path: Path) -> None:
         assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
 
 
+FIELDS = {
+    "title": hither.Field(3, metric="l1"),
+    "words": hither.Field(2, kind="multi", most=5),
+    "terms": hither.Field(kind="sparse", most=7),
+    "nothing": 4,
+}
+
+
+def with_fields(db: hither.Database, name: str = "papers", count: int = 30) -> hither.Collection:
+    c = db.collection(name, dim=2, fields=FIELDS)
+    rng = np.random.default_rng(5)
+    title = [None if n % 3 == 0 else rng.standard_normal(3).astype(np.float32) for n in range(count)]
+    words = [None if n % 4 == 0 else rng.standard_normal((n % 6, 2)).astype(np.float32) for n in range(count)]
+    terms = [None if n % 5 == 0 else {2**32 - 1 - n * i: rng.random() + i for i in range(n % 8)} for n in range(count)]
+    title[1:2] = [np.array([-0.0, 1e-45, 3.4028235e38], np.float32)][:count]
+    c.add(range(count), rng.random((count, 2)), fields={"title": title, "words": words, "terms": terms})
+    c.delete([5, 6])
+    return c
+
+
+def fields_of(c: hither.Collection) -> list[Any]:
+    def bits(value: Any) -> Any:
+        return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+
+    return [(hit.id, [bits(value) for value in hit.fields.values()]) for hit in c.scan(7, include="fields")]
+
+
+def test_vector_fields_come_back(tmp_path: Path) -> None:
+    with hither.connect(":memory:") as db:
+        c = with_fields(db)
+        table = c.to_arrow()
+        assert table.column_names[4:] == ["fields.title", "fields.words", "fields.terms", "fields.nothing"]
+        assert table["fields.nothing"].null_count == table.num_rows == c.to_parquet(tmp_path / "p") == 28
+        db.import_arrow("sliced", table.slice(9, 11))
+        assert fields_of(db["sliced"]) == fields_of(c)[9:20] and any(entry[1][1] for entry in fields_of(db["sliced"]))
+        db.import_parquet("parquet", tmp_path / "p")
+        db.import_arrow("arrow", table)
+        db.import_arrow("empty", with_fields(db, "few", 0).to_arrow())
+        for name in ("parquet", "arrow"):
+            assert fields_of(db[name]) == fields_of(c) and rows_of(db[name]) == rows_of(c)
+        for name in ("parquet", "arrow", "empty", "sliced"):
+            assert db[name].info()["fields"] == c.info()["fields"]
+            assert db[name][1].metadata is None if name in ("parquet", "arrow") else True
+        # data frames lose what the schema says: a collection that has the fields takes the columns nevertheless
+        plain = table.replace_schema_metadata(None)
+        db.collection("plain", dim=2, fields=FIELDS)
+        db.import_arrow("plain", plain)
+        assert fields_of(db["plain"]) == fields_of(c)
+
+
+def test_vector_fields_that_make_no_sense() -> None:
+    def column(name: str, values: Any) -> Any:
+        return pa.table({"id": [1, 2], "vector": [[1.0, 2.0]] * 2, f"fields.{name}": values})
+
+    with hither.connect(":memory:") as db:
+        table = with_fields(db).to_arrow()
+        db.collection("bare", dim=2)
+        with pytest.raises(hither.InvalidError, match="no vector field 'title'"):
+            db.import_arrow("bare", table)
+        for name, values, kind, says in [
+            ("title", [[1.0], None], hither.DimensionError, r"'fields.title', rows from 0 on: they have 1 dim"),
+            ("title", ["x", None], hither.InvalidError, "lists of numbers"),
+            ("words", [[[1.0]], None], hither.DimensionError, "1 dimensions, not 2"),
+            ("words", [[[1.0, 2.0], None], None], hither.InvalidError, "no vector"),
+            ("words", [7, None], hither.InvalidError, "may be lists"),
+            ("terms", [[1.0], None], hither.InvalidError, "structs of index and value"),
+            ("terms", [[{"index": -1, "value": 1.0}], None], hither.InvalidError, "index is not below"),
+            ("terms", [[{"index": 1, "value": None}], None], hither.InvalidError, "an entry is missing"),
+        ]:
+            with pytest.raises(kind, match=says):
+                db.import_arrow("papers", column(name, values))
+
+
 def test_a_schema_comes_back() -> None:
     with hither.connect(":memory:") as db:
         c = db.collection("people", dim=1, schema={"fields": {"age": "int"}})
