@@ -69,8 +69,24 @@ hither_status ht_collection_reshape(ht_collection *c, const ht_collection_row *r
     HT_TRY(ht_shape_new(row, &fresh, err));
     fresh->next = old;
     atomic_store_explicit(&c->shape, fresh, memory_order_release);
-    atomic_store_explicit(&c->dim, row->dim, memory_order_release);
+    ht_collection_forget_asked(c, row->dim);
     return HITHER_OK;
+}
+
+void ht_collection_forget_asked(ht_collection *c, uint32_t dim) {
+    pthread_mutex_lock(&c->asked.lock);
+    atomic_store_explicit(&c->dim, dim, memory_order_release);
+    ht_release(c->asked.rows);
+    c->asked.rows = NULL;
+    c->asked.count = c->asked.next = 0;
+    pthread_mutex_unlock(&c->asked.lock);
+}
+
+static void raise_floor(ht_collection *c, uint64_t floor) {
+    uint64_t known = atomic_load_explicit(&c->floor, memory_order_relaxed);
+    while (known < floor && !atomic_compare_exchange_weak_explicit(&c->floor, &known, floor, memory_order_release,
+                                                                   memory_order_relaxed)) {
+    }
 }
 
 typedef struct dead_list {
@@ -210,6 +226,15 @@ static hither_status load_snapshot(ht_collection *c, const ht_snapshot *base, co
     return status;
 }
 
+/* Whether the vectors are those of the base. Another process that embeds all rows anew replaces every segment, and so
+ * may one that compacts: what was made of the vectors then has to be in the cache to be used further. */
+static bool same_vectors(const ht_snapshot *base, const ht_snapshot *fresh) {
+    bool same = base->shape == fresh->shape && !base->extent_count;
+    for (size_t i = 0; base->shape == fresh->shape && i < fresh->extent_count && !same; i++)
+        same = has_extent(base, fresh->extents[i]);
+    return same;
+}
+
 /* *overtaken: a segment is gone, for compaction or a drop came after this reader. */
 static hither_status load(ht_collection *c, bool *overtaken, hither_error *err) {
     const ht_snapshot *base = atomic_load_explicit(&c->home.current, memory_order_relaxed);
@@ -227,13 +252,17 @@ static hither_status load(ht_collection *c, bool *overtaken, hither_error *err) 
     if (status == HITHER_OK && !(base && base->seq == row.commit_seq))
         status = load_snapshot(c, base, &row, reader, &fresh, err);
     *overtaken = status == HITHER_NOT_FOUND;
+    uint64_t floor = ht_reader_floor(reader);
     ht_reader_end(reader);
     if (status == HITHER_OK)
         atomic_store_explicit(&c->ttl, ttl, memory_order_release);
     if (status != HITHER_OK || !fresh)
         return status;
     c->row = row;
-    if (!base)
+    raise_floor(c, floor); /* before anybody makes things of these rows that readers of older ones then meet */
+    if (base && !same_vectors(base, fresh))
+        ht_snapshot_set_near(fresh, NULL);
+    if (!base || !same_vectors(base, fresh))
         ht_near_load(c, fresh);
     ht_snapshot_publish(&c->home, fresh, &c->db->graveyard, &c->db->scratches);
     return HITHER_OK;
@@ -458,13 +487,10 @@ hither_status ht_collection_check_write(ht_collection *c, hither_error *err) {
 }
 
 hither_status ht_collection_reader(ht_collection *c, const ht_snapshot *s, ht_reader **out, hither_error *err) {
-    uint64_t seq, floor, known;
+    uint64_t seq, floor;
     HT_TRY(ht_reader_begin(c->db->store, c->cid, out, &seq, err));
     floor = ht_reader_floor(*out);
-    known = atomic_load_explicit(&c->floor, memory_order_relaxed);
-    while (known < floor && !atomic_compare_exchange_weak_explicit(&c->floor, &known, floor, memory_order_release,
-                                                                   memory_order_relaxed)) {
-    }
+    raise_floor(c, floor);
     if (s->seq >= floor)
         return HITHER_OK;
     ht_reader_end(*out);

@@ -327,8 +327,10 @@ static hither_status set_wish(ht_collection *c, const ht_approx_spec *spec, hith
     pthread_mutex_lock(&c->db->writer);
     hither_status status = ht_store_set_index(c->db->store, c->cid, text, err);
     pthread_mutex_unlock(&c->db->writer);
-    if (status == HITHER_OK)
+    if (status == HITHER_OK) {
         take_wish(c, spec);
+        c->wish.dim = c->dim; /* the collection may have been moved to another embedder since we looked */
+    }
     pthread_mutex_unlock(&c->building);
     return status;
 }

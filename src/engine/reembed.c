@@ -233,12 +233,7 @@ static void take_over(job *j, ht_snapshot *fresh) {
     ht_snapshot_publish(&c->home, fresh, &db->graveyard, &db->scratches);
     atomic_store_explicit(&c->shape, j->shape, memory_order_release);
     j->shape = NULL;
-    pthread_mutex_lock(&c->asked.lock); /* those were of the old vectors */
-    atomic_store_explicit(&c->dim, c->row.dim, memory_order_release);
-    ht_release(c->asked.rows);
-    c->asked.rows = NULL;
-    c->asked.count = c->asked.next = 0;
-    pthread_mutex_unlock(&c->asked.lock);
+    ht_collection_forget_asked(c, c->row.dim);
     c->wish.dim = c->row.dim;
 }
 

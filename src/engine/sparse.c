@@ -137,6 +137,12 @@ static hither_status make_part(const ht_snapshot *s, const ht_vector_field *fiel
     return status;
 }
 
+static bool is_older(const ht_shape *shape, const ht_shape *than) {
+    for (than = than->next; than && than != shape;)
+        than = than->next;
+    return than != NULL;
+}
+
 /* Makes the lists cover all slots of the snapshot. A part that is not twice as large as what comes is made anew with
  * it. The lock is held. */
 static hither_status cover(ht_sparse_lists *lists, const ht_snapshot *s, const ht_vector_field *field,
@@ -162,6 +168,8 @@ static hither_status cover(ht_sparse_lists *lists, const ht_snapshot *s, const h
         while (lists->count > keep)
             part_release(lists->parts[--lists->count]);
         lists->parts[lists->count++] = part;
+        if (!lists->shape || is_older(lists->shape, s->shape))
+            lists->shape = s->shape;
     }
 }
 
@@ -221,6 +229,10 @@ hither_status ht_sparse_nearest(ht_collection *c, const ht_snapshot *s, uint32_t
     hither_status status = cover(&table->fields[field - 1], s, &s->shape->fields[field - 1], err);
     if (status == HITHER_OK)
         held = table->fields[field - 1];
+    if (held.shape && is_older(s->shape, held.shape)) { /* rows that had died by then were not copied */
+        held.count = 0;
+        status = ht_fail(err, HITHER_STALE, "the collection was moved to another embedder meanwhile");
+    }
     for (size_t i = 0; i < held.count; i++)
         atomic_fetch_add_explicit(&held.parts[i]->references, 1, memory_order_relaxed);
     pthread_mutex_unlock(&table->lock);

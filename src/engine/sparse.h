@@ -20,6 +20,7 @@ enum { HT_SPARSE_PARTS = 40 };
 typedef struct ht_sparse_lists {
     ht_sparse_part *parts[HT_SPARSE_PARTS]; /* one behind the other */
     size_t count;
+    const ht_shape *shape; /* the newest of those whose rows were read */
 } ht_sparse_lists;
 
 /* Of one collection: lists by field, under the lock. */

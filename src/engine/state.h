@@ -128,6 +128,9 @@ static inline const ht_shape *ht_collection_shape(const ht_collection *c) {
 /* Makes the shape of `row` the newest, unless it is. The writer lock is held, or nobody else has the collection. */
 HT_NODISCARD hither_status ht_collection_reshape(ht_collection *c, const ht_collection_row *row, hither_error *err);
 
+/* Rows have `dim` dimensions from now on, and queries that were asked of the old ones are none to measure with. */
+void ht_collection_forget_asked(ht_collection *c, uint32_t dim);
+
 /* Reads what the catalog has committed and puts it in force as a snapshot; base NULL the first time. */
 HT_NODISCARD hither_status ht_collection_load(ht_collection *c, hither_error *err);
 
