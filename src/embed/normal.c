@@ -277,30 +277,37 @@ static hither_status apply(const ht_normal_step *s, ht_normal_room *room, const 
     }
 }
 
-/* How many characters a normal form makes of the first one. */
-static hither_status first_chars(const ht_normal_step *s, const char *text, size_t bytes, size_t *out,
-                                 hither_error *err) {
-    size_t length;
-    bool valid;
-    ht_buf parts;
-    (void)ht_utf8_next(text, bytes, &length, &valid);
-    *out = 1;
-    if (length == 1)
-        return HITHER_OK;
-    ht_buf_init(&parts, MAX_CONTENT);
-    hither_status status = ht_token_normal_form((ht_normal_form)s->form, text, length, &parts, err);
-    *out = 0;
-    for (size_t i = 0; i < parts.size; i++)
-        *out += ((unsigned char)parts.data[i] & 0xc0u) != 0x80;
-    ht_buf_clear(&parts);
-    return status;
-}
-
 static size_t chars_between(const char *begin, const char *end) {
     size_t count = 0;
     for (; begin < end; begin++)
         count += ((unsigned char)*begin & 0xc0u) != 0x80;
     return count;
+}
+
+/* The text began with `*lead` characters that are what all of it begins with; a normal form made `out` of it. Gives how
+ * many there are now: those that the form of these characters alone has too. Where marks of what follows were ordered
+ * before one of theirs, they end there, as for the package `tokenizers`, whose alignments only move on. */
+static hither_status keep_lead(const ht_normal_step *s, const char *text, size_t bytes, const ht_buf *out, size_t *lead,
+                               hither_error *err) {
+    size_t front = 0, same = 0, length;
+    bool valid;
+    ht_buf alone;
+    for (size_t i = 0; i < *lead && front < bytes; i++, front += length)
+        (void)ht_utf8_next(text + front, bytes - front, &length, &valid);
+    if (front == 1) /* ASCII stays as it is, or is composed with what follows */
+        return HITHER_OK;
+    ht_buf_init(&alone, HT_ROOM_MAX);
+    hither_status status = ht_token_normal_form((ht_normal_form)s->form, text, front, &alone, err);
+    if (status == HITHER_OK) {
+        while (same < alone.size && same < out->size && alone.data[same] == out->data[same])
+            same++;
+        while (same > 0 && same < alone.size && ((unsigned char)alone.data[same] & 0xc0u) == 0x80)
+            same--;
+        size_t chars = chars_between(alone.data, alone.data + same);
+        *lead = chars ? chars : 1;
+    }
+    ht_buf_clear(&alone);
+    return status;
 }
 
 /* Whether a step takes away what the text begins with, of which there are `lead` characters by now, so that what then
@@ -341,7 +348,7 @@ hither_status ht_normal_apply(const ht_normal *n, ht_normal_room *room, const ch
             HT_TRY(ht_buf_check(out, "a text", err));
         }
         if (s->kind == HT_NORMAL_FORM)
-            HT_TRY(first_chars(s, before, length, &lead, err));
+            HT_TRY(keep_lead(s, before, length, out, &lead, err));
         if (drops_front(s, lead, before, *text, length, out))
             *front = false;
         if (s->kind == HT_NORMAL_STRIP)

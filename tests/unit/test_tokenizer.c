@@ -47,6 +47,35 @@ static void test_goldens(void **state) {
     }
 }
 
+/* Metaspace "first" puts a mark before what the text begins with, even where Strip took a space of its first character
+ * away, as long as what then comes first is of that character too. The ids are those of the package `tokenizers`. */
+static void test_front(void **state) {
+    (void)state;
+    hither_error err = {0};
+    static const struct {
+        const char *text;
+        size_t count;
+        uint32_t ids[16];
+    } fronts[] = {
+        {"the", 6, {0, 4, 6, 9, 5, 2}},
+        {"\xe3\x80\x80the", 5, {0, 6, 9, 5, 2}},                    /* one space, not two parts */
+        {"\xc2\xb4 the", 8, {0, 4, 3, 4, 6, 9, 5, 2}},              /* a space and its own mark */
+        {"\xef\xb1\x9e\xd9\x90the", 7, {0, 4, 3, 6, 9, 5, 2}},      /* two, another between them */
+        {"\xc2\xb4\xcd\x95\xcc\xa0 the", 7, {0, 3, 4, 6, 9, 5, 2}}, /* others before its own */
+        {"\xef\xb9\x8c\xef\xb8\xa9 owl", 7, {0, 3, 4, 21, 15, 31, 2}},
+        {" \xc2\xb4the", 6, {0, 3, 6, 9, 5, 2}},
+    };
+    ht_tokenizer *t = read_golden(&goldens[0]);
+    for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++) {
+        uint32_t ids[MOST];
+        size_t count;
+        ASSERT_OK(ht_tokenizer_encode(t, fronts[i].text, strlen(fronts[i].text), true, ids, MOST, &count, &err));
+        assert_int_equal(count, fronts[i].count);
+        assert_memory_equal(ids, fronts[i].ids, count * sizeof *ids);
+    }
+    ht_tokenizer_free(t);
+}
+
 static void *encode_often(void *arg) {
     const ht_tokenizer *t = arg;
     uint32_t first[MOST], ids[MOST];
@@ -124,6 +153,7 @@ int main(void) {
     alloc_fault_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goldens),
+        cmocka_unit_test(test_front),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_patterns_that_take_too_long),
