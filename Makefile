@@ -125,6 +125,13 @@ wheel:
 test-wheel: wheel
 	@sh tools/wheel_test.sh dist/*manylinux*_x86_64.whl
 
+## test-wheel-arm64: the wheel for ARM64, tried on an emulated machine
+.PHONY: test-wheel-arm64
+test-wheel-arm64:
+	@sh tools/setup.sh build wheel cross
+	@sh tools/wheel.sh aarch64-gnu
+	@sh tools/wheel_smoke_arm64.sh dist/*manylinux*_aarch64.whl
+
 ## sdist: dist/hither-VERSION.tar.gz, with the sources of the C libraries in it
 .PHONY: sdist
 sdist:
