@@ -45,6 +45,7 @@ struct ht_regex {
     uint16_t *table;   /* state + 1, by hash */
     uint32_t state_count;
     uint16_t start;
+    uint64_t work; /* see ht_regex_work */
 };
 
 /* ---- sets of steps */
@@ -111,6 +112,7 @@ static bool matches_at_end(ht_regex *r, uint32_t count) {
     r->next.count = 0;
     for (uint32_t i = 0; i < count; i++)
         close_over(r, r->sorted[i], false, true);
+    r->work += count + r->next.count;
     return has(&r->next, MATCH);
 }
 
@@ -154,6 +156,7 @@ static uint16_t follow(ht_regex *r, uint16_t from, unsigned class) {
             close_over(r, step->a, false, false);
     }
     close_over(r, r->program.start, false, false);
+    r->work += s->count + r->next.count;
     uint16_t to = intern(r, &forgotten);
     if (forgotten)
         r->start = NONE;
@@ -201,6 +204,14 @@ bool ht_regex_search(ht_regex *r, const char *text, size_t bytes) {
     bool found = search(r, (const unsigned char *)text, bytes);
     pthread_mutex_unlock(&r->lock);
     return found;
+}
+
+uint64_t ht_regex_work(ht_regex *r, uint32_t *steps) {
+    pthread_mutex_lock(&r->lock);
+    uint64_t work = r->work;
+    pthread_mutex_unlock(&r->lock);
+    *steps = r->program.count;
+    return work;
 }
 
 /* ---- compiling */

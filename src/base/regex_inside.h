@@ -66,4 +66,8 @@ typedef struct ht_regex_program {
 HT_NODISCARD hither_status ht_regex_program_make(const ht_regex_tree *tree, const char *what, ht_regex_program *out,
                                                  hither_error *err);
 
+/* How many steps all searches so far have looked at to make states, and of how many the program is. What a search looks
+ * at is at most a small multiple of the program for each byte; tests/unit/test_regex.c counts. */
+uint64_t ht_regex_work(ht_regex *regex, uint32_t *steps);
+
 #endif

@@ -213,6 +213,45 @@ static void test_limits(void **state) {
     ASSERT_FAILS(parse_repeated("{\"", "a", ".", HITHER_MAX_JSON_DEPTH + 1, "\":1}"), HITHER_TOO_LARGE);
 }
 
+/* A filter in which `item`, joined by `join`, comes `count` times: refused, with a clear message, after at most `most`
+ * requests for memory; every object that parsing makes, jansson's too, is one. */
+static void refused_within(uint64_t most, const char *open, const char *item, const char *join, size_t count,
+                           const char *close) {
+    int64_t live = alloc_fault_live();
+    alloc_fault_arm(0, false);
+    hither_status status = parse_repeated(open, item, join, count, close);
+    uint64_t requests = alloc_fault_requests();
+    assert_true(status == HITHER_INVALID || status == HITHER_TOO_LARGE);
+    assert_true(strncmp(err.message, "where", 5) == 0);
+    if (requests > most)
+        fail_msg("%zu times %s: refused after %llu requests", count, item, (unsigned long long)requests);
+    assert_int_equal(alloc_fault_live(), live);
+}
+
+/* Of each thing that may be large, a size at its limit is parsed and one far past it costs no more. */
+static void test_counted_work(void **state) {
+    (void)state;
+    enum { TEXT = 64 }; /* requests that the text itself may take, which grows by doubling */
+    const uint64_t values = HITHER_MAX_WHERE_VALUES, nodes = HITHER_MAX_WHERE_NODES;
+    alloc_fault_install_jansson(); /* nothing of jansson's is there now, nor at the end */
+    for (size_t many = 100000; many <= 400000; many *= 4) {
+        refused_within(TEXT, "{\"a\":{\"$in\":[", "1", ",", many, "]}}");
+        refused_within(TEXT, "{\"$or\":[", "{}", ",", many, "]}");
+        refused_within(TEXT, "{", "\"a\":1", ",", many, "}");
+        refused_within(TEXT, "", "{\"$not\":", "", many, "");
+        refused_within(TEXT, "", "[", "", many, "");
+        refused_within(TEXT, "{\"", "a", ".", many, "\":1}");
+        refused_within(TEXT, "{\"a\":\"", "xxxxxxxxxxx", "", many, "\"}");
+        refused_within(TEXT, "{\"a\":{\"$regex\":\"", "(a*)*", "", many, "\"}}");
+    }
+    refused_within(TEXT + 4 * (values + 1), "{\"a\":{\"$in\":[", "1", ",", values + 1, "]}}");
+    refused_within(TEXT + 16 * (nodes + 1), "{\"$and\":[", "{\"a\":1}", ",", nodes + 1, "]}");
+    refused_within(TEXT + 40 * (HITHER_MAX_REGEXES + 1), "{\"$and\":[", "{\"a\":{\"$regex\":\"(a*)*b\"}}", ",",
+                   HITHER_MAX_REGEXES + 1, "]}");
+    refused_within(TEXT + 200, "{\"a\":{\"$regex\":\"", "(", "", 60, "a{1000}){1000}\"}}");
+    json_set_alloc_funcs(malloc, free);
+}
+
 /* ---- random rows and filters */
 
 static uint64_t state_of_random;
@@ -611,13 +650,10 @@ static void test_without_memory(void **state) {
 int main(void) {
     alloc_fault_install();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_meaning),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_column_limit),
-        cmocka_unit_test(test_rows_that_are_no_json),
+        cmocka_unit_test(test_meaning),        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_limits),         cmocka_unit_test(test_counted_work),
+        cmocka_unit_test(test_columns),        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_column_limit),   cmocka_unit_test(test_rows_that_are_no_json),
         cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

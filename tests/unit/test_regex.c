@@ -8,6 +8,7 @@
 
 #include "alloc_fault.h"
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/regex_inside.h"
 #include "cmocka_all.h"
 
@@ -149,6 +150,44 @@ static void test_bombs(void **state) {
     ht_regex_free(r);
 }
 
+/* What is known to take other engines exponential or quadratic time, on texts that almost match: the work, counted, is
+ * bounded by the program for each byte, and twice the text is at most about twice the work. */
+static void test_work(void **state) {
+    (void)state;
+    enum { LENGTH = 20000 };
+    static char text[2 * LENGTH + 1];
+    const char *bombs[] = {"(a*)*c",
+                           "(a|a)*c",
+                           "(a|aa)+$.",
+                           "(.*)*(.*)*(.*)*z",
+                           "(x+x+)+y",
+                           "(a?){60}a{60}c",
+                           "([a-z]+)*=",
+                           "^(([a-z])+.)+[A-Z]([a-z])+$",
+                           "(a|b)*a(a|b){20}c",
+                           "(a.*){30}z",
+                           "((a{0,30}){0,30}){0,2}z",
+                           "(?i)(a|b|ab)*(bc|c|abc)*d$"};
+    for (size_t i = 0; i < sizeof text - 1; i++)
+        text[i] = "aaaabbbx"[ht_mix64(i) % 8];
+    for (size_t i = 0; i < sizeof bombs / sizeof *bombs; i++) {
+        ht_regex *r;
+        uint32_t steps;
+        ASSERT_OK(ht_regex_compile(bombs[i], strlen(bombs[i]), "p", &r, &err));
+        assert_false(ht_regex_search(r, text, LENGTH));
+        uint64_t once = ht_regex_work(r, &steps);
+        ht_regex_free(r);
+        ASSERT_OK(ht_regex_compile(bombs[i], strlen(bombs[i]), "p", &r, &err));
+        assert_false(ht_regex_search(r, text, 2 * (size_t)LENGTH));
+        uint64_t twice = ht_regex_work(r, &steps);
+        ht_regex_free(r);
+        assert_true(steps <= HT_REGEX_PROGRAM);
+        if (once > (LENGTH + 2) * (uint64_t)steps * 4 || twice > 3 * once + 4 * (uint64_t)steps)
+            fail_msg("%s, %u steps: %llu looked at, and %llu for twice the text", bombs[i], steps,
+                     (unsigned long long)once, (unsigned long long)twice);
+    }
+}
+
 static void test_without_memory(void **state) {
     (void)state;
     static const char pattern[] = "(?i)^(a|[^b-d\\w])+x{2,5}$";
@@ -170,10 +209,8 @@ static void test_without_memory(void **state) {
 int main(void) {
     alloc_fault_install();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_meaning),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_bombs),
-        cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_meaning), cmocka_unit_test(test_refused),        cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_work),    cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
