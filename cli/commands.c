@@ -570,8 +570,8 @@ const ht_command ht_commands[] = {
     {"model distill", "DIR|NAME DEST", 2, 2, "make a static model of an encoder",
      "Makes a static model in the new folder DEST: of each token the vector that the encoder gives it alone, with "
      "fewer "
-     "dimensions, and a weight by how rare it is. It embeds some thousand times faster and understands less; "
-     "docs/models.md has figures.",
+     "dimensions, and a weight by how rare it is. It embeds some hundred times faster and understands less; "
+     "docs/embedders.md has figures.",
      "hither model distill minilm models/minilm-static", distill_options, ht_run_model_distill},
     {"help", "[COMMAND]", 0, 2, "print help", "Prints help about hither or about COMMAND.", NULL, help_options,
      ht_run_help},
