@@ -107,6 +107,13 @@ class Collection(Listing, Tables, Keeping):
         row = Hits(records)[0]
         return {"name": row.id, **row.metadata}
 
+    def _look(self) -> dict[str, Any]:
+        """`info`; and what a reembedding changes is remembered as it is now."""
+        info = self.info()
+        self._dim = info["dim"]
+        self._embedder = info.get("embedder") or None
+        return info
+
     @property
     def name(self) -> str:
         """The collection's name, which `Database.rename` may change."""

@@ -18,10 +18,8 @@ class Keeping:
     __slots__ = ()
 
     _handle: _core.Handle
-    _dim: int
-    _embedder: str | None
 
-    def info(self) -> dict[str, Any]:
+    def _look(self) -> dict[str, Any]:
         """Of `Collection`."""
         raise NotImplementedError
 
@@ -165,10 +163,3 @@ class Keeping:
             raise InvalidError(f"embedder is a {type(embedder).__name__}, not a hither.Embedder")
         _core.collection_reembed(self._handle, embedder._handle, progress)
         self._look()
-
-    def _look(self) -> dict[str, Any]:
-        """What a reembedding changes, as it is now."""
-        info = self.info()
-        self._dim = info["dim"]
-        self._embedder = info.get("embedder") or None
-        return info

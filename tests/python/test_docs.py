@@ -18,6 +18,8 @@ MODULES = sorted(path.stem for path in Path(hither.__file__).parent.glob("*.py")
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "plot":
+        pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
     module = hither if name == "__init__" else importlib.import_module(f"hither.{name}")
     results = doctest.testmod(module)
