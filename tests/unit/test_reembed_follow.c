@@ -12,7 +12,7 @@
 #include "engine/reembed.h"
 #include "rows.h"
 
-enum { NARROW = 8, WIDE = 40, ROWS = 2200, K = 10, QUERIES = 150, EF = 120 };
+enum { NARROW = 8, WIDE = 40, ROWS = 2200, K = 10, QUERIES = 80, EF = 120 };
 
 static hither_error err;
 
