@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "model.h"
 
-void ht_batch_init(ht_batch *b, const ht_source *source, const char *name) {
+void ht_batch_init(ht_batch *b, const ht_source *source, const char *name, const ht_field_list *fields) {
     *b = (ht_batch){.source = source, .name = name};
     ht_buf *bufs[] = {&b->kinds, &b->places, &b->numbers, &b->vectors};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
@@ -14,6 +14,7 @@ void ht_batch_init(ht_batch *b, const ht_source *source, const char *name) {
     ht_column_init(&b->id_texts);
     ht_column_init(&b->documents);
     ht_column_init(&b->metadata);
+    ht_row_fields_init(&b->named, fields);
 }
 
 void ht_batch_clear(ht_batch *b) {
@@ -23,6 +24,7 @@ void ht_batch_clear(ht_batch *b) {
     ht_column_clear(&b->id_texts);
     ht_column_clear(&b->documents);
     ht_column_clear(&b->metadata);
+    ht_row_fields_clear(&b->named);
     b->rows = 0;
 }
 
@@ -31,7 +33,8 @@ bool ht_batch_accepts(const ht_batch *b, const ht_row *row) {
 }
 
 size_t ht_batch_bytes(const ht_batch *b) {
-    return b->vectors.size + b->documents.bytes.size + b->metadata.bytes.size + b->id_texts.bytes.size;
+    return b->vectors.size + b->documents.bytes.size + b->metadata.bytes.size + b->id_texts.bytes.size +
+           ht_row_fields_bytes(&b->named);
 }
 
 static hither_status check_row(const ht_batch *b, const ht_target *target, const ht_row *row, hither_error *err) {
@@ -59,6 +62,9 @@ static hither_status check_row(const ht_batch *b, const ht_target *target, const
 
 hither_status ht_batch_add(ht_batch *b, const ht_target *target, const ht_row *row, hither_error *err) {
     HT_TRY(check_row(b, target, row, err));
+    char where[160];
+    (void)snprintf(where, sizeof where, "%.100s: %s %llu", b->name, b->source->unit, (unsigned long long)row->place);
+    HT_TRY(ht_row_fields_add(&b->named, row->fields, where, err));
     const unsigned char kind = (unsigned char)row->id_kind;
     char digits[24];
     ht_text text = row->id_text;
@@ -91,8 +97,12 @@ static hither_status make_collection(const ht_batch *b, ht_target *t, hither_err
     hither_embedder *embedder = NULL;
     if (!b->dim || ht_args_has(t->args, HT_OPT_MODEL))
         HT_TRY(ht_model_option(t->args, &embedder, err));
-    const hither_collection_options options = {
-        .size = sizeof options, .dim = b->dim, .metric = t->metric, .embedder = embedder};
+    const hither_collection_options options = {.size = sizeof options,
+                                               .dim = b->dim,
+                                               .metric = t->metric,
+                                               .embedder = embedder,
+                                               .fields = t->fields->fields,
+                                               .field_count = t->fields->count};
     hither_status status = hither_collection_open(t->opened.db, t->name, &options, &t->opened.collection, err);
     hither_embedder_close(embedder);
     return status;
@@ -116,11 +126,17 @@ static hither_status give_model(ht_target *t, hither_error *err) {
 
 /* Opens the collection, or makes it of the batch's kind. */
 static hither_status open_target(const ht_batch *b, ht_target *t, hither_error *err) {
-    const hither_collection_options possible = {.size = sizeof possible, .dim = b->dim ? b->dim : 1};
+    const hither_collection_options possible = {.size = sizeof possible,
+                                                .dim = b->dim ? b->dim : 1,
+                                                .fields = t->fields->fields,
+                                                .field_count = t->fields->count};
     HT_TRY(ht_try_collection(t->name, &possible, err));
     HT_TRY(ht_open_database(t->path, HT_OPEN_MAKE, &t->opened.db, err));
-    const hither_collection_options existing = {
-        .size = sizeof existing, .flags = HITHER_COLLECTION_EXISTING, .metric = t->metric};
+    const hither_collection_options existing = {.size = sizeof existing,
+                                                .flags = HITHER_COLLECTION_EXISTING,
+                                                .metric = t->metric,
+                                                .fields = t->fields->fields,
+                                                .field_count = t->fields->count};
     hither_status status = hither_collection_open(t->opened.db, t->name, &existing, &t->opened.collection, err);
     if (status == HITHER_NOT_FOUND) {
         HT_TRY(make_collection(b, t, err));
@@ -192,6 +208,9 @@ static hither_status put(const ht_batch *b, ht_target *t, hither_error *err) {
     batch.metadata = ht_column_view(&b->metadata);
     if (b->dim)
         batch.vectors = (hither_matrix){.data = b->vectors.data, .rows = b->rows, .dim = b->dim, .dtype = HITHER_F32};
+    hither_named named[HITHER_MAX_FIELDS];
+    batch.named_count = ht_row_fields_view(&b->named, named);
+    batch.named = named;
     hither_error why = {0};
     hither_status status = hither_collection_put(t->opened.collection, HITHER_UPSERT, &batch, NULL, &why);
     if (status != HITHER_OK)
@@ -223,8 +242,9 @@ hither_status ht_batch_write(ht_batch *b, ht_target *t, hither_error *err) {
     uint32_t dim = b->dim;
     const ht_source *source = b->source;
     const char *name = b->name;
+    const ht_field_list *fields = b->named.fields;
     ht_batch_clear(b);
-    ht_batch_init(b, source, name);
+    ht_batch_init(b, source, name, fields);
     b->dim = dim;
     return HITHER_OK;
 }

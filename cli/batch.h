@@ -8,15 +8,17 @@
 
 #include "database.h"
 #include "import.h"
+#include "row_fields.h"
 
 typedef struct ht_target {
-    const char *path, *name; /* of the database and the collection */
-    hither_metric metric;    /* 0: not said */
-    const ht_args *args;     /* for --model */
-    ht_ids_are asked;        /* --id-type */
-    ht_ids_are ids;          /* as the collection has them, or as the first batch decided */
-    ht_opened opened;        /* from the first write on */
-    uint64_t written;        /* rows acknowledged */
+    const char *path, *name;     /* of the database and the collection */
+    hither_metric metric;        /* 0: not said */
+    const ht_args *args;         /* for --model */
+    const ht_field_list *fields; /* vector fields that it has, or is to be made with */
+    ht_ids_are asked;            /* --id-type */
+    ht_ids_are ids;              /* as the collection has them, or as the first batch decided */
+    ht_opened opened;            /* from the first write on */
+    uint64_t written;            /* rows acknowledged */
 } ht_target;
 
 typedef struct ht_batch {
@@ -27,9 +29,10 @@ typedef struct ht_batch {
     ht_buf kinds, places, numbers;
     ht_column id_texts, documents, metadata;
     ht_buf vectors;
+    ht_row_fields named;
 } ht_batch;
 
-void ht_batch_init(ht_batch *b, const ht_source *source, const char *name);
+void ht_batch_init(ht_batch *b, const ht_source *source, const char *name, const ht_field_list *fields);
 void ht_batch_clear(ht_batch *b);
 
 /* Whether the row can join the rows that are there; if not, write the batch first. */

@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "database.h"
 #include "import.h"
+#include "row_fields.h"
 #include "rows.h"
 #include "sink.h"
 
@@ -21,6 +22,8 @@ typedef struct exporter {
     const char *id, *text, *vector; /* names of the fields */
     bool vectors;
     ht_opened opened;
+    ht_field_list fields;        /* vector fields, where they are written */
+    const hither_result *result; /* the rows at hand */
     hither_cursor *first, *second;
     ht_sink sink, ids;
     ht_buf out, ids_out;
@@ -35,6 +38,7 @@ static hither_status walk(exporter *x, hither_cursor *cursor, each_row *each, hi
         hither_result *result;
         HT_TRY(hither_cursor_next(cursor, ROWS_AT_ONCE, &result, err));
         ht_rows rows = ht_rows_of(result, 0);
+        x->result = result;
         hither_status status = HITHER_OK;
         for (size_t i = 0; status == HITHER_OK && i < rows.count; i++)
             status = each(x, &rows, i, err);
@@ -59,12 +63,19 @@ static hither_status name_taken(const exporter *x, const ht_rows *rows, size_t i
     ht_buf id;
     ht_buf_init(&id, 60);
     ht_json_id(&id, &rows->ids, i);
-    hither_status status = ht_fail(
-        err, HITHER_EXISTS, "the metadata of row %s has a field \"%.40s\" of its own; name the row's with --%s FIELD",
-        id.failed ? "?" : id.data, name,
-        !strcmp(name, x->id)     ? "id"
-        : !strcmp(name, x->text) ? "text"
-                                 : "vector");
+    const char *shown = id.failed ? "?" : id.data;
+    const char *option = !strcmp(name, x->id)       ? "id"
+                         : !strcmp(name, x->text)   ? "text"
+                         : !strcmp(name, x->vector) ? "vector"
+                                                    : NULL;
+    hither_status status =
+        option ? ht_fail(err, HITHER_EXISTS,
+                         "the metadata of row %s has a field \"%.40s\" of its own; name the row's with --%s FIELD",
+                         shown, name, option)
+               : ht_fail(err, HITHER_EXISTS,
+                         "the metadata of row %s has a field \"%.40s\" of its own, where its vector fields would go; "
+                         "Parquet, by the Python package, holds both",
+                         shown, name);
     ht_buf_clear(&id);
     return status;
 }
@@ -77,6 +88,8 @@ static hither_status jsonl_metadata(exporter *x, const ht_rows *rows, size_t i, 
     while (metadata.data && ht_json_member(metadata.data, metadata.bytes, &at, &m)) {
         if (named(&m, x->id) || named(&m, x->text) || named(&m, x->vector))
             return name_taken(x, rows, i, named(&m, x->id) ? x->id : named(&m, x->text) ? x->text : x->vector, err);
+        if (x->fields.count && named(&m, HT_ROW_FIELDS))
+            return name_taken(x, rows, i, HT_ROW_FIELDS, err);
         if (!document && named(&m, "text"))
             ht_buf_printf(&x->out, ",\"%s\":null", x->text);
         if (!x->vectors && named(&m, "embedding"))
@@ -110,6 +123,8 @@ static hither_status jsonl_row(exporter *x, const ht_rows *rows, size_t i, hithe
         json_name(&x->out, x->vector);
         ht_row_json_vector(&x->out, rows, i);
     }
+    if (x->fields.count)
+        ht_row_json_fields(&x->out, x->result, i);
     ht_buf_puts(&x->out, "}\n");
     return HITHER_OK;
 }
@@ -295,7 +310,10 @@ static hither_status export_rows(exporter *x, enum format format, hither_error *
     hither_collection *c = x->opened.collection;
     const char *where = ht_args_text(x->args, HT_OPT_WHERE, NULL);
     if (format == JSONL) {
-        HT_TRY(hither_collection_scan(c, where, include, &x->second, err));
+        if (x->vectors)
+            HT_TRY(ht_fields_of(c, &x->fields, err));
+        const uint32_t all = include | (x->fields.count ? HITHER_INCLUDE_FIELDS : 0);
+        HT_TRY(hither_collection_scan(c, where, all, &x->second, err));
         return walk(x, x->second, jsonl_row, err);
     }
     const uint32_t needed = format == CSV ? HITHER_INCLUDE_METADATA : HITHER_INCLUDE_NOTHING;
@@ -345,6 +363,7 @@ int ht_run_export(const ht_args *args) {
     hither_cursor_close(x.first);
     hither_cursor_close(x.second);
     ht_close_both(&x.opened);
+    ht_fields_clear(&x.fields);
     ht_column_clear(&x.names);
     ht_buf_clear(&x.out);
     ht_buf_clear(&x.ids_out);

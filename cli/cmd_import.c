@@ -24,6 +24,7 @@ typedef struct importer {
     ht_source *source;
     ht_target target;
     ht_batch batch;
+    ht_field_list fields;
     uint64_t rows;       /* read */
     double began, shown; /* seconds; when the progress was last shown */
 } importer;
@@ -119,6 +120,7 @@ static bool options_fit(const ht_args *args, enum format format) {
     } fits[] = {{HT_OPT_ID, "id", "jsonl and csv"},
                 {HT_OPT_TEXT, "text", "jsonl and csv"},
                 {HT_OPT_VECTOR, "vector", "jsonl and csv"},
+                {HT_OPT_FIELDS, "fields", "jsonl"},
                 {HT_OPT_IDS, "ids", "npy"}};
     for (size_t i = 0; i < sizeof fits / sizeof *fits; i++)
         if (ht_args_has(args, fits[i].option) && !strstr(fits[i].formats, names[format])) {
@@ -129,11 +131,26 @@ static bool options_fit(const ht_args *args, enum format format) {
     return true;
 }
 
+/* The vector fields that rows may have: as --fields says, or as the collection has them, if it is there. */
+static hither_status find_fields(importer *im, hither_error *err) {
+    const char *asked = ht_args_text(im->args, HT_OPT_FIELDS, NULL);
+    if (asked)
+        return ht_fields_parse(asked, &im->fields, err);
+    ht_opened opened;
+    hither_error ignored;
+    if (ht_open_both(im->target.path, im->target.name, HT_OPEN_READ, &opened, &ignored) != HITHER_OK)
+        return HITHER_OK; /* not there; or what is wrong shows when it is written */
+    hither_status status = ht_fields_of(opened.collection, &im->fields, err);
+    ht_close_both(&opened);
+    return status;
+}
+
 static hither_status open_source(importer *im, enum format format, hither_error *err) {
     const ht_args *args = im->args;
     const ht_fields fields = {.id = ht_args_text(args, HT_OPT_ID, NULL),
                               .text = ht_args_text(args, HT_OPT_TEXT, NULL),
-                              .vector = ht_args_text(args, HT_OPT_VECTOR, NULL)};
+                              .vector = ht_args_text(args, HT_OPT_VECTOR, NULL),
+                              .named = im->fields.count > 0};
     const char *ids = ht_args_text(args, HT_OPT_IDS, NULL);
     if (format == PARQUET)
         return ht_fail(err, HITHER_UNSUPPORTED,
@@ -264,9 +281,12 @@ int ht_run_import(const ht_args *args) {
                    .began = seconds()};
     if (ht_args_has(args, HT_OPT_ID_TYPE))
         im.target.asked = args->values[HT_OPT_ID_TYPE].choice == 0 ? HT_IDS_INT : HT_IDS_TEXT;
-    hither_status status = open_source(&im, format, &err);
+    im.target.fields = &im.fields;
+    hither_status status = find_fields(&im, &err);
+    if (status == HITHER_OK)
+        status = open_source(&im, format, &err);
     if (status == HITHER_OK) {
-        ht_batch_init(&im.batch, im.source, im.reader.name);
+        ht_batch_init(&im.batch, im.source, im.reader.name, &im.fields);
         status = copy_rows(&im, &err);
         ht_batch_clear(&im.batch);
     }
@@ -279,5 +299,6 @@ int ht_run_import(const ht_args *args) {
     ht_reader_close(&im.reader);
     ht_reader_close(&im.ids);
     ht_close_both(&im.target.opened);
+    ht_fields_clear(&im.fields);
     return code;
 }

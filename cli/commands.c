@@ -91,6 +91,8 @@ static const ht_option import_options[] = {
      0, 0},
     OPTION_MODEL("embed texts with the sentence model in this folder"),
     OPTION_METRIC("metric of a collection made by this import (default cosine)"),
+    {HT_OPT_FIELDS, "fields", 0, HT_KIND_TEXT, "LIST",
+     "jsonl: vector fields of a collection made by this import, as create has them (default: those it has)", 0, 0},
     {HT_OPT_BATCH, "batch", 0, HT_KIND_NUMBER, "N", "rows a transaction (default 1000)", 1, 1000000},
     END_OF_OPTIONS};
 
@@ -173,7 +175,7 @@ static const ht_option export_options[] = {
     {HT_OPT_FORMAT, "format", 'f', HT_KIND_CHOICE, "jsonl|csv|npy", "format (default: by FILE's extension, else jsonl)",
      0, 0},
     OPTION_WHERE("write only rows that match this filter"),
-    OPTION_VECTORS("jsonl and csv: write the vectors too"),
+    OPTION_VECTORS("jsonl and csv: write the vectors too; jsonl: and what rows have in vector fields"),
     {HT_OPT_IDS, "ids", 0, HT_KIND_TEXT, "IDFILE", "npy: write the ids to IDFILE, one a line", 0, 0},
     {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "FIELD", "name of the id's field (default \"id\")", 0, 0},
     {HT_OPT_TEXT, "text", 0, HT_KIND_TEXT, "FIELD", "name of the document's field (default \"document\")", 0, 0},
@@ -315,7 +317,8 @@ const ht_command ht_commands[] = {
      "to others, as a whole. On an error in the input the batches before it stay, and the message says how many rows "
      "that is.\n\n"
      "text: every line is a document, with the line number as its id. jsonl: every line is a JSON object; fields other "
-     "than id, text and vector become the row's metadata as they stand. csv: RFC 4180 with a header line; other "
+     "than id, text and vector become the row's metadata as they stand, but \"fields\", where there are vector fields. "
+     "csv: RFC 4180 with a header line; other "
      "columns "
      "become metadata, numbers where the cell is an unquoted number, left out where it is empty and unquoted, strings "
      "otherwise. npy: a two-dimensional array of float16, float32 or float64. parquet: by --from "
@@ -383,7 +386,9 @@ const ht_command ht_commands[] = {
      "keeps what fits a table (texts and numbers; other metadata values as JSON text); npy holds the vectors, and "
      "--ids the ids.\n\n"
      "jsonl: the metadata's fields stand beside \"id\", \"document\" and \"vector\"; where one has such a name itself, "
-     "choose another name by --id, --text or --vector, and give import the same.",
+     "choose another name by --id, --text or --vector, and give import the same. With --vectors what a row has in "
+     "vector fields stands in \"fields\"; import takes it where the collection has these fields (create --fields, or "
+     "import --fields). csv and npy leave vector fields out.",
      "hither export notes.hither notes > notes.jsonl\n"
      "hither export notes.hither notes -o notes.csv\n"
      "hither export notes.hither notes -o notes.npy --ids names.txt",

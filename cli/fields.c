@@ -75,27 +75,50 @@ hither_status ht_fields_parse(const char *text, ht_field_list *out, hither_error
 
 void ht_fields_clear(ht_field_list *list) { ht_release(list->text); }
 
-hither_status ht_field_look(hither_collection *c, const char *name, hither_field *out, hither_error *err) {
+/* One of them, as the collection's facts have it; its name is put at *name, which moves on. */
+static hither_field field_of(const json_t *facts, char **name) {
+    const char *kind = json_string_value(json_object_get(facts, "kind"));
+    const json_t *text = json_object_get(facts, "name");
+    hither_field field = {.name = *name,
+                          .dim = (uint32_t)json_integer_value(json_object_get(facts, "dim")),
+                          .most = (uint32_t)json_integer_value(json_object_get(facts, "most"))};
+    memcpy(*name, json_string_value(text), json_string_length(text) + 1);
+    *name += json_string_length(text) + 1;
+    field.kind = strcmp(kind, "multi") == 0 ? HITHER_MULTI : strcmp(kind, "sparse") == 0 ? HITHER_SPARSE : HITHER_DENSE;
+    field.metric = metric_of(json_string_value(json_object_get(facts, "metric")));
+    return field;
+}
+
+hither_status ht_fields_of(hither_collection *c, ht_field_list *out, hither_error *err) {
     hither_result *info;
     json_t *facts = NULL;
+    *out = (ht_field_list){.count = 0};
     HT_TRY(hither_collection_info(c, &info, err));
     hither_status status = ht_metadata_object(info, 0, &facts, err);
     const json_t *fields = json_object_get(facts, "fields");
-    bool found = false;
-    for (size_t i = 0; status == HITHER_OK && i < json_array_size(fields); i++) {
-        const json_t *field = json_array_get(fields, i);
-        if (strcmp(json_string_value(json_object_get(field, "name")), name) != 0)
-            continue;
-        const char *kind = json_string_value(json_object_get(field, "kind"));
-        *out = (hither_field){.name = name, .dim = (uint32_t)json_integer_value(json_object_get(field, "dim"))};
-        out->kind = strcmp(kind, "multi") == 0    ? HITHER_MULTI
-                    : strcmp(kind, "sparse") == 0 ? HITHER_SPARSE
-                                                  : HITHER_DENSE;
-        out->metric = metric_of(json_string_value(json_object_get(field, "metric")));
-        found = true;
+    if (json_array_size(fields)) {
+        const size_t bytes = HITHER_MAX_FIELDS * (HITHER_MAX_FIELD_BYTES + 1);
+        char *name = out->text = ht_alloc(bytes);
+        if (!name)
+            status = ht_fail_nomem(err, bytes, "the fields");
+        for (size_t i = 0; name && i < json_array_size(fields) && i < HITHER_MAX_FIELDS; i++)
+            out->fields[out->count++] = field_of(json_array_get(fields, i), &name);
     }
     json_decref(facts);
     hither_result_free(info);
+    return status;
+}
+
+hither_status ht_field_look(hither_collection *c, const char *name, hither_field *out, hither_error *err) {
+    ht_field_list list;
+    bool found = false;
+    hither_status status = ht_fields_of(c, &list, err);
+    for (size_t i = 0; i < list.count && !found; i++) {
+        *out = list.fields[i];
+        found = strcmp(out->name, name) == 0;
+    }
+    out->name = name;
+    ht_fields_clear(&list);
     if (status == HITHER_OK && !found)
         status = ht_fail(err, HITHER_NOT_FOUND, "there is no vector field \"%.63s\"; info shows those there are", name);
     return status;

@@ -13,6 +13,8 @@ typedef struct ht_field_list {
 /* "NAME:DIM[:METRIC]", "NAME:DIM:multi[:MOST]" or "NAME:sparse[:MOST]", several with commas between; NULL: none.
  * INVALID says what is wrong. To be cleared in any case. */
 hither_status ht_fields_parse(const char *text, ht_field_list *out, hither_error *err);
+/* Those of a collection. To be cleared in any case. */
+hither_status ht_fields_of(hither_collection *c, ht_field_list *out, hither_error *err);
 void ht_fields_clear(ht_field_list *list);
 
 /* What the collection says of a field: kind, dim and metric. NOT_FOUND. */

@@ -28,6 +28,7 @@ typedef struct ht_row {
     int64_t id;      /* unless TEXT */
     ht_text id_text; /* unless INT; LOOSE: its digits */
     ht_text document, metadata;
+    ht_text fields;      /* what it has in vector fields, as JSON; see row_fields.h */
     const float *vector; /* NULL: none */
     uint32_t dim;
 } ht_row;
@@ -35,6 +36,7 @@ typedef struct ht_row {
 /* Which fields hold what; NULL means the default names. */
 typedef struct ht_fields {
     const char *id, *text, *vector;
+    bool named; /* jsonl: "fields" holds what the row has in vector fields, and is no metadata */
 } ht_fields;
 
 typedef struct ht_source ht_source;
@@ -74,5 +76,9 @@ typedef struct ht_member {
 } ht_member;
 /* False at the end. *at is 0 at the start. */
 bool ht_json_member(const char *text, size_t bytes, size_t *at, ht_member *member);
+/* Whether its key is `name`, whatever escapes are in it. */
+bool ht_key_is(const ht_member *m, const char *name);
+/* The items of the JSON array text[0 ... bytes), likewise. False at the end. *at is 1 at the start. */
+bool ht_json_item(const char *text, size_t bytes, size_t *at, ht_text *item);
 
 #endif

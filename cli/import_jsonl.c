@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "import.h"
+#include "row_fields.h"
 
 static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
@@ -50,6 +51,17 @@ bool ht_json_member(const char *text, size_t bytes, size_t *at, ht_member *membe
     return true;
 }
 
+bool ht_json_item(const char *text, size_t bytes, size_t *at, ht_text *item) {
+    size_t i = *at;
+    while (i < bytes && (is_space(text[i]) || text[i] == ','))
+        i++;
+    if (i >= bytes || text[i] == ']')
+        return false;
+    *at = skip_value(text, bytes, i);
+    *item = (ht_text){text + i, *at - i};
+    return true;
+}
+
 typedef struct jsonl_source {
     ht_source base;
     ht_reader *reader;
@@ -67,8 +79,7 @@ static const char *field_name(const json_t *object, const char *asked, const cha
     return json_object_get(object, first) || !second || !json_object_get(object, second) ? first : second;
 }
 
-/* Whether the member's key is `name`; an escaped key is decoded first. */
-static bool key_is(const ht_member *m, const char *name) {
+bool ht_key_is(const ht_member *m, const char *name) {
     if (!memchr(m->key.data, '\\', m->key.bytes))
         return strlen(name) == m->key.bytes && !memcmp(m->key.data, name, m->key.bytes);
     json_t *key = json_loadb(m->key.data - 1, m->key.bytes + 2, JSON_DECODE_ANY, NULL);
@@ -117,11 +128,13 @@ static hither_status take_members(jsonl_source *s, const char *where, const ht_l
     ht_buf_reset(&s->vector);
     ht_buf_putc(&s->metadata, '{');
     while (ht_json_member(line->data, line->bytes, &at, &m)) {
-        if (key_is(&m, names->vector)) {
+        if (ht_key_is(&m, names->vector)) {
             if (m.value.bytes == 4 && !memcmp(m.value.data, "null", 4))
                 continue;
             HT_TRY(ht_json_vector(m.value.data, m.value.bytes, where, &s->vector, err));
-        } else if (!key_is(&m, names->text) && !key_is(&m, names->id)) {
+        } else if (names->named && ht_key_is(&m, HT_ROW_FIELDS)) {
+            row->fields = m.value;
+        } else if (!ht_key_is(&m, names->text) && !ht_key_is(&m, names->id)) {
             if (count++)
                 ht_buf_putc(&s->metadata, ',');
             ht_buf_put(&s->metadata, m.key.data - 1, m.key.bytes + 2);
@@ -174,7 +187,8 @@ static hither_status jsonl_next(ht_source *source, ht_row *row, bool *end, hithe
                        "%s: not a JSON object; every line is one, e.g. {\"id\": 1, \"text\": \"...\"}", where);
     const ht_fields names = {.id = field_name(s->parsed, s->fields.id, "id", NULL),
                              .text = field_name(s->parsed, s->fields.text, "document", "text"),
-                             .vector = field_name(s->parsed, s->fields.vector, "vector", "embedding")};
+                             .vector = field_name(s->parsed, s->fields.vector, "vector", "embedding"),
+                             .named = s->fields.named};
     *row = (ht_row){.place = s->line};
     HT_TRY(take_id(s, where, names.id, row, err));
     HT_TRY(take_document(s, where, names.text, row, err));

@@ -2,6 +2,9 @@
 #include "rows.h"
 
 #include <limits.h>
+#include <string.h>
+
+#include "row_fields.h"
 
 ht_rows ht_rows_of(const hither_result *result, size_t group) {
     return (ht_rows){.count = hither_result_count(result, group),
@@ -13,17 +16,65 @@ ht_rows ht_rows_of(const hither_result *result, size_t group) {
                      .documents = hither_result_documents(result, group)};
 }
 
+void ht_json_floats(ht_buf *out, const float *numbers, size_t count) {
+    ht_buf_putc(out, '[');
+    for (size_t j = 0; j < count; j++) {
+        if (j)
+            ht_buf_putc(out, ',');
+        ht_json_float(out, numbers[j]);
+    }
+    ht_buf_putc(out, ']');
+}
+
 void ht_row_json_vector(ht_buf *out, const ht_rows *rows, size_t i) {
     const hither_matrix *m = &rows->vectors;
     const size_t stride = m->stride ? m->stride : m->dim * sizeof(float);
-    const float *vector = (const void *)((const char *)m->data + i * stride);
-    ht_buf_putc(out, '[');
-    for (size_t j = 0; j < m->dim; j++) {
-        if (j)
+    ht_json_floats(out, (const void *)((const char *)m->data + i * stride), m->dim);
+}
+
+static void put_rows(ht_buf *out, const hither_matrix *m, uint64_t begin, uint64_t end) {
+    const size_t stride = m->stride ? m->stride : m->dim * sizeof(float);
+    for (uint64_t r = begin; r < end; r++) {
+        if (r > begin)
             ht_buf_putc(out, ',');
-        ht_json_float(out, vector[j]);
+        ht_json_floats(out, (const void *)((const char *)m->data + r * stride), m->dim);
     }
-    ht_buf_putc(out, ']');
+}
+
+static void put_entries(ht_buf *out, const hither_named *named, uint64_t begin, uint64_t end) {
+    ht_buf_puts(out, "{\"indices\":[");
+    for (uint64_t e = begin; e < end; e++)
+        ht_buf_printf(out, "%s%u", e > begin ? "," : "", named->indices[e]);
+    ht_buf_puts(out, "],\"values\":");
+    ht_json_floats(out, named->values ? named->values + begin : NULL, end - begin);
+    ht_buf_putc(out, '}');
+}
+
+void ht_row_json_fields(ht_buf *out, const hither_result *result, size_t i) {
+    char before = '{';
+    for (uint32_t f = 1; f <= HITHER_MAX_FIELDS; f++) {
+        const hither_named named = hither_result_named(result, 0, f);
+        if (!named.field || (named.valid && !(named.valid[i / 8] >> i % 8 & 1)))
+            continue;
+        const uint64_t begin = named.offsets ? named.offsets[i] : i, end = named.offsets ? named.offsets[i + 1] : i + 1;
+        if (begin == end)
+            continue; /* the same as nothing */
+        ht_buf_puts(out, before == '{' ? ",\"" HT_ROW_FIELDS "\":{" : ",");
+        before = ',';
+        ht_buf_json_string(out, named.field, strlen(named.field));
+        ht_buf_putc(out, ':');
+        if (named.indices) {
+            put_entries(out, &named, begin, end);
+        } else {
+            if (named.offsets)
+                ht_buf_putc(out, '[');
+            put_rows(out, &named.vectors, begin, end);
+            if (named.offsets)
+                ht_buf_putc(out, ']');
+        }
+    }
+    if (before == ',')
+        ht_buf_putc(out, '}');
 }
 
 void ht_row_json_payload(ht_buf *out, const ht_rows *rows, size_t i) {

@@ -23,7 +23,11 @@ void ht_row_json(ht_buf *out, const ht_rows *rows, size_t i);
 /* ,"metadata":..,"document":.. of an object that has begun. */
 void ht_row_json_payload(ht_buf *out, const ht_rows *rows, size_t i);
 /* [0.1,0.2] */
+void ht_json_floats(ht_buf *out, const float *numbers, size_t count);
 void ht_row_json_vector(ht_buf *out, const ht_rows *rows, size_t i);
+/* Appends the member of the object that record i of group 0 is, with a comma before it: what it has in the fields that
+ * were asked for. Nothing where it has nothing. */
+void ht_row_json_fields(ht_buf *out, const hither_result *result, size_t i);
 /* Lines "id", "document", "metadata", "vector", as far as the row has them. */
 void ht_row_block(ht_buf *out, const ht_rows *rows, size_t i);
 /* The document from column `used` on, cut to the terminal, then the metadata dimmed on a line of its own, indented. */
