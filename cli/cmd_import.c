@@ -282,7 +282,7 @@ int ht_run_import(const ht_args *args) {
     if (ht_args_has(args, HT_OPT_ID_TYPE))
         im.target.asked = args->values[HT_OPT_ID_TYPE].choice == 0 ? HT_IDS_INT : HT_IDS_TEXT;
     im.target.fields = &im.fields;
-    hither_status status = find_fields(&im, &err);
+    hither_status status = format == JSONL ? find_fields(&im, &err) : HITHER_OK;
     if (status == HITHER_OK)
         status = open_source(&im, format, &err);
     if (status == HITHER_OK) {

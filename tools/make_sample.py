@@ -1,7 +1,8 @@
-"""Writes tests/data/format-N.tar.gz: what this version of hither writes, for the tests of all later ones to open.
+"""Writes tests/data/format-N*.tar.gz: what this version of hither writes, for the tests of all later ones to open.
 
-Run it once when a format has changed (docs/format.md has a new number, or something new in it), and commit the file;
-samples of older formats are never written again. The contents are the same at each run, the bytes need not be.
+format-N has a bit of everything, format-N-fields vector fields. Run it once when a format has changed (docs/format.md
+has a new number, or something new in it), and commit the files; samples that are there are never written again. The
+contents are the same at each run, the bytes need not be.
 
     .venv/bin/python tools/make_sample.py [FOLDER]
 """
@@ -10,6 +11,7 @@ import io
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import hither
@@ -44,6 +46,33 @@ def fill(db: hither.Database) -> None:
     db.compact()
 
 
+def fill_fields(db: hither.Database) -> None:
+    """Vector fields of each kind, full, with room left and with nothing; rows updated, deleted and compacted."""
+    fields = {
+        "title": hither.Field(5, metric="l1"),
+        "words": hither.Field(3, kind="multi", most=4),
+        "terms": hither.Field(kind="sparse", most=6),
+        "nothing": hither.Field(7),
+    }
+    numbers = vectors(12)
+    title = [None if n % 3 == 0 else numbers[n, :5] for n in range(ROWS)]
+    words = [None if n % 4 == 0 else numbers[n, : 3 * (n % 5)].reshape(-1, 3) for n in range(ROWS)]
+    terms = [None if n % 5 == 0 else {2**32 - 1 - n * i: 1 + i / 4 for i in range(n % 7)} for n in range(ROWS)]
+    for name, compact in (("papers", False), ("compacted", True)):
+        c = db.collection(name, dim=2, metric="l2", fields=fields)
+        c.add(list(range(ROWS)), vectors(2), fields={"title": title, "words": words, "terms": terms})
+        c.update([9, 10], fields={"title": [[1, 2, 3, 4, 5], None], "terms": [{7: 0.5}, {}]})
+        c.delete([20, 21, 22])
+        if compact:
+            c.compact()
+
+
+def write_fields(folder: Path) -> None:
+    with hither.connect(folder / "rows.hither") as db:
+        fill_fields(db)
+        db.pack(folder / "rows.pack")
+
+
 def write(folder: Path) -> None:
     with hither.connect(folder / "rows.hither") as db:
         fill(db)
@@ -63,16 +92,16 @@ def nobody(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def main(out: Path) -> int:
+def make(out: Path, what: str, write: Callable[[Path], None]) -> bool:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write(folder)
         with hither.connect(folder / "rows.hither", readonly=True) as db:
             number = db.info()["format"]
-        target = out / f"format-{number}.tar.gz"
+        target = out / f"format-{number}{what}.tar.gz"
         if target.exists():
             print(f"{target} is there already, and samples are never replaced", file=sys.stderr)
-            return 1
+            return False
         out.mkdir(exist_ok=True)
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w:gz") as archive:
@@ -80,7 +109,12 @@ def main(out: Path) -> int:
                 archive.add(path, path.relative_to(folder), recursive=False, filter=nobody)
         target.write_bytes(packed.getvalue())
         print(f"{target}: {len(packed.getvalue()):,} bytes")
-    return 0
+    return True
+
+
+def main(out: Path) -> int:
+    made = [make(out, what, how) for what, how in (("", write), ("-fields", write_fields))]
+    return 0 if any(made) else 1
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = sorted((ROOT / "tests" / "data").glob("format-*.tar.gz"))
+FIELDS = sorted((ROOT / "tests" / "data").glob("format-*-fields.tar.gz"))
+SAMPLES = sorted({*(ROOT / "tests" / "data").glob("format-*.tar.gz")} - {*FIELDS})
 
 spec = importlib.util.spec_from_file_location("make_sample", ROOT / "tools" / "make_sample.py")
 assert spec and spec.loader
@@ -24,12 +25,16 @@ spec.loader.exec_module(make_sample)
 
 @pytest.fixture(params=SAMPLES, ids=lambda path: path.name.split(".")[0])
 def sample(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    with tarfile.open(request.param) as archive:
+    return unpacked(request.param, tmp_path)
+
+
+def unpacked(sample: Path, folder: Path) -> Path:
+    with tarfile.open(sample) as archive:
         if hasattr(tarfile, "data_filter"):  # from 3.11.4 on
-            archive.extractall(tmp_path, filter="data")
+            archive.extractall(folder, filter="data")
         else:
-            archive.extractall(tmp_path)
-    return tmp_path
+            archive.extractall(folder)
+    return folder
 
 
 def test_this_version_has_its_sample() -> None:
@@ -103,3 +108,40 @@ def test_a_window(sample: Path) -> None:
     assert len(window) == 41
     assert window.search("disk failure", k=1).documents == ["disk failure on sda"]
     assert window.push(["GET /item/99 200"]).seen.tolist() == [40]
+
+
+def fields_of(db: hither.Database) -> list[object]:
+    def plain(value: object) -> object:
+        return value.tolist() if isinstance(value, np.ndarray) else value
+
+    return [
+        (name, hit.id, plain(hit.vector), {field: plain(value) for field, value in hit.fields.items()})
+        for name in db
+        for hit in db[name].scan(include=("vector", "fields"))
+    ]
+
+
+@pytest.mark.parametrize("path", FIELDS, ids=lambda path: path.name.split(".")[0])
+def test_vector_fields(path: Path, tmp_path: Path) -> None:
+    folder = unpacked(path, tmp_path)
+    with hither.connect(":memory:") as twin:
+        make_sample.fill_fields(twin)
+        for name in ("rows.hither", "rows.pack"):
+            with hither.connect(folder / name, readonly=True) as db:
+                db.verify()
+                assert fields_of(db) == fields_of(twin)
+                for c in (db[name] for name in twin):
+                    same = twin[c.name]
+                    assert c.info()["fields"] == same.info()["fields"]
+                    for field, query in (
+                        ("title", [1.0] * 5),
+                        ("words", [[1.0] * 3]),
+                        ("terms", {7: 1.0, 2**32 - 1: 2}),
+                    ):
+                        assert c.search(query, 20, field=field).ids == same.search(query, 20, field=field).ids
+        with hither.connect(folder / "rows.hither") as db:
+            for where in (db, twin):
+                where["papers"].update([1, 2], fields={"words": [None, [[1, 2, 3]]], "terms": [{1: 1}, None]})
+                where["papers"].compact()
+            db.verify()
+            assert fields_of(db) == fields_of(twin)
