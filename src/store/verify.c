@@ -18,6 +18,7 @@ enum {
     ROWS_A_STEP = 1024,
     SHM_BYTES = 32768,
     WAL_ATTEMPTS = 5,
+    INDEX_ATTEMPTS = 1000, /* half a second in all */
     PIN_ATTEMPTS = 5
 };
 
@@ -75,8 +76,10 @@ static bool read_index(sqlite3_file *file, wal_index *out) {
     *out = (wal_index){0};
     if (file->pMethods->xShmMap(file, 0, SHM_BYTES, 0, &region) != SQLITE_OK || !region)
         return false;
-    /* Two copies of 48 bytes; while they differ somebody is writing. */
-    for (int attempt = 0; attempt < WAL_ATTEMPTS; attempt++) {
+    /* Two copies of 48 bytes; while they differ somebody is writing, and may have lost the processor amid it. */
+    for (int attempt = 0; attempt < INDEX_ATTEMPTS; attempt++) {
+        if (attempt > 0)
+            nanosleep(&(struct timespec){0, attempt * 1000L}, NULL);
         file->pMethods->xShmBarrier(file);
         for (size_t i = 0; i < sizeof words / sizeof *words; i++)
             words[i] = ((uint32_t volatile *)region)[i];
@@ -172,12 +175,15 @@ static hither_status check_pages(verify *v) {
     if (status != HITHER_OK)
         return absorb(v, "catalog", status, &why);
     sqlite3_file_control(v->conn->db, "main", SQLITE_FCNTL_FILE_POINTER, &main);
-    if (!main || main->pMethods->xFileSize(main, &bytes) != SQLITE_OK)
-        return report(v, "catalog", "its size cannot be read");
+    if (!main)
+        return report(v, "catalog", "it is not open");
     log_walk walk = {.pages = (uint32_t)pages, .newer = ht_calloc((size_t)pages / 8 + 1, 1)};
     if (!walk.newer)
         return ht_fail_nomem(v->err, (size_t)pages / 8 + 1, "the list of pages");
     status = check_log(v, main, &walk);
+    /* Only now: what the log had given to the main file by then is in it, however long it was before. */
+    if (status == HITHER_OK && main->pMethods->xFileSize(main, &bytes) != SQLITE_OK)
+        status = report(v, "catalog", "its size cannot be read");
     for (int64_t i = 0; i < pages && status == HITHER_OK; i++) {
         bool unused = i == (1 << 30) / HT_PAGE_BYTES; /* SQLite keeps its locks there */
         if (!unused && !(walk.newer[i / 8] >> (i % 8) & 1))

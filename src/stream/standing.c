@@ -184,8 +184,10 @@ static hither_status flush(ht_matcher *m, hither_error *err) {
         if (found->count > 0)
             memcpy(known->hits, found->hits, found->count * sizeof *found->hits);
     }
-    for (size_t i = 0; i < queries; i++)
+    for (size_t i = 0; i < queries; i++) {
         ht_release(m->found[i].hits);
+        m->found[i] = (ht_found){0}; /* those who wait next have not been searched for when something fails */
+    }
     m->queries = m->records = 0;
     return HITHER_OK;
 }

@@ -374,17 +374,19 @@ static void *read_on(void *arg) {
 }
 
 static hither_status any_finding(void *arg, const char *place, const char *problem) {
-    (void)place;
-    (void)problem;
+    print_message("verify: %s: %s\n", place, problem);
     atomic_fetch_add((atomic_int *)arg, 1);
     return HITHER_OK;
 }
 
 static void *verify_on(void *arg) {
     crowd *c = arg;
+    hither_error err;
     do {
-        if (ht_store_verify(c->store, HT_VERIFY_DEEP, any_finding, &c->bad, NULL, NULL) != HITHER_OK)
+        if (ht_store_verify(c->store, HT_VERIFY_DEEP, any_finding, &c->bad, NULL, &err) != HITHER_OK) {
+            print_message("verify: %s\n", err.message);
             atomic_fetch_add(&c->bad, 1);
+        }
     } while (!atomic_load(&c->done));
     return NULL;
 }
