@@ -7,6 +7,7 @@
  */
 #include "engine/commit.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "engine/near.h"
@@ -219,6 +220,9 @@ static hither_status grow_dead(ht_share *t, size_t more, hither_error *err) {
 }
 
 static hither_status kill(ht_share *t, uint64_t slot, hither_error *err) {
+    if (slot >= t->row.next_slot) /* a catalog that names a collection twice tells the store another limit */
+        return ht_fail(err, HITHER_CORRUPT, "catalog: an id is in slot %" PRIu64 " of a collection of %" PRIu64, slot,
+                       t->row.next_slot);
     HT_TRY(ht_txn_kill(t->c->db->store, t->c->cid, slot, t->row.commit_seq, err));
     t->dead[t->dead_count++] = slot;
     t->row.live_count--;
