@@ -110,6 +110,8 @@ static uint64_t look_at(const ht_ring *r, uint64_t ticket, uint64_t end, uint64_
     if (whole && atomic_load_explicit(&r->voids[q % r->chunks], memory_order_relaxed) != q + 1)
         return all;
     const ht_slab *slab = ht_ring_slab(r, place);
+    if (!slab) /* nothing was written there yet, in a window that began anew far from 0 */
+        return 0;
     for (unsigned i = 0; i < BLOCK && ticket + i < end; i++) {
         uint64_t flag = atomic_load_explicit(&slab->flags[place % HT_SLAB_ROWS + i], memory_order_acquire);
         bits |= (uint64_t)(flag == ticket + i + 1) << i;
