@@ -126,14 +126,13 @@ class SearchCall:
 
     __slots__ = ("error", "options", "out", "query", "vectors")
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self) -> None:
         self.error = ffi.new("hither_error *")
         self.out = ffi.new("hither_result **")
         self.query = ffi.new("hither_query *")
         self.query.size = _QUERY_SIZE
         self.vectors = self.query.vectors  # a view into the query
         self.vectors.rows = 1
-        self.vectors.dim = dim
         self.vectors.dtype = lib.HITHER_F32
         self.options = ffi.new("hither_search_options *")
         self.options.size = _SEARCH_OPTIONS_SIZE
@@ -141,7 +140,8 @@ class SearchCall:
 
 
 def collection_search_one(c: Handle, call: SearchCall, query: NDArray[np.float32], k: int) -> tuple[Records, bytes]:
-    """One packed float32 vector of the collection's dimension, over all rows; and the plan, not decoded."""
+    """One packed float32 vector, over all rows; and the plan, not decoded."""
+    call.vectors.dim = len(query)  # its own: reembed may change the collection's at any moment
     call.vectors.data = held = ffi.from_buffer(query)
     cdata = c.enter()
     try:

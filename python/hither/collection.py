@@ -81,7 +81,6 @@ class Collection(Listing, Tables, Keeping):
         "_embedder",
         "_handle",
         "_metric",
-        "_one",
         "_ready",
         "_shape",
     )
@@ -96,7 +95,6 @@ class Collection(Listing, Tables, Keeping):
         self._dtype: str = info["dtype"]
         self._embedder: str | None = info.get("embedder") or None
         self._shape = Shape(info)
-        self._one = (self._dim,)
         self._ready: list[_search.SearchCall] = []  # lent to plain searches; append and pop are atomic
 
     # ---- about
@@ -435,7 +433,7 @@ class Collection(Listing, Tables, Keeping):
         if (
             type(query) is np.ndarray
             and query.dtype == np.float32
-            and query.shape == self._one
+            and query.shape == (self._dim,)
             and type(k) is int
             and 0 < k <= _core.MAX_K
             and include is DEFAULT_INCLUDE

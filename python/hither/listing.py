@@ -165,7 +165,7 @@ class Listing:
         try:
             call = self._ready.pop()
         except IndexError:
-            call = _search.SearchCall(self._dim)
+            call = _search.SearchCall()
         try:
             records, plan = _search.collection_search_one(self._handle, call, query, k)
         finally:

@@ -55,6 +55,8 @@ def test_moved(place: str, tmp_path: Any) -> None:
         db.verify()
         with pytest.raises(hither.DimensionError):
             c.search([0, 1])
+        with pytest.raises(hither.DimensionError):
+            c.search(np.zeros(2, np.float32))  # as long as it was when the handle was made
         c.compact()
         check(c, ids)
     if place == "disk":
