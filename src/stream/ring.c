@@ -115,6 +115,7 @@ void ht_ring_free(ht_ring *r) {
 
 size_t ht_ring_stride(const ht_ring *r) { return r->stride; }
 uint64_t ht_ring_next(const ht_ring *r) { return atomic_load_explicit(&r->next, memory_order_acquire); }
+uint64_t ht_ring_first(const ht_ring *r) { return r->first; }
 uint64_t ht_ring_busy(const ht_ring *r) { return atomic_load_explicit(&r->busy, memory_order_relaxed); }
 
 /* What came before counts as settled, and stood nowhere. */

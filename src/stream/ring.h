@@ -36,6 +36,8 @@ size_t ht_ring_stride(const ht_ring *ring);
 uint64_t ht_ring_next(const ht_ring *ring);
 /* Pushes that failed BUSY. */
 uint64_t ht_ring_busy(const ht_ring *ring);
+/* The number of the first record that was ever written here. */
+uint64_t ht_ring_first(const ht_ring *ring);
 /* Before any record: the number of the first. */
 void ht_ring_start(ht_ring *ring, uint64_t number);
 

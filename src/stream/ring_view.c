@@ -110,7 +110,7 @@ static uint64_t look_at(const ht_ring *r, uint64_t ticket, uint64_t end, uint64_
     if (whole && atomic_load_explicit(&r->voids[q % r->chunks], memory_order_relaxed) != q + 1)
         return all;
     const ht_slab *slab = ht_ring_slab(r, place);
-    if (!slab) /* nothing was written there yet, in a window that began anew far from 0 */
+    if (!slab) /* these are before the first record of a window that was saved with all too old, and none came since */
         return 0;
     for (unsigned i = 0; i < BLOCK && ticket + i < end; i++) {
         uint64_t flag = atomic_load_explicit(&slab->flags[place % HT_SLAB_ROWS + i], memory_order_acquire);

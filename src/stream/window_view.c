@@ -99,7 +99,7 @@ hither_status ht_window_sum(ht_window *w, double *sums, double *weight, hither_e
     if (w->spec.no_centroid)
         return sum_view(w, sums, weight, err);
     if (w->spec.no_novelty) {
-        uint64_t pushed = ht_ring_next(w->ring);
+        uint64_t pushed = ht_ring_next(w->ring) - ht_ring_first(w->ring);
         *weight = pushed < w->spec.capacity ? (double)pushed : w->spec.capacity;
         for (size_t j = 0; j < padded; j++)
             sums[j] = (double)atomic_load_explicit(&w->open_sums[j], memory_order_relaxed);

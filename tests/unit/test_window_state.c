@@ -112,6 +112,53 @@ static void test_smaller_and_refused(void **state) {
     assert_null(again);
 }
 
+/* All its records too old when it was saved: it goes on from its number, in a place that nothing was written to. */
+static void test_emptied_by_age(void **state) {
+    (void)state;
+    hither_error err = {0};
+    hither_window *w, *again;
+    hither_result *r;
+    const char *text = "ok worker";
+    const uint64_t offsets[] = {0, strlen(text)};
+    for (unsigned before = 9; before < 300; before += 200) {
+        ASSERT_OK(hither_window_new(HITHER_OPTIONS(hither_window_options, .capacity = 50, .age_ms = 1), &w, &err));
+        for (unsigned i = 0; i < before; i++)
+            push(w, line_of(i));
+        usleep(5000);
+        ASSERT_OK(hither_window_save(w, path, &err));
+        ASSERT_OK(hither_window_open(path, NULL, &again, &err));
+        ASSERT_OK(
+            hither_window_search(again, HITHER_OPTIONS(hither_query, .texts = {text, offsets, 1, NULL}), 3, &r, &err));
+        assert_int_equal(hither_result_count(r, 0), 0);
+        hither_result_free(r);
+        assert_int_equal(push(again, "one more").record, before);
+        hither_window_close(again);
+        hither_window_close(w);
+    }
+}
+
+/* Without novelty, opened with room for more: the mean is of the records there are. */
+static void test_larger(void **state) {
+    (void)state;
+    hither_error err = {0};
+    hither_window *w, *again;
+    float rows[30][4], mean[4], wanted[4];
+    for (int i = 0; i < 30; i++)
+        for (int j = 0; j < 4; j++)
+            rows[i][j] = (float)((i * 7 + j * 5) % 11) - 4.5F;
+    ASSERT_OK(
+        hither_window_new(HITHER_OPTIONS(hither_window_options, .dim = 4, .capacity = 10, .no_novelty = 1), &w, &err));
+    ASSERT_OK(hither_window_push_rows(w, HITHER_OPTIONS(hither_window_rows, .vectors = {rows, 30, 4, 0, HITHER_F32}),
+                                      NULL, &err));
+    ASSERT_OK(hither_window_centroid(w, wanted, 4, &err));
+    ASSERT_OK(hither_window_save(w, path, &err));
+    hither_window_close(w);
+    ASSERT_OK(hither_window_open(path, HITHER_OPTIONS(hither_window_options, .capacity = 20), &again, &err));
+    ASSERT_OK(hither_window_centroid(again, mean, 4, &err));
+    assert_memory_equal(mean, wanted, sizeof mean);
+    hither_window_close(again);
+}
+
 static void test_rules(void **state) {
     (void)state;
     hither_error err = {0};
@@ -214,6 +261,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_smaller_and_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_emptied_by_age, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_larger, set_up, tear_down),
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_explain),
         cmocka_unit_test(test_alarms_per_day),
