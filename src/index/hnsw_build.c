@@ -9,13 +9,13 @@
  * Both write what depends on the graph before the batch and on the batch alone, so threads cannot change the result.
  */
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/pool.h"
+#include "index/build_failure.h"
 #include "index/hnsw_inside.h"
 
 enum {
@@ -40,8 +40,7 @@ typedef struct build {
     uint32_t *chosen;    /* of the batch: by node, then by level from 0 on, hnsw_width links */
     const wish *wishes;
     const size_t *starts; /* by distinct target: where its wishes begin */
-    _Atomic int failed;   /* a hither_status */
-    _Atomic uint64_t bad; /* the least slot whose row is not finite */
+    ht_build_failure failure;
 } build;
 
 /* ---- levels and codes */
@@ -69,29 +68,25 @@ static void encode_slice(void *ctx, size_t item) {
     size_t first = b->begin + item * CODE_AT_ONCE, end = ht_min_size(first + CODE_AT_ONCE, b->end);
     ht_fp_state fp = ht_fp_enter();
     float *row = ht_alloc_aligned(g->spec.dim * sizeof *row);
-    for (size_t node = first; row && node < end && !atomic_load(&b->failed); node++) {
+    for (size_t node = first; row && node < end && !ht_build_failed(&b->failure); node++) {
         size_t at;
         const ht_part *part = hnsw_part(b->vectors, g->slots[node], &at);
         size_t i = (size_t)(g->slots[node] - part->first_slot);
         hither_status status =
             b->vectors->touch ? b->vectors->touch(b->vectors->touch_ctx, at, i, i + 1, NULL) : HITHER_OK;
         if (status != HITHER_OK) {
-            atomic_store(&b->failed, (int)status);
+            ht_build_fail_row(&b->failure, g->slots[node], status);
             break;
         }
         const ht_layout layout = {g->spec.dtype, part->bare, g->spec.dim};
         ht_stored_widen(ht_kernels_get(), &layout, (const char *)part->rows + i * part->stride, part->stride, 1, row);
-        if (!finite_row(row, g->spec.dim)) {
-            uint64_t least = atomic_load(&b->bad);
-            while (g->slots[node] < least && !atomic_compare_exchange_weak(&b->bad, &least, g->slots[node]))
-                ;
-            atomic_store(&b->failed, HITHER_NOT_FINITE);
-        } else {
+        if (finite_row(row, g->spec.dim))
             hnsw_encode(g, (uint32_t)node, row);
-        }
+        else
+            ht_build_fail_row(&b->failure, g->slots[node], HITHER_NOT_FINITE);
     }
     if (!row)
-        atomic_store(&b->failed, HITHER_NOMEM);
+        ht_build_fail(&b->failure, HITHER_NOMEM);
     ht_release(row);
     ht_fp_leave(fp);
 }
@@ -154,9 +149,9 @@ static void choose_slice(void *ctx, size_t item) {
     hnsw_walker w;
     ht_fp_state fp = ht_fp_enter();
     if (hnsw_walker_make(b->g, scratch, b->g->spec.ef_build, &w, NULL) != HITHER_OK)
-        atomic_store(&b->failed, HITHER_NOMEM);
+        ht_build_fail(&b->failure, HITHER_NOMEM);
     uint32_t first = b->begin + (uint32_t)item * NODES_AT_ONCE;
-    for (uint32_t q = first; q < first + NODES_AT_ONCE && q < b->end && !atomic_load(&b->failed); q++)
+    for (uint32_t q = first; q < first + NODES_AT_ONCE && q < b->end && !ht_build_failed(&b->failure); q++)
         choose_links(b, &w, scratch, q);
     ht_fp_leave(fp);
     hnsw_walkers_give(b->walkers, at);
@@ -217,7 +212,7 @@ static void grant_slice(void *ctx, size_t item) {
     if (hnsw_walker_make(b->g, scratch, most, &w, NULL) == HITHER_OK)
         grant(b, &w, (uint32_t)(*first >> 32), first, end);
     else
-        atomic_store(&b->failed, HITHER_NOMEM);
+        ht_build_fail(&b->failure, HITHER_NOMEM);
     ht_fp_leave(fp);
     hnsw_walkers_give(b->walkers, at);
 }
@@ -265,7 +260,7 @@ static void add_batch(build *b, const batch_room *room) {
     ht_hnsw *g = b->g;
     b->chosen = room->chosen;
     ht_parallel(b->threads, (b->end - b->begin - 1) / NODES_AT_ONCE + 1, choose_slice, b);
-    if (atomic_load(&b->failed))
+    if (ht_build_failed(&b->failure))
         return;
     unsigned top = 0;
     for (uint32_t q = b->begin; q < b->end; q++)
@@ -292,8 +287,7 @@ static hither_status add_batches(build *b, uint32_t from, uint32_t to, const bat
         b->begin = done;
         b->end = done + next_batch(done, to);
         add_batch(b, room);
-        if (atomic_load(&b->failed))
-            return ht_fail_nomem(err, 0, "a walk");
+        HT_TRY(ht_build_failure_say(&b->failure, "a walk", err));
         done = b->end;
     }
     return HITHER_OK;
@@ -323,13 +317,7 @@ static hither_status encode_nodes(build *b, uint32_t from, hither_error *err) {
     b->begin = from;
     b->end = b->g->count;
     ht_parallel(b->threads, (b->end - from - 1) / CODE_AT_ONCE + 1, encode_slice, b);
-    hither_status status = (hither_status)atomic_load(&b->failed);
-    if (status == HITHER_OK)
-        return status;
-    if (status == HITHER_NOT_FINITE)
-        return ht_fail(err, status, "the row at slot %llu is not finite", (unsigned long long)atomic_load(&b->bad));
-    return status == HITHER_NOMEM ? ht_fail_nomem(err, 0, "a row")
-                                  : ht_fail(err, status, "a row could not be read; search it to see why");
+    return ht_build_failure_say(&b->failure, "a row", err);
 }
 
 static hither_status build_all(build *b, const uint64_t *slots, size_t count, const ht_hnsw_progress *progress,
@@ -366,7 +354,7 @@ hither_status ht_hnsw_extended(const ht_hnsw *graph, const ht_vectors *vectors, 
                                &fresh, err));
     hnsw_walkers *all = hnsw_walkers_new();
     build b = {.g = fresh, .vectors = vectors, .threads = threads, .walkers = all};
-    atomic_init(&b.bad, UINT64_MAX);
+    ht_build_failure_begin(&b.failure);
     hither_status status = all ? HITHER_OK : ht_fail_nomem(err, sizeof *all, "walks");
     if (status == HITHER_OK && count > 0)
         status = build_all(&b, slots, count, progress, err);

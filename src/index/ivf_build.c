@@ -10,12 +10,12 @@
  * made for, or a list four times as long as the longest then), all rows are taken, and everything is made anew.
  */
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/pool.h"
+#include "index/build_failure.h"
 #include "index/ivf_inside.h"
 
 enum {
@@ -40,30 +40,10 @@ typedef struct build {
     const ht_hnsw_progress *progress;
     uint64_t done, of;
     uint64_t seed;
-    _Atomic int failed;   /* a hither_status */
-    _Atomic uint64_t bad; /* the least slot whose row is not finite */
+    ht_build_failure failure;
 } build;
 
 /* ---- row by row */
-
-static void fail_row(build *b, uint64_t slot, hither_status status) {
-    if (status == HITHER_NOT_FINITE) {
-        uint64_t least = atomic_load(&b->bad);
-        while (slot < least && !atomic_compare_exchange_weak(&b->bad, &least, slot))
-            ;
-    }
-    atomic_store(&b->failed, (int)status);
-}
-
-static hither_status say_failure(build *b, hither_error *err) {
-    hither_status status = (hither_status)atomic_load(&b->failed);
-    if (status == HITHER_OK)
-        return status;
-    if (status == HITHER_NOT_FINITE)
-        return ht_fail(err, status, "the row at slot %llu is not finite", (unsigned long long)atomic_load(&b->bad));
-    return status == HITHER_NOMEM ? ht_fail_nomem(err, 0, "a row")
-                                  : ht_fail(err, status, "a row could not be read; search it to see why");
-}
 
 /* Of the sample: one row out of each share of all. */
 static size_t sampled_row(const build *b, size_t i) {
@@ -80,13 +60,13 @@ static void sample_slice(void *ctx, size_t item) {
     float *row = ht_alloc_aligned(dim * sizeof *row);
     ht_fp_state fp = ht_fp_enter();
     if (!row)
-        atomic_store(&b->failed, HITHER_NOMEM);
-    for (size_t i = item * IVF_AT_ONCE; row && i < end && !atomic_load(&b->failed); i++) {
+        ht_build_fail(&b->failure, HITHER_NOMEM);
+    for (size_t i = item * IVF_AT_ONCE; row && i < end && !ht_build_failed(&b->failure); i++) {
         const uint64_t slot = b->slots[sampled_row(b, i)];
         ht_probe probe = {.bytes = b->sample.bytes + i * ht_probe_bytes(dim)};
         hither_status status = ivf_row(b->v, b->vectors, slot, row, NULL);
         if (status != HITHER_OK)
-            fail_row(b, slot, status);
+            ht_build_fail_row(&b->failure, slot, status);
         else
             ht_probe_make(row, dim, &probe);
         b->sample.scales[i] = probe.scale;
@@ -104,7 +84,7 @@ static void assign_some(build *b, size_t first, size_t count, float *row, int8_t
         probes[i].bytes = room + i * ht_probe_bytes(dim);
         hither_status status = ivf_row(b->v, b->vectors, b->slots[first + i], row, NULL);
         if (status != HITHER_OK) {
-            fail_row(b, b->slots[first + i], status);
+            ht_build_fail_row(&b->failure, b->slots[first + i], status);
             return;
         }
         ht_probe_make(row, dim, &probes[i]);
@@ -120,8 +100,8 @@ static void assign_slice(void *ctx, size_t item) {
     int8_t *room = ht_alloc_aligned(HT_NEAREST_PROBES * ht_probe_bytes(dim));
     ht_fp_state fp = ht_fp_enter();
     if (!row || !room)
-        atomic_store(&b->failed, HITHER_NOMEM);
-    for (size_t i = begin; row && room && i < end && !atomic_load(&b->failed); i += HT_NEAREST_PROBES)
+        ht_build_fail(&b->failure, HITHER_NOMEM);
+    for (size_t i = begin; row && room && i < end && !ht_build_failed(&b->failure); i += HT_NEAREST_PROBES)
         assign_some(b, i, ht_min_size(HT_NEAREST_PROBES, end - i), row, room);
     ht_fp_leave(fp);
     ht_release(room);
@@ -136,14 +116,14 @@ static void code_slice(void *ctx, size_t item) {
     float *row = ht_alloc_aligned(dim * sizeof *row);
     ht_fp_state fp = ht_fp_enter();
     if (!row)
-        atomic_store(&b->failed, HITHER_NOMEM);
-    for (size_t i = begin; row && i < end && !atomic_load(&b->failed); i++) {
+        ht_build_fail(&b->failure, HITHER_NOMEM);
+    for (size_t i = begin; row && i < end && !ht_build_failed(&b->failure); i++) {
         const float *centre = v->centres->rows + b->lists[i] * dim;
         const uint32_t place = b->places[i];
         float norm = 0;
         hither_status status = ivf_row(v, b->vectors, b->slots[i], row, &norm);
         if (status != HITHER_OK) {
-            fail_row(b, b->slots[i], status);
+            ht_build_fail_row(&b->failure, b->slots[i], status);
             break;
         }
         for (size_t j = 0; j < dim; j++)
@@ -164,7 +144,7 @@ static hither_status go_by(build *b, void (*slice)(void *ctx, size_t item), hith
             return ht_fail(err, HITHER_INTERRUPTED, "making lists was stopped at row %zu of %zu", b->begin, b->count);
         b->end = ht_min_size(b->begin + CHUNK, b->count);
         ht_parallel(b->threads, (b->end - b->begin - 1) / IVF_AT_ONCE + 1, slice, b);
-        HT_TRY(say_failure(b, err));
+        HT_TRY(ht_build_failure_say(&b->failure, "a row", err));
         b->done += b->end - b->begin;
     }
     return HITHER_OK;
@@ -219,7 +199,7 @@ static hither_status train(build *b, hither_error *err) {
         return ht_fail_nomem(err, bytes, "a sample of the rows");
     b->of += (uint64_t)HT_KMEANS_ROUNDS * s->count;
     ht_parallel(b->threads, (s->count - 1) / IVF_AT_ONCE + 1, sample_slice, b);
-    HT_TRY(say_failure(b, err));
+    HT_TRY(ht_build_failure_say(&b->failure, "a row", err));
     const ht_kmeans what = {.sample = s,
                             .unit = v->spec.metric == HITHER_COSINE,
                             .seed = b->seed,
@@ -332,7 +312,7 @@ static hither_status all_slots(const ivf *from, const ht_vectors *vectors, const
 static hither_status run(build *b, const ivf *from, hither_error *err) {
     b->lists = ht_alloc(b->count * sizeof *b->lists);
     b->places = ht_alloc(b->count * sizeof *b->places);
-    atomic_init(&b->bad, UINT64_MAX);
+    ht_build_failure_begin(&b->failure);
     hither_status status = HITHER_OK;
     if (!b->lists || !b->places)
         status = ht_fail_nomem(err, b->count * 2 * sizeof *b->lists, "the lists of rows");
