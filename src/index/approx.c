@@ -216,11 +216,10 @@ static hither_status measure_efforts(measuring *m, uint64_t rows, unsigned threa
 /* ---- what to search for */
 
 static hither_status read_row(const ht_vectors *v, uint64_t slot, void *out, hither_error *err) {
-    size_t at = 0;
-    while (at + 1 < v->part_count && v->parts[at + 1].first_slot <= slot)
-        at++;
-    const ht_part *part = &v->parts[at];
-    const size_t row = (size_t)(slot - part->first_slot);
+    size_t at, row;
+    const ht_part *part = ht_vectors_part(v, slot, &at, &row);
+    if (!part)
+        return ht_fail(err, HITHER_CORRUPT, "the row at slot %llu is not there", (unsigned long long)slot);
     const char *data = (const char *)part->rows + row * part->stride;
     const ht_layout layout = {v->dtype, part->bare, v->dim};
     if (v->touch)

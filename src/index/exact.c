@@ -27,6 +27,25 @@ enum {
     ALONE_SUMS = 1 << 20     /* so does a search of so few products that waking a thread costs more */
 };
 
+const ht_part *ht_vectors_part(const ht_vectors *vectors, uint64_t slot, size_t *part, size_t *row) {
+    size_t low = 0, high = vectors->part_count;
+    if (high == 0)
+        return NULL;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (vectors->parts[middle].first_slot <= slot)
+            low = middle;
+        else
+            high = middle;
+    }
+    const ht_part *found = &vectors->parts[low];
+    if (slot < found->first_slot || slot - found->first_slot >= found->count)
+        return NULL;
+    *part = low;
+    *row = (size_t)(slot - found->first_slot);
+    return found;
+}
+
 static const void *query_at(const ht_search *s, size_t i) { return (const char *)s->queries + i * s->query_stride; }
 
 void ht_exact_norms(const void *rows, size_t stride, size_t count, size_t dim, float *norms) {

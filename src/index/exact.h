@@ -59,6 +59,9 @@ typedef struct ht_vectors {
     double recall;
 } ht_vectors;
 
+/* The part a slot is in, its number, and the row in it; NULL: in none, and the numbers are not written. */
+const ht_part *ht_vectors_part(const ht_vectors *vectors, uint64_t slot, size_t *part, size_t *row);
+
 /* What a search did. Each query counts for itself: a row read once for eight queries counts eight times. Numbers are
  * added to what is there; names are those of the last search. */
 typedef struct ht_exact_stats {

@@ -121,19 +121,6 @@ hither_status ht_hnsw_copy(const ht_hnsw *graph, ht_hnsw **out, hither_error *er
     return hnsw_copy_with_room(graph, graph->count, graph->upper_count, out, err);
 }
 
-const ht_part *hnsw_part(const ht_vectors *vectors, uint64_t slot, size_t *at) {
-    size_t low = 0, high = vectors->part_count;
-    while (high - low > 1) {
-        size_t middle = (low + high) / 2;
-        if (vectors->parts[middle].first_slot <= slot)
-            low = middle;
-        else
-            high = middle;
-    }
-    *at = low;
-    return &vectors->parts[low];
-}
-
 void hnsw_swap(ht_hnsw *a, ht_hnsw *b) {
     ht_hnsw other = *a;
     *a = *b;

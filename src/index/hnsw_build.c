@@ -69,11 +69,11 @@ static void encode_slice(void *ctx, size_t item) {
     ht_fp_state fp = ht_fp_enter();
     float *row = ht_alloc_aligned(g->spec.dim * sizeof *row);
     for (size_t node = first; row && node < end && !ht_build_failed(&b->failure); node++) {
-        size_t at;
-        const ht_part *part = hnsw_part(b->vectors, g->slots[node], &at);
-        size_t i = (size_t)(g->slots[node] - part->first_slot);
-        hither_status status =
-            b->vectors->touch ? b->vectors->touch(b->vectors->touch_ctx, at, i, i + 1, NULL) : HITHER_OK;
+        size_t at, i;
+        const ht_part *part = ht_vectors_part(b->vectors, g->slots[node], &at, &i);
+        hither_status status = part ? HITHER_OK : HITHER_CORRUPT;
+        if (part && b->vectors->touch)
+            status = b->vectors->touch(b->vectors->touch_ctx, at, i, i + 1, NULL);
         if (status != HITHER_OK) {
             ht_build_fail_row(&b->failure, g->slots[node], status);
             break;

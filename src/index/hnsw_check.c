@@ -73,11 +73,8 @@ hither_status ht_hnsw_check(const ht_hnsw *g, hither_error *err) {
 
 bool ht_hnsw_fits(const ht_hnsw *g, const ht_vectors *vectors) {
     for (uint32_t node = 0; node < g->count; node++) {
-        size_t at;
-        if (vectors->part_count == 0)
-            return false;
-        const ht_part *part = hnsw_part(vectors, g->slots[node], &at);
-        if (g->slots[node] < part->first_slot || g->slots[node] - part->first_slot >= part->count)
+        size_t part, row;
+        if (!ht_vectors_part(vectors, g->slots[node], &part, &row))
             return false;
     }
     return true;

@@ -156,9 +156,6 @@ void hnsw_walkers_free(hnsw_walkers *walkers);
 ht_hnsw_scratch *hnsw_walkers_take(hnsw_walkers *walkers, size_t *at);
 void hnsw_walkers_give(hnsw_walkers *walkers, size_t at);
 
-/* The part a slot is in, and its number. */
-const ht_part *hnsw_part(const ht_vectors *vectors, uint64_t slot, size_t *at);
-
 /* A copy with room for so many nodes, and rows of upper links, in memory of its own. */
 HT_NODISCARD hither_status hnsw_copy_with_room(const ht_hnsw *graph, size_t nodes, size_t uppers, ht_hnsw **out,
                                                hither_error *err);

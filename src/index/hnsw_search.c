@@ -131,11 +131,11 @@ static size_t rescored(const finder *f, const hnsw_pool *pool) {
 }
 
 static void prefetch_row(const finder *f, uint64_t slot) {
-    size_t at, bytes = f->row_bytes;
-    const ht_part *part = hnsw_part(f->vectors, slot, &at);
-    const char *row = (const char *)part->rows + (slot - part->first_slot) * part->stride;
-    for (size_t i = 0; i < bytes; i += 64)
-        __builtin_prefetch(row + i);
+    size_t at, row;
+    const ht_part *part = ht_vectors_part(f->vectors, slot, &at, &row);
+    const char *data = part ? (const char *)part->rows + row * part->stride : NULL;
+    for (size_t i = 0; data && i < f->row_bytes; i += 64)
+        __builtin_prefetch(data + i);
 }
 
 static hither_status rescore(const finder *f, const hnsw_pool *pool, ht_hit *hits, size_t *count, hither_error *err) {
@@ -146,17 +146,19 @@ static hither_status rescore(const finder *f, const hnsw_pool *pool, ht_hit *hit
     const ht_kernels *kernels = f->w->kernels;
     ht_layout layout = {v->dtype, false, v->dim};
     for (size_t i = 0; v->want && i < n; i++) {
-        size_t at;
-        const ht_part *part = hnsw_part(v, f->g->slots[hnsw_node(pool->items[i])], &at);
-        v->want(v->touch_ctx, at, (size_t)(f->g->slots[hnsw_node(pool->items[i])] - part->first_slot));
+        size_t at, row;
+        if (ht_vectors_part(v, f->g->slots[hnsw_node(pool->items[i])], &at, &row))
+            v->want(v->touch_ctx, at, row);
     }
     for (size_t i = 0; i < n; i++) {
-        size_t at;
+        size_t at, row;
         if (i + AHEAD < n)
             prefetch_row(f, f->g->slots[hnsw_node(pool->items[i + AHEAD])]);
         uint64_t slot = f->g->slots[hnsw_node(pool->items[i])];
-        const ht_part *part = hnsw_part(v, slot, &at);
-        size_t row = (size_t)(slot - part->first_slot);
+        const ht_part *part = ht_vectors_part(v, slot, &at, &row);
+        if (!part)
+            return ht_fail(err, HITHER_CORRUPT, "the row at slot %llu of a graph is not there",
+                           (unsigned long long)slot);
         if (v->touch)
             HT_TRY(v->touch(v->touch_ctx, at, row, row + 1, err));
         layout.bare = part->bare;

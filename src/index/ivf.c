@@ -74,30 +74,11 @@ hither_status ivf_make_room(ivf *v, uint32_t *counts, hither_error *err) {
 
 /* ---- rows */
 
-const ht_part *ivf_part(const ht_vectors *vectors, uint64_t slot, size_t *at, size_t *row) {
-    size_t low = 0, high = vectors->part_count;
-    if (high == 0)
-        return NULL;
-    while (high - low > 1) {
-        size_t middle = (low + high) / 2;
-        if (vectors->parts[middle].first_slot <= slot)
-            low = middle;
-        else
-            high = middle;
-    }
-    const ht_part *part = &vectors->parts[low];
-    if (slot < part->first_slot || slot - part->first_slot >= part->count)
-        return NULL;
-    *at = low;
-    *row = (size_t)(slot - part->first_slot);
-    return part;
-}
-
 hither_status ivf_row(const ivf *v, const ht_vectors *vectors, uint64_t slot, float *out, float *norm) {
     const size_t dim = v->spec.dim;
     size_t at, row;
     double square = 0;
-    const ht_part *part = ivf_part(vectors, slot, &at, &row);
+    const ht_part *part = ht_vectors_part(vectors, slot, &at, &row);
     if (!part)
         return HITHER_CORRUPT;
     if (vectors->touch)

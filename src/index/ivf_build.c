@@ -297,7 +297,7 @@ static hither_status all_slots(const ivf *from, const ht_vectors *vectors, const
         return ht_fail_nomem(err, from->count * sizeof *all, "the rows of lists");
     }
     for (size_t i = 0; i < from->blocks * HT_CODE_ROWS; i++)
-        if (from->slots[i] != IVF_NO_SLOT && ivf_part(vectors, from->slots[i], &at, &row))
+        if (from->slots[i] != IVF_NO_SLOT && ht_vectors_part(vectors, from->slots[i], &at, &row))
             set[from->slots[i] / 64] |= (uint64_t)1 << from->slots[i] % 64;
     for (size_t w = 0; w < words; w++)
         for (uint64_t left = set[w]; left; left &= left - 1)

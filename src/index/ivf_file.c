@@ -101,7 +101,7 @@ hither_status ivf_check(const ht_approx *approx, hither_error *err) {
 static bool fits(const ivf *v, const ht_vectors *vectors) {
     size_t at, row;
     for (size_t i = 0; i < v->blocks * HT_CODE_ROWS; i++)
-        if (v->slots[i] != IVF_NO_SLOT && !ivf_part(vectors, v->slots[i], &at, &row))
+        if (v->slots[i] != IVF_NO_SLOT && !ht_vectors_part(vectors, v->slots[i], &at, &row))
             return false;
     return true;
 }

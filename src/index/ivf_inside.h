@@ -51,8 +51,6 @@ HT_NODISCARD hither_status ivf_make_room(ivf *v, uint32_t *counts, hither_error 
 bool ivf_lay_out(ivf *v);
 void ivf_copy_row(const ivf *from, size_t was, ivf *to, size_t place);
 
-/* The part a slot is in, its number, and the row in it; NULL: in none. */
-const ht_part *ivf_part(const ht_vectors *vectors, uint64_t slot, size_t *at, size_t *row);
 /* The row as codes and centres are made of it; room: ht_row_bytes. NOT_FINITE, CORRUPT (no such row), or what touch
  * returned. norm (may be NULL): its length. */
 HT_NODISCARD hither_status ivf_row(const ivf *v, const ht_vectors *vectors, uint64_t slot, float *out, float *norm);

@@ -367,7 +367,7 @@ static double score_of(const finder *f, double distance) {
 
 static void ask_for_row(const finder *f, uint32_t place, size_t bytes) {
     size_t at, row;
-    const ht_part *part = ivf_part(f->vectors, f->v->slots[place], &at, &row);
+    const ht_part *part = ht_vectors_part(f->vectors, f->v->slots[place], &at, &row);
     const char *data = part ? (const char *)part->rows + row * part->stride : NULL;
     for (size_t i = 0; data && i < bytes; i += 64)
         __builtin_prefetch(data + i);
@@ -378,7 +378,7 @@ static hither_status score(finder *f, ht_topk *top, uint32_t place, hither_error
     const uint32_t slot = f->v->slots[place];
     size_t at, row;
     double xx;
-    const ht_part *part = ivf_part(v, slot, &at, &row);
+    const ht_part *part = ht_vectors_part(v, slot, &at, &row);
     if (!part)
         return ht_fail(err, HITHER_CORRUPT, "the row at slot %u of a list is not there", slot);
     if (v->touch)
@@ -406,7 +406,7 @@ static void want_rows(finder *f) {
         slots[i] = f->v->slots[f->found[i].place];
     qsort(slots, count, sizeof *slots, by_number);
     for (size_t i = 0; i < count; i++)
-        if (ivf_part(f->vectors, slots[i], &at, &row))
+        if (ht_vectors_part(f->vectors, slots[i], &at, &row))
             f->vectors->want(f->vectors->touch_ctx, at, row);
 }
 
