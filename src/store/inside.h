@@ -187,15 +187,28 @@ typedef struct ht_segment_entry {
 /* The segments of a collection, by first slot; *out is the caller's to release. */
 HT_NODISCARD hither_status ht_segments_list(ht_conn *conn, const ht_collection_row *collection, ht_segment_entry **out,
                                             size_t *count, hither_error *err);
-/* CORRUPT if the log holds durable commits that SQLite, having opened it, has dropped. Before the first write. */
-HT_NODISCARD hither_status ht_log_check(ht_store *store, hither_error *err);
+HT_NODISCARD hither_status ht_segments_recover(ht_store *store, hither_error *err);
+HT_NODISCARD hither_status ht_segment_load(ht_store *store, const ht_segment_entry *entry, ht_segment **out,
+                                           hither_error *err);
+
+/* ---- log.c */
+
+/* The index of the log in shared memory, as SQLite documents it. */
+typedef struct ht_log_index {
+    uint32_t frames;     /* committed ones */
+    uint32_t backfilled; /* of these, in the main file too */
+    uint32_t salts[2];   /* others whenever the log starts over */
+} ht_log_index;
+/* `main` is the catalog as a connection has it open that has read from it. False: there is none, or none to be had. */
+bool ht_log_index_read(sqlite3_file *main, ht_log_index *out);
+/* CORRUPT if the log holds durable commits that SQLite, having opened it, has dropped: for the writer before its first
+ * write. `known`: frames that are in the index need not be looked at again; for a reader, which may be the first to
+ * open the log, and may do so beside a writer. */
+HT_NODISCARD hither_status ht_log_check(ht_conn *conn, bool known, hither_error *err);
 /* Writes the log's bytes over themselves and syncs them. After a sync that failed, the last process to have the
  * database open may have left frames that only the memory of the system has, though no sync ever tells of them again;
  * whatever were built on them, in the log or in the main file, would be built on nothing. */
 HT_NODISCARD hither_status ht_log_renew(ht_store *store, hither_error *err);
-HT_NODISCARD hither_status ht_segments_recover(ht_store *store, hither_error *err);
-HT_NODISCARD hither_status ht_segment_load(ht_store *store, const ht_segment_entry *entry, ht_segment **out,
-                                           hither_error *err);
 
 /* ---- store.c */
 

@@ -8,9 +8,8 @@
 
 #include "base/alloc.h"
 #include "store/inside.h"
-#include "store/wal.h"
 
-enum { TAIL_ROWS = 1000, ATTEMPTS = 3, RENEW_CHUNK = 1 << 16 };
+enum { TAIL_ROWS = 1000, ATTEMPTS = 3 };
 
 static hither_status read_entry(ht_conn *conn, sqlite3_stmt *stmt, const ht_collection_row *collection,
                                 ht_segment_entry *out, hither_error *err) {
@@ -154,91 +153,6 @@ hither_status ht_store_segments(ht_store *store, int64_t cid, ht_segment ***out,
 }
 
 /* ---- at open, by the writer */
-
-/* The log and the main file as the writer's connection has them open: a second handle of our own, when closed, would
- * take SQLite's locks with it. */
-typedef struct catalog_files {
-    sqlite3_file *main, *log;
-} catalog_files;
-
-static hither_status read_exactly(sqlite3_file *file, void *data, size_t bytes, uint64_t offset, hither_error *err) {
-    int rc = file->pMethods->xRead(file, data, (int)bytes, (sqlite3_int64)offset);
-    if (rc == SQLITE_OK)
-        return HITHER_OK;
-    return ht_fail(err, rc == SQLITE_IOERR_NOMEM ? HITHER_NOMEM : HITHER_IO,
-                   "catalog: it cannot be read at offset %" PRIu64 " (SQLite error %d)", offset, rc);
-}
-
-static hither_status read_log(void *ctx, void *data, size_t bytes, uint64_t offset, hither_error *err) {
-    const catalog_files *files = ctx;
-    return read_exactly(files->log, data, bytes, offset, err);
-}
-
-static hither_status read_main(void *ctx, uint32_t page, unsigned char data[HT_PAGE_BYTES], hither_error *err) {
-    const catalog_files *files = ctx;
-    return read_exactly(files->main, data, HT_PAGE_BYTES, (uint64_t)(page - 1) * HT_PAGE_BYTES, err);
-}
-
-/* No log: files->log is NULL. */
-static hither_status find_files(ht_store *store, catalog_files *files, sqlite3_int64 *log_bytes,
-                                sqlite3_int64 *main_bytes, hither_error *err) {
-    sqlite3_file_control(store->writer->db, "main", SQLITE_FCNTL_FILE_POINTER, &files->main);
-    sqlite3_file_control(store->writer->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &files->log);
-    if (!files->main || !files->main->pMethods || !files->log || !files->log->pMethods) {
-        files->log = NULL;
-        return HITHER_OK;
-    }
-    if (files->log->pMethods->xFileSize(files->log, log_bytes) != SQLITE_OK ||
-        files->main->pMethods->xFileSize(files->main, main_bytes) != SQLITE_OK)
-        return ht_fail(err, HITHER_IO, "catalog: the size of its files cannot be read");
-    return HITHER_OK;
-}
-
-hither_status ht_log_check(ht_store *store, hither_error *err) {
-    catalog_files files = {0};
-    sqlite3_int64 log_bytes = 0, main_bytes = 0;
-    HT_TRY(find_files(store, &files, &log_bytes, &main_bytes, err));
-    if (!files.log)
-        return HITHER_OK;
-    ht_wal wal = {.read = read_log,
-                  .ctx = &files,
-                  .bytes = (uint64_t)log_bytes,
-                  .pages = (uint64_t)main_bytes / HT_PAGE_BYTES,
-                  .read_page = read_main};
-    ht_wal_scan scan;
-    HT_TRY(ht_wal_scan_file(&wal, &scan, err));
-    if (!scan.damaged)
-        return HITHER_OK;
-    return ht_fail(err, HITHER_CORRUPT,
-                   "catalog-wal: frame %" PRIu32 " (offset %" PRIu64 ") fails its checksum, and commits from there on "
-                   "would be lost; restore the folder from a copy",
-                   scan.good + 1, HT_WAL_HEADER + (uint64_t)scan.good * HT_WAL_FRAME);
-}
-
-hither_status ht_log_renew(ht_store *store, hither_error *err) {
-    catalog_files files = {0};
-    sqlite3_int64 log_bytes = 0, main_bytes = 0;
-    HT_TRY(find_files(store, &files, &log_bytes, &main_bytes, err));
-    if (!files.log || log_bytes <= 0)
-        return HITHER_OK;
-    unsigned char *chunk = ht_alloc(RENEW_CHUNK);
-    if (!chunk)
-        return ht_fail_nomem(err, RENEW_CHUNK, "the log");
-    hither_status status = HITHER_OK;
-    for (sqlite3_int64 at = 0; at < log_bytes && status == HITHER_OK; at += RENEW_CHUNK) {
-        int bytes = log_bytes - at < RENEW_CHUNK ? (int)(log_bytes - at) : RENEW_CHUNK;
-        status = read_exactly(files.log, chunk, (size_t)bytes, (uint64_t)at, err);
-        int rc = status == HITHER_OK ? files.log->pMethods->xWrite(files.log, chunk, bytes, at) : SQLITE_OK;
-        if (rc != SQLITE_OK)
-            status =
-                ht_fail(err, (rc & 0xff) == SQLITE_FULL ? HITHER_FULL : HITHER_IO,
-                        "catalog-wal: it cannot be written at offset %" PRIu64 " (SQLite error %d)", (uint64_t)at, rc);
-    }
-    ht_release(chunk);
-    if (status == HITHER_OK && files.log->pMethods->xSync(files.log, SQLITE_SYNC_NORMAL) != SQLITE_OK)
-        status = ht_fail(err, HITHER_IO, "catalog-wal: it cannot be synced");
-    return status;
-}
 
 typedef struct known {
     ht_store *store;

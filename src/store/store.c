@@ -234,7 +234,7 @@ static hither_status open_writer(ht_store *store, unsigned flags, uint32_t busy_
     HT_TRY(judge(store, flags, &fresh, err));
     HT_TRY(make_folders(store, fresh, err));
     HT_TRY(ht_conn_open(store, store->catalog_path, SQLITE_OPEN_READWRITE, &store->writer, err));
-    hither_status status = ht_log_check(store, err);
+    hither_status status = ht_log_check(store->writer, false, err);
     if (status == HITHER_OK)
         status = ht_catalog_check(store->writer, err);
     if (status == HITHER_OK)
@@ -260,6 +260,8 @@ static hither_status open_reader(ht_store *store, unsigned flags, hither_error *
     ht_conn *conn;
     HT_TRY(ht_pool_take(store, &conn, err));
     hither_status status = ht_catalog_check(conn, err);
+    if (status == HITHER_OK)
+        status = ht_log_check(conn, true, err);
     ht_pool_give(conn);
     return status;
 }

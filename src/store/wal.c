@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 
-enum { MAGIC = 0x377f0682, VERSION = 3007000, PAGE = 4096 };
+enum { MAGIC = 0x377f0682, VERSION = 3007000, PAGE = 4096, FRAME_HEAD = 24, SCANS = 8 };
 
 typedef struct sums {
     uint32_t a, b;
@@ -47,6 +47,10 @@ static hither_status read_frame(const ht_wal *wal, uint32_t index, unsigned char
     return wal->read(wal->ctx, frame, HT_WAL_FRAME, HT_WAL_HEADER + (uint64_t)index * HT_WAL_FRAME, err);
 }
 
+static hither_status read_head(const ht_wal *wal, uint32_t index, unsigned char *frame, hither_error *err) {
+    return wal->read(wal->ctx, frame, FRAME_HEAD, HT_WAL_HEADER + (uint64_t)index * HT_WAL_FRAME, err);
+}
+
 /* From the first bad frame on: is there a commit with a further frame that continues from it? Frames are written after
  * a commit only once it is durable, so then the bad frame was durable too. What a transaction that was rolled back left
  * behind does not continue from a commit written over it. */
@@ -55,9 +59,12 @@ static hither_status find_later_commit(const ht_wal *wal, const unsigned char *h
     bool big = header[3] & 1, after_commit = false;
     sums chain = {0, 0};
     for (*found = false; number < count && !*found; number++) {
-        HT_TRY(read_frame(wal, number, frame, err));
+        HT_TRY(read_head(wal, number, frame, err)); /* most of what lies there is of an earlier log */
         bool ours = salted(frame, header);
-        *found = ours && after_commit && continues(frame, chain, big);
+        if (ours && after_commit) {
+            HT_TRY(read_frame(wal, number, frame, err));
+            *found = continues(frame, chain, big);
+        }
         after_commit = ours && big_u32(frame + 4) != 0;
         chain = stored(frame + 16);
     }
@@ -141,6 +148,13 @@ static hither_status scan(const ht_wal *wal, const unsigned char *header, unsign
     if ((big_u32(header) & ~1u) != MAGIC || big_u32(header + 4) != VERSION || big_u32(header + 8) != PAGE ||
         !equal(chain, stored(header + 24)))
         return judge_header(wal, header, count, frame, &out->damaged, err);
+    if (wal->known > 0 && wal->known <= count) {
+        HT_TRY(read_head(wal, wal->known - 1, frame, err));
+        if (salted(frame, header)) {
+            out->good = wal->known;
+            chain = stored(frame + 16);
+        }
+    }
     for (; out->good < count; out->good++) {
         HT_TRY(read_frame(wal, out->good, frame, err));
         if (!salted(frame, header) || !continues(frame, chain, big))
@@ -152,16 +166,36 @@ static hither_status scan(const ht_wal *wal, const unsigned char *header, unsign
     return HITHER_OK;
 }
 
-hither_status ht_wal_scan_file(const ht_wal *wal, ht_wal_scan *out, hither_error *err) {
+static hither_status scan_once(const ht_wal *wal, unsigned char *frame, ht_wal_scan *out, hither_error *err) {
     unsigned char header[HT_WAL_HEADER];
+    *out = (ht_wal_scan){0};
+    HT_TRY(wal->read(wal->ctx, header, sizeof header, 0, err));
+    return scan(wal, header, frame, out, err);
+}
+
+static bool is_same(const ht_wal_scan *a, const ht_wal_scan *b) {
+    return a->good == b->good && a->damaged == b->damaged && memcmp(a->salts, b->salts, sizeof a->salts) == 0;
+}
+
+hither_status ht_wal_scan_file(const ht_wal *wal, ht_wal_scan *out, hither_error *err) {
     *out = (ht_wal_scan){0};
     if (wal->bytes < HT_WAL_HEADER)
         return HITHER_OK;
-    HT_TRY(wal->read(wal->ctx, header, sizeof header, 0, err));
     unsigned char *frame = ht_alloc(HT_WAL_FRAME);
     if (!frame)
         return ht_fail_nomem(err, HT_WAL_FRAME, "a frame of the log");
-    hither_status status = scan(wal, header, frame, out, err);
+    ht_wal_scan before;
+    hither_status status = scan_once(wal, frame, out, err);
+    /* Where somebody writes, a frame may be read half written, and then what was written after it. It is whole a moment
+     * later; damage stays. */
+    for (int scans = 1; status == HITHER_OK && out->damaged; scans++) {
+        before = *out;
+        status = scan_once(wal, frame, out, err);
+        if (is_same(&before, out))
+            break;
+        if (scans == SCANS)
+            out->damaged = false;
+    }
     ht_release(frame);
     return status;
 }

@@ -3,7 +3,7 @@
  * frame that fails its checksum and drops the rest without a word, for that is what a write cut short by a crash looks
  * like. A flipped bit looks the same, but has durable commits behind it: this tells the two apart.
  *
- * The file format is SQLite's documented one. Pure reading; one thread.
+ * The file format is SQLite's documented one. Pure reading; one thread. Others may write to the log meanwhile.
  */
 #ifndef HT_STORE_WAL_H
 #define HT_STORE_WAL_H
@@ -21,6 +21,7 @@ typedef struct ht_wal {
     hither_status (*read)(void *ctx, void *data, size_t bytes, uint64_t offset, hither_error *err);
     void *ctx;
     uint64_t bytes; /* of the file */
+    uint32_t known; /* so many frames from the first on, up to a commit, were found good before; 0: none */
     /* The main file: its size in pages, and one of them (counted from 1). */
     uint64_t pages;
     hither_status (*read_page)(void *ctx, uint32_t page, unsigned char data[4096], hither_error *err);

@@ -5,7 +5,8 @@
  * fail.
  *
  * HITHER_DAMAGE_STEP is how many bytes lie between two changes, and between two cuts; 1 in `make torture`. Without it
- * each file has so many places drawn.
+ * each file has so many places drawn. HITHER_DAMAGE_PART=i/n does every n-th of these places, from the i-th on (0 is
+ * the first), so that n processes share them. With either, what was done is counted on standard output, file by file.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +20,9 @@
 #include "engine/state.h"
 #include "rows.h"
 #include "store/segment.h"
+#include "store/wal.h"
 
-enum { DIM = 40, ROWS = 150, GONE = 30, BATCH = 50, K = 5, FILES = 16, DRAWN = 50 };
+enum { DIM = 40, ROWS = 150, GONE = 30, BATCH = 50, K = 5, FILES = 16, DRAWN = 50, PIECE = 4096 };
 #define PATH "/d.hither"
 #define PACK "/pack"
 
@@ -89,6 +91,16 @@ static void keep_all(image *im, const ht_io *io) {
     OK(io->list(io->ctx, PATH, keep_entry, &w, &err));
 }
 
+/* Writes what is not zero, which a file that was just made is already: a segment has little else. */
+static void put_file(const ht_io *io, ht_file *file, const kept_file *f) {
+    static const unsigned char zeros[PIECE];
+    for (size_t at = 0, n; at < f->bytes; at += n) {
+        n = f->bytes - at < PIECE ? f->bytes - at : PIECE;
+        if (memcmp(f->data + at, zeros, n) != 0)
+            OK(io->write_at(file, f->data + at, n, at, &err));
+    }
+}
+
 static ht_io *restore(const image *im) {
     ht_io *io;
     OK(ht_io_ram_new(&io, &err));
@@ -98,7 +110,8 @@ static ht_io *restore(const image *im) {
         const kept_file *f = &im->files[i];
         ht_file *file;
         OK(io->open(io->ctx, f->path, HT_IO_WRITE | HT_IO_CREATE, &file, &err));
-        OK(io->write_at(file, f->data, f->bytes, 0, &err));
+        OK(io->resize(file, f->bytes, &err));
+        put_file(io, file, f);
         io->close(file);
     }
     return io;
@@ -301,9 +314,24 @@ static bool is_noticed(const ht_io *io, const char *path, uint32_t flags, const 
 
 /* ---- every file, here and there */
 
-/* Whether a change of this byte has to be noticed. The log has a test of its own for that (test_verify.c). */
+/* Where the last commit of a log begins, which cannot be told from one that a crash cut short. */
+static size_t last_commit(const kept_file *f) {
+    size_t last = HT_WAL_HEADER, begin = last;
+    for (size_t at = HT_WAL_HEADER; at + HT_WAL_FRAME <= f->bytes; at += HT_WAL_FRAME) {
+        const unsigned char *pages = f->data + at + 4;
+        if (pages[0] | pages[1] | pages[2] | pages[3]) {
+            begin = last;
+            last = at + HT_WAL_FRAME;
+        }
+    }
+    return begin;
+}
+
+/* Whether a change of this byte has to be noticed. */
 static bool is_committed(const kept_file *f, size_t at) {
     ht_segment_header h;
+    if (ends_in(f->path, "/catalog-wal"))
+        return at < last_commit(f);
     if (!strstr(f->path, "/seg/"))
         return ends_in(f->path, "/catalog") || strcmp(f->path, PACK) == 0;
     if (at < HT_SEGMENT_HEADER_BYTES)
@@ -319,6 +347,27 @@ static size_t step_of(void) {
     return text ? (size_t)strtoull(text, NULL, 10) : 0;
 }
 
+/* Which part of how many of the places this process does. */
+static void part_of(size_t *part, size_t *parts) {
+    const char *text = getenv("HITHER_DAMAGE_PART");
+    *part = 0, *parts = 1;
+    if (!text)
+        return;
+    char *slash;
+    *part = (size_t)strtoull(text, &slash, 10);
+    *parts = *slash == '/' ? (size_t)strtoull(slash + 1, NULL, 10) : 0;
+    if (*part >= *parts)
+        fail_msg("HITHER_DAMAGE_PART is '%s'; give i/n with i from 0 to n - 1", text);
+}
+
+/* Whether it is this process's turn to do a place. */
+static bool is_ours(void) {
+    static size_t places;
+    size_t part, parts;
+    part_of(&part, &parts);
+    return places++ % parts == part;
+}
+
 /* The next place behind `at`. Of the space of a segment that nobody uses few are enough. */
 static size_t next_place(const kept_file *f, size_t at, bool counts) {
     static uint64_t random = 5;
@@ -331,33 +380,62 @@ static size_t next_place(const kept_file *f, size_t at, bool counts) {
     return at + 1 + (size_t)(random = ht_mix64(random + 1)) % most;
 }
 
+typedef struct tally {
+    size_t done, committed, noticed, noticed_committed;
+} tally;
+
+static void count(tally *t, bool committed, bool noticed) {
+    t->done++;
+    t->committed += committed;
+    t->noticed += noticed;
+    t->noticed_committed += committed && noticed;
+}
+
+static void tell(const kept_file *f, const char *what, const tally *t) {
+    if (!step_of() && !getenv("HITHER_DAMAGE_PART"))
+        return;
+    printf("%s, %zu bytes, %zu %s: %zu noticed; of %zu that must be: %zu\n", f->path, f->bytes, t->done, what,
+           t->noticed, t->committed, t->noticed_committed);
+    (void)fflush(stdout);
+}
+
 static void flip_all(const image *im, kept_file *f, const char *path, const answers *right) {
+    tally t = {0};
     for (size_t at = 0; at < f->bytes; at = next_place(f, at, is_committed(f, at))) {
+        if (!is_ours())
+            continue;
         const place p = {f->path, "a bit flipped at", at};
         const unsigned char bit = (unsigned char)(1u << ht_mix64(at) % 8);
         f->data[at] ^= bit;
         ht_io *io = restore(im);
         bool noticed = is_noticed(io, path, at % 2 ? HITHER_OPEN_READONLY : 0, right, &p);
         f->data[at] ^= bit;
+        count(&t, is_committed(f, at), noticed);
         if (!noticed && is_committed(f, at))
             stop(&p, "it went unnoticed");
         ht_io_ram_free(io);
     }
+    tell(f, "bits flipped", &t);
 }
 
 static void cut_all(const image *im, kept_file *f, const char *path, const answers *right) {
     const size_t whole = f->bytes;
     bool matters = !strstr(f->path, "/cache/") && !ends_in(f->path, "-wal") && !ends_in(f->path, "/LOCK");
+    tally t = {0};
     for (size_t at = 0; at < whole; at = next_place(f, at, true)) {
+        if (!is_ours())
+            continue;
         const place p = {f->path, "cut to", at};
         f->bytes = at;
         ht_io *io = restore(im);
         bool noticed = is_noticed(io, path, at % 2 ? HITHER_OPEN_READONLY : 0, right, &p);
         f->bytes = whole;
+        count(&t, matters, noticed);
         if (!noticed && matters)
             stop(&p, "it went unnoticed");
         ht_io_ram_free(io);
     }
+    tell(f, "cuts", &t);
 }
 
 static void damage_all(image *im, const char *path, const answers *right) {

@@ -267,8 +267,10 @@ static void test_log_bytes(void **state) {
             world_flip(&copy, "catalog-wal", HT_WAL_HEADER + i * HT_WAL_FRAME + places[k], 1);
             ht_store *store;
             hither_status status = ht_store_open(copy.io, copy.path, 0, 0, &store, &err);
-            if (i < before)
-                assert_int_equal(status, HITHER_CORRUPT); /* commits behind it were durable */
+            if (i < before) { /* commits behind it were durable */
+                assert_int_equal(status, HITHER_CORRUPT);
+                ASSERT_FAILS(world_try(&copy, HT_STORE_READONLY, &err), HITHER_CORRUPT);
+            }
             if (status == HITHER_CORRUPT) {
                 refused++;
                 world_free(&copy);
