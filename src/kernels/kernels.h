@@ -130,6 +130,12 @@ typedef struct ht_kernels {
     double (*ref_l2_f64)(const double *query, const double *row, size_t dim);
     double (*ref_l1_f64)(const double *query, const double *row, size_t dim);
 
+    /* sums += come * come_unit - go * go_unit, each product rounded to a whole number; mean = sums in f32. Sums are
+     * whole numbers below 2^53. Returns the reference dot of mean with itself; the same bits at every level. sums and
+     * mean overlap nothing else. */
+    double (*move_mean)(double *sums, float *mean, const float *come, double come_unit, const float *go, double go_unit,
+                        size_t dim);
+
     /* Stored rows (reference.h) of any alignment as f32, packed: f16 and bf16 exactly, f64 and scaled i8 rounded to
      * nearest, bare i8 (the scale, if any, left aside) exactly. */
     void (*widen_f64)(const void *rows, size_t stride, size_t count, size_t dim, float *out);

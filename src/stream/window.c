@@ -134,11 +134,10 @@ hither_status ht_window_mask(const ht_window *w, ht_text *text, ht_buf *clean, h
 
 /* ---- the centroid */
 
-void ht_window_add(const ht_window *w, double *restrict sums, const float *restrict vector, double scale,
-                   double weight) {
+void ht_window_add(const ht_window *w, double *restrict sums, const float *restrict vector, double scale) {
     double unit = scale * HT_WINDOW_UNIT;
     for (size_t j = 0, dim = w->spec.dim; j < dim; j++)
-        sums[j] += weight * (((double)vector[j] * unit + TO_INTEGER) - TO_INTEGER);
+        sums[j] += ((double)vector[j] * unit + TO_INTEGER) - TO_INTEGER;
 }
 
 float ht_window_norm(double norm2) {
@@ -152,15 +151,19 @@ double ht_window_scale(const ht_window *w, const float *vector) {
     return norm2 > 0 ? 1 / sqrt(norm2) : 0;
 }
 
-static void add_form_to(const ht_window *w, uint32_t form, double weight) {
-    ht_window_add(w, w->sums, ht_forms_vector(&w->forms, form), w->forms.forms[form].scale, weight);
-}
-
-static void update_mean(ht_window *w) {
-    for (size_t i = 0; i < ht_window_padded(w); i += HT_WINDOW_LANES)
-        for (size_t j = i; j < i + HT_WINDOW_LANES; j++)
-            w->mean[j] = (float)w->sums[j];
-    w->mean2 = ht_kernels_get()->ref_dot_f32(w->mean, w->mean, w->spec.dim);
+/* The sums with one form more and one less (each may be HT_NO_FORM), and their mean. */
+static void move_sums(ht_window *w, uint32_t in, uint32_t out) {
+    const float *come = w->vector, *go = w->vector; /* what is added with unit 0 need only be finite */
+    double come_unit = 0, go_unit = 0;
+    if (in != HT_NO_FORM) {
+        come = ht_forms_vector(&w->forms, in);
+        come_unit = w->forms.forms[in].scale * HT_WINDOW_UNIT;
+    }
+    if (out != HT_NO_FORM) {
+        go = ht_forms_vector(&w->forms, out);
+        go_unit = w->forms.forms[out].scale * HT_WINDOW_UNIT;
+    }
+    w->mean2 = ht_kernels_get()->move_mean(w->sums, w->mean, come, come_unit, go, go_unit, w->spec.dim);
 }
 
 static void decay(ht_window *w) {
@@ -264,19 +267,16 @@ int64_t ht_window_clock_ms(void) {
 void ht_window_expire(ht_window *w) {
     if (w->spec.age_ms == 0 || w->count == 0)
         return;
-    bool own = atomic_load_explicit(&w->times, memory_order_relaxed) == HT_TIMES_OWN, any = false;
+    bool own = atomic_load_explicit(&w->times, memory_order_relaxed) == HT_TIMES_OWN;
     int64_t now = own ? atomic_load_explicit(&w->now_ms, memory_order_relaxed) : ht_window_clock_ms();
     while (w->count > 0) {
         const ht_scored *oldest = ht_window_scored(w, w->next - w->count);
         if (now < oldest->time_ms || (uint64_t)now - (uint64_t)oldest->time_ms <= w->spec.age_ms)
             break;
         if (!w->spec.no_centroid && !(w->spec.half_life > 0))
-            add_form_to(w, oldest->form, -1);
+            move_sums(w, HT_NO_FORM, oldest->form);
         leave(w);
-        any = true;
     }
-    if (any && !w->spec.no_centroid)
-        update_mean(w);
 }
 
 /* Never before the one before it, so that the oldest always leaves first. */
@@ -327,34 +327,14 @@ static hither_status find_form(ht_window *w, const arrival *a, uint32_t *form, h
     return add_form(w, key, bytes, hash, w->vector, form, err);
 }
 
-/* As adding the one and taking the other away, and rounding the mean, in one pass over the sums. */
-static void move_sums(ht_window *w, uint32_t in, uint32_t out) {
-    const float *restrict come = ht_forms_vector(&w->forms, in), *restrict go = ht_forms_vector(&w->forms, out);
-    const double come_unit = w->forms.forms[in].scale * HT_WINDOW_UNIT;
-    const double go_unit = w->forms.forms[out].scale * HT_WINDOW_UNIT;
-    double *restrict sums = w->sums;
-    float *restrict mean = w->mean;
-    for (size_t j = 0, dim = w->spec.dim; j < dim; j++) {
-        sums[j] += (((double)come[j] * come_unit + TO_INTEGER) - TO_INTEGER) -
-                   (((double)go[j] * go_unit + TO_INTEGER) - TO_INTEGER);
-        mean[j] = (float)sums[j];
-    }
-    w->mean2 = ht_kernels_get()->ref_dot_f32(w->mean, w->mean, w->spec.dim);
-}
-
 static void enter_sums(ht_window *w, uint32_t form, bool full) {
     uint32_t gone = full ? ht_window_scored(w, w->next - w->count)->form : HT_NO_FORM;
     if (w->spec.half_life > 0) {
         decay(w);
-        add_form_to(w, form, 1);
-    } else if (full) {
-        if (gone != form)
-            move_sums(w, form, gone);
-        return;
-    } else {
-        add_form_to(w, form, 1);
+        gone = HT_NO_FORM;
     }
-    update_mean(w);
+    if (gone != form)
+        move_sums(w, form, gone);
 }
 
 /* Takes the record, for which the ring is ready, in; nothing can fail here but by a mistake. */
@@ -509,7 +489,7 @@ hither_status ht_window_restore_one(ht_window *w, uint32_t form, const ht_ring_r
         uint32_t one;
         HT_TRY(ht_ring_claim(w->ring, 1, &number, &one, err));
         if (!w->spec.no_centroid)
-            ht_window_add(w, w->sums, record->vector, record->scale, 1);
+            ht_window_add(w, w->sums, record->vector, record->scale);
         ht_ring_write(w->ring, number, record);
         return HITHER_OK;
     }
@@ -520,5 +500,5 @@ void ht_window_restored(ht_window *w) {
     for (size_t j = 0; w->spec.no_novelty && j < w->spec.dim; j++)
         atomic_store(&w->open_sums[j], (int64_t)w->sums[j]);
     if (!w->spec.no_centroid && !w->spec.no_novelty)
-        update_mean(w);
+        move_sums(w, HT_NO_FORM, HT_NO_FORM);
 }

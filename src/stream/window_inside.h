@@ -65,11 +65,9 @@ static inline size_t ht_window_padded(const ht_window *w) { return ht_ring_strid
 static inline bool ht_window_alarms(const ht_window *w) { return w->spec.alarm_rate > 0 || w->spec.alarms_per_day > 0; }
 
 /* A component of a unit vector is this often 1; 2^24 of them are below 2^53. */
-#define HT_WINDOW_UNIT  0x1p28
-#define HT_WINDOW_LANES 16u /* floats in a stride's smallest step */
-/* sums += weight * vector * scale, in fixed point. */
-void ht_window_add(const ht_window *w, double *restrict sums, const float *restrict vector, double scale,
-                   double weight);
+#define HT_WINDOW_UNIT 0x1p28
+/* sums += vector * scale, in fixed point. */
+void ht_window_add(const ht_window *w, double *restrict sums, const float *restrict vector, double scale);
 /* The length, rounded up a little, of a vector whose square is given as D sums it (index/exact.h says how much). */
 float ht_window_norm(double norm2);
 /* 1 / length, 0 for the zero vector. */

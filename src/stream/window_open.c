@@ -14,7 +14,7 @@
 enum { BATCH = 64 };
 
 struct ht_push_room {
-    double *before, *sums; /* of the window as this batch sees it */
+    double *before, *sums, mean2; /* of the window as this batch sees it */
     float *mean, *vector;
     ht_buf clean, masked;
 };
@@ -26,10 +26,20 @@ typedef struct batch {
     ht_push_room *room;
 } batch;
 
+/* One record more and one less (NULL: none) in the sums, and their mean. */
+static void move_sums(const ht_window *w, const batch *b, const float *come, double scale, const float *gone,
+                      double gone_scale) {
+    const float *none = b->room->vector; /* with unit 0 it need only be finite */
+    b->room->mean2 =
+        ht_kernels_get()->move_mean(b->room->sums, b->room->mean, come ? come : none, come ? scale * HT_WINDOW_UNIT : 0,
+                                    gone ? gone : none, gone ? gone_scale * HT_WINDOW_UNIT : 0, w->spec.dim);
+}
+
 static void load_sums(const ht_window *w, batch *b) {
     for (size_t j = 0; j < ht_window_padded(w); j++)
         b->room->before[j] = (double)atomic_load_explicit(&w->open_sums[j], memory_order_relaxed);
     memcpy(b->room->sums, b->room->before, ht_window_padded(w) * sizeof *b->room->sums);
+    move_sums(w, b, NULL, 0, NULL, 0);
 }
 
 static void add_difference(ht_window *w, const batch *b) {
@@ -40,14 +50,11 @@ static void add_difference(ht_window *w, const batch *b) {
     }
 }
 
-static float similarity(const ht_window *w, batch *b, const float *vector, double scale, uint64_t number) {
+static float similarity(const ht_window *w, const batch *b, const float *vector, double scale, uint64_t number) {
+    const double mean2 = b->room->mean2;
     if (number == 0)
         return 1.0f;
-    for (size_t j = 0, dim = w->spec.dim; j < dim; j++)
-        b->room->mean[j] = (float)b->room->sums[j];
-    const ht_kernels *kernels = ht_kernels_get();
-    double mean2 = kernels->ref_dot_f32(b->room->mean, b->room->mean, w->spec.dim);
-    double dot = kernels->ref_dot_f32(vector, b->room->mean, w->spec.dim);
+    double dot = ht_kernels_get()->ref_dot_f32(vector, b->room->mean, w->spec.dim);
     return mean2 > 0 && scale > 0 ? (float)(dot * scale / sqrt(mean2)) : 0.0f;
 }
 
@@ -75,7 +82,8 @@ static hither_status push_claimed(ht_window *w, batch *b, size_t i, uint64_t num
         status = ht_window_take_time(w, b->rows->times_ms ? &b->rows->times_ms[i] : NULL, &r.time_ms, err);
     if (status == HITHER_OK)
         status = ht_ring_reserve(w->ring, number, r.text.bytes + r.metadata.bytes, err);
-    double gone_scale, norm2 = status == HITHER_OK ? ht_kernels_get()->ref_dot_f32(r.vector, r.vector, w->spec.dim) : 0;
+    double gone_scale = 0,
+           norm2 = status == HITHER_OK ? ht_kernels_get()->ref_dot_f32(r.vector, r.vector, w->spec.dim) : 0;
     const float *gone = w->spec.no_centroid ? NULL : ht_ring_leaving(w->ring, number, &gone_scale);
     double scale = r.scale = norm2 > 0 ? 1 / sqrt(norm2) : 0;
     r.norm = norm2 > 0 ? ht_window_norm(norm2) : -1; /* so small a vector that its square is nothing */
@@ -87,10 +95,8 @@ static hither_status push_claimed(ht_window *w, batch *b, size_t i, uint64_t num
                                       .centroid = w->spec.no_centroid ? NAN : similarity(w, b, r.vector, scale, number),
                                       .record = number,
                                       .nearest = UINT64_MAX};
-    if (status == HITHER_OK && !w->spec.no_centroid)
-        ht_window_add(w, b->room->sums, r.vector, scale, 1);
-    if (gone)
-        ht_window_add(w, b->room->sums, gone, gone_scale, -1);
+    if (!w->spec.no_centroid)
+        move_sums(w, b, status == HITHER_OK ? r.vector : NULL, scale, gone, gone_scale);
     if (status == HITHER_OK)
         ht_ring_write(w->ring, number, &r);
     else
@@ -126,10 +132,10 @@ static hither_status push_rows(ht_window *w, batch *b, size_t count, hither_erro
             hither_error *first_error = status == HITHER_OK ? err : NULL;
             hither_status one = status == HITHER_OK ? push_claimed(w, b, done + i, first + i, r, first_error) : status;
             if (status != HITHER_OK) { /* after a failure the rest of the claim stays empty */
-                double scale;
+                double scale = 0;
                 const float *gone = w->spec.no_centroid ? NULL : ht_ring_leaving(w->ring, first + i, &scale);
                 if (gone)
-                    ht_window_add(w, b->room->sums, gone, scale, -1);
+                    move_sums(w, b, NULL, 0, gone, scale);
                 ht_ring_give_up(w->ring, first + i);
             }
             status = one;

@@ -87,7 +87,7 @@ static hither_status sum_view(ht_window *w, double *sums, double *weight, hither
         if (!ht_moment_has(&view, i))
             continue;
         const float *vector = ht_moment_record(&view, i).vector;
-        ht_window_add(w, sums, vector, ht_window_scale(w, vector), 1);
+        ht_window_add(w, sums, vector, ht_window_scale(w, vector));
     }
     ht_moment_close(&view);
     return HITHER_OK;

@@ -192,6 +192,33 @@ static void test_reference(void **state) {
     ht_fp_leave(fp);
 }
 
+static void test_mean(void **state) {
+    (void)state;
+    ht_fp_state fp = ht_fp_enter();
+    for (size_t dim = 1; dim <= 100; dim++) {
+        guarded in = guarded_random(1, dim * sizeof(float), dim), out = guarded_random(1, dim * sizeof(float), dim);
+        guarded mean = guarded_new(dim * sizeof(float)), total = guarded_new(dim * sizeof(double));
+        double *sum = (double *)(void *)total.data, wanted[100];
+        for (size_t j = 0; j < dim; j++)
+            wanted[j] = sum[j] = (double)(j * 77777);
+        for (int i = 0; i < 3; i++) {
+            const double unit = i == 0 ? 0 : 0x1.23456789p27, other = i == 1 ? 0 : 0x1.3p28;
+            const double norm2 = level->move_mean(sum, mean.data, in.data, unit, out.data, other, dim);
+            for (size_t j = 0; j < dim; j++) {
+                wanted[j] += rint((double)in.data[j] * unit) - rint((double)out.data[j] * other);
+                check_same_bits("sum", dim, sum[j], wanted[j]);
+                check_same_bits("mean", dim, (double)mean.data[j], (double)(float)wanted[j]);
+            }
+            check_same_bits("square of the mean", dim, norm2, ht_ref_dot_f32(mean.data, mean.data, dim));
+        }
+        guarded_free(in);
+        guarded_free(out);
+        guarded_free(mean);
+        guarded_free(total);
+    }
+    ht_fp_leave(fp);
+}
+
 /* Sums that overflow must come out as infinity or NaN, never as a number: then their rows are kept. */
 static void test_overflow(void **state) {
     (void)state;
@@ -596,6 +623,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_estimates), cmocka_unit_test(test_reference),   cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_keep),      cmocka_unit_test(test_codes),       cmocka_unit_test(test_making),
         cmocka_unit_test(test_walk),      cmocka_unit_test(test_small_types), cmocka_unit_test(test_cells),
+        cmocka_unit_test(test_mean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
