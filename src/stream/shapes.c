@@ -207,10 +207,13 @@ size_t ht_match_number(const char *text, size_t bytes, size_t at) {
 
 static bool is_host_char(char c) { return ht_is_digit(c) || (c >= 'a' && c <= 'z') || c == '-' || c == '.'; }
 
+static bool is_local_char(char c) {
+    return ht_is_digit(c) || ht_is_letter(c) || c == '.' || c == '_' || c == '%' || c == '+' || c == '-';
+}
+
 size_t ht_match_email(const char *text, size_t bytes, size_t at) {
     size_t i = at;
-    while (i < bytes && i - at < LONGEST_LOCAL &&
-           (ht_is_digit(text[i]) || ht_is_letter(text[i]) || (text[i] != 0 && strchr("._%+-", text[i]) != NULL)))
+    while (i < bytes && i - at < LONGEST_LOCAL && is_local_char(text[i]))
         i++;
     if (i == at || i >= bytes || text[i] != '@')
         return 0;
@@ -276,13 +279,14 @@ size_t ht_match_quoted(const char *text, size_t bytes, size_t at) {
 }
 
 size_t ht_match_name(const char *text, size_t bytes, size_t at) {
-    static const char *const leads[] = {
-        "user=",     "rhost=",    "host=",  "username=", "invalid user ", "illegal user ",
-        "for user ", "hostname=", "/home/", "/Users/",   "\\Users\\"};
+    static const char leads[][16] = {"user=",     "rhost=",    "host=",  "username=", "invalid user ", "illegal user ",
+                                     "for user ", "hostname=", "/home/", "/Users/",   "\\Users\\"};
     bool named = false;
-    for (size_t i = 0; !named && at >= 5 && i < sizeof leads / sizeof *leads; i++) {
+    const char last = at > 0 ? text[at - 1] : 0;
+    const bool may_lead = last == '=' || last == ' ' || last == '/' || last == '\\';
+    for (size_t i = 0; may_lead && !named && at >= 5 && i < sizeof leads / sizeof *leads; i++) {
         const char *lead = leads[i];
-        size_t length = strlen(lead);
+        const size_t length = strlen(lead);
         /* Nearly every word is told from its last two bytes. */
         named = lead[length - 1] == text[at - 1] && (lead[length - 2] | 0x20) == (text[at - 2] | 0x20) &&
                 at >= length && strncasecmp(text + at - length, lead, length) == 0;
@@ -291,7 +295,8 @@ size_t ht_match_name(const char *text, size_t bytes, size_t at) {
     const bool between = !named && at >= 4 && memcmp(text + at - 4, "for ", 4) == 0;
     size_t end = at;
     while ((named || between) && end < bytes &&
-           (ht_is_word(text[end]) || (text[end] != 0 && strchr("._-@$", text[end]))))
+           (ht_is_word(text[end]) || text[end] == '.' || text[end] == '_' || text[end] == '-' || text[end] == '@' ||
+            text[end] == '$'))
         end++;
     if (between && (bytes - end < 6 || memcmp(text + end, " from ", 6) != 0))
         return 0;

@@ -1,12 +1,15 @@
 /*
  * fuzz_mask.c: any bytes through the masker. The form is UTF-8, no longer than the window reckons with, without a space
- * at either end or two in a row, and the same each time and whatever stood in the buffer before.
+ * at either end or two in a row, and the same each time and whatever stood in the buffer before; and the same with a
+ * rule that fits nowhere, with which every shape is tried at every letter.
  */
 #include <string.h>
 
 #include "base/strings.h"
 #include "fuzz.h"
 #include "stream/mask.h"
+
+#define NEVER "never {{{{}}}}"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     ht_buf form, again;
@@ -25,6 +28,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     ht_mask_line(NULL, line, size, &again);
     FUZZ_HOLDS(!again.failed && again.size == form.size + 5);
     FUZZ_HOLDS(form.size == 0 || memcmp(again.data + 5, form.data, form.size) == 0);
+    ht_rules *never;
+    hither_error err;
+    FUZZ_HOLDS(ht_rules_new(NEVER, sizeof NEVER - 1, &never, &err) == HITHER_OK);
+    ht_buf_reset(&again);
+    ht_mask_line(never, line, size, &again);
+    if (!memmem(line, size, "{{}}}}", 6))
+        FUZZ_HOLDS(again.size == form.size && (form.size == 0 || memcmp(again.data, form.data, form.size) == 0));
+    ht_rules_free(never);
     ht_buf_clear(&form);
     ht_buf_clear(&again);
     free(line);
