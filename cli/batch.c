@@ -131,14 +131,14 @@ static hither_status open_target(const ht_batch *b, ht_target *t, hither_error *
                                                 .fields = t->fields->fields,
                                                 .field_count = t->fields->count};
     HT_TRY(ht_try_collection(t->name, &possible, err));
-    HT_TRY(ht_open_database(t->path, HT_OPEN_MAKE, &t->opened.db, err));
+    HT_TRY(ht_open_database(t->path, t->mode == HITHER_UPDATE ? HT_OPEN_WRITE : HT_OPEN_MAKE, &t->opened.db, err));
     const hither_collection_options existing = {.size = sizeof existing,
                                                 .flags = HITHER_COLLECTION_EXISTING,
                                                 .metric = t->metric,
                                                 .fields = t->fields->fields,
                                                 .field_count = t->fields->count};
     hither_status status = hither_collection_open(t->opened.db, t->name, &existing, &t->opened.collection, err);
-    if (status == HITHER_NOT_FOUND) {
+    if (status == HITHER_NOT_FOUND && t->mode != HITHER_UPDATE) {
         HT_TRY(make_collection(b, t, err));
         return ht_read_facts(t->opened.collection, &t->opened.facts, err);
     }
@@ -211,8 +211,10 @@ static hither_status put(const ht_batch *b, ht_target *t, hither_error *err) {
     hither_named named[HITHER_MAX_FIELDS];
     batch.named_count = ht_row_fields_view(&b->named, named);
     batch.named = named;
+    if (t->mode == HITHER_UPDATE)
+        batch.remove = ht_column_view(t->remove);
     hither_error why = {0};
-    hither_status status = hither_collection_put(t->opened.collection, HITHER_UPSERT, &batch, NULL, &why);
+    hither_status status = hither_collection_put(t->opened.collection, t->mode, &batch, NULL, &why);
     if (status != HITHER_OK)
         return ht_fail(err, status, "%.60s: %s %llu to %llu: %s", b->name, b->source->unit, place_of(b, 0),
                        place_of(b, b->rows - 1), why.message);
@@ -230,7 +232,7 @@ hither_status ht_batch_write(ht_batch *b, ht_target *t, hither_error *err) {
     }
     if (t->ids == HT_IDS_UNDECIDED)
         HT_TRY(decide_ids(b, t, err));
-    if (!b->dim && !t->opened.facts.embeds)
+    if (!b->dim && !t->opened.facts.embeds && t->mode != HITHER_UPDATE)
         return ht_fail(err, HITHER_MODEL,
                        "%.80s has texts, but collection \"%.60s\" holds vectors and has no embedder; "
                        "import texts into a collection of their own",

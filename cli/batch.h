@@ -15,10 +15,12 @@ typedef struct ht_target {
     hither_metric metric;        /* 0: not said */
     const ht_args *args;         /* for --model */
     const ht_field_list *fields; /* vector fields that it has, or is to be made with */
-    ht_ids_are asked;            /* --id-type */
-    ht_ids_are ids;              /* as the collection has them, or as the first batch decided */
-    ht_opened opened;            /* from the first write on */
-    uint64_t written;            /* rows acknowledged */
+    hither_mode mode;
+    const ht_column *remove; /* keys that all rows lose from their metadata; of an update */
+    ht_ids_are asked;        /* --id-type */
+    ht_ids_are ids;          /* as the collection has them, or as the first batch decided */
+    ht_opened opened;        /* from the first write on */
+    uint64_t written;        /* rows acknowledged */
 } ht_target;
 
 typedef struct ht_batch {

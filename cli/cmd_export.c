@@ -22,8 +22,7 @@ typedef struct exporter {
     const char *id, *text, *vector; /* names of the fields */
     bool vectors;
     ht_opened opened;
-    ht_field_list fields;        /* vector fields, where they are written */
-    const hither_result *result; /* the rows at hand */
+    ht_field_list fields; /* vector fields, where they are written */
     hither_cursor *first, *second;
     ht_sink sink, ids;
     ht_buf out, ids_out;
@@ -38,7 +37,6 @@ static hither_status walk(exporter *x, hither_cursor *cursor, each_row *each, hi
         hither_result *result;
         HT_TRY(hither_cursor_next(cursor, ROWS_AT_ONCE, &result, err));
         ht_rows rows = ht_rows_of(result, 0);
-        x->result = result;
         hither_status status = HITHER_OK;
         for (size_t i = 0; status == HITHER_OK && i < rows.count; i++)
             status = each(x, &rows, i, err);
@@ -124,7 +122,7 @@ static hither_status jsonl_row(exporter *x, const ht_rows *rows, size_t i, hithe
         ht_row_json_vector(&x->out, rows, i);
     }
     if (x->fields.count)
-        ht_row_json_fields(&x->out, x->result, i);
+        ht_row_json_fields(&x->out, rows, i);
     ht_buf_puts(&x->out, "}\n");
     return HITHER_OK;
 }

@@ -25,6 +25,7 @@ typedef struct importer {
     ht_target target;
     ht_batch batch;
     ht_field_list fields;
+    ht_column remove;
     uint64_t rows;       /* read */
     double began, shown; /* seconds; when the progress was last shown */
 } importer;
@@ -150,7 +151,8 @@ static hither_status open_source(importer *im, enum format format, hither_error 
     const ht_fields fields = {.id = ht_args_text(args, HT_OPT_ID, NULL),
                               .text = ht_args_text(args, HT_OPT_TEXT, NULL),
                               .vector = ht_args_text(args, HT_OPT_VECTOR, NULL),
-                              .named = im->fields.count > 0};
+                              .named = im->fields.count > 0,
+                              .parts = im->target.mode == HITHER_UPDATE};
     const char *ids = ht_args_text(args, HT_OPT_IDS, NULL);
     if (format == PARQUET)
         return ht_fail(err, HITHER_UNSUPPORTED,
@@ -227,13 +229,42 @@ static int report(importer *im, hither_status status, const hither_error *err) {
     } else {
         ht_report(status, err);
         if (im->target.written)
-            ht_say("%s row%s before that %s in \"%s\"; importing again replaces rows with the same ids", written, s,
-                   im->target.written == 1 ? "is" : "are", im->args->operands[1]);
+            ht_say("%s row%s before that %s in \"%s\"%s", written, s, im->target.written == 1 ? "is" : "are",
+                   im->args->operands[1],
+                   im->target.mode == HITHER_UPSERT ? "; importing again replaces rows with the same ids" : "");
         else
             ht_say("nothing was imported");
     }
     ht_buf_clear(&rows);
     return code;
+}
+
+/* --mode, and --remove: a key, or a JSON array of them. */
+static hither_status take_mode(importer *im, hither_error *err) {
+    static const hither_mode modes[] = {HITHER_UPSERT, HITHER_INSERT, HITHER_UPDATE};
+    const char *keys = ht_args_text(im->args, HT_OPT_REMOVE, NULL);
+    json_t *parsed = NULL;
+    im->target.mode = modes[im->args->values[HT_OPT_MODE].choice];
+    im->target.remove = &im->remove;
+    if (!keys)
+        return HITHER_OK;
+    if (im->target.mode != HITHER_UPDATE)
+        return ht_fail(err, HITHER_INVALID, "--remove is for --mode update");
+    if (*keys != '[') {
+        ht_column_add(&im->remove, keys, strlen(keys));
+        return ht_column_check(&im->remove, err);
+    }
+    HT_TRY(ht_json_parse(keys, strlen(keys), HITHER_MAX_TEXT_BYTES, "--remove", &parsed, err));
+    hither_status status = HITHER_OK;
+    for (size_t i = 0; i < json_array_size(parsed) && status == HITHER_OK; i++) {
+        const json_t *key = json_array_get(parsed, i);
+        if (json_is_string(key))
+            ht_column_add(&im->remove, json_string_value(key), json_string_length(key));
+        else
+            status = ht_fail(err, HITHER_INVALID, "--remove: element %zu is no string", i);
+    }
+    json_decref(parsed);
+    return status == HITHER_OK ? ht_column_check(&im->remove, err) : status;
 }
 
 /* What other engines wrote is read by Python, which takes this process's place. */
@@ -282,7 +313,10 @@ int ht_run_import(const ht_args *args) {
     if (ht_args_has(args, HT_OPT_ID_TYPE))
         im.target.asked = args->values[HT_OPT_ID_TYPE].choice == 0 ? HT_IDS_INT : HT_IDS_TEXT;
     im.target.fields = &im.fields;
-    hither_status status = format == JSONL ? find_fields(&im, &err) : HITHER_OK;
+    ht_column_init(&im.remove);
+    hither_status status = take_mode(&im, &err);
+    if (status == HITHER_OK && format == JSONL)
+        status = find_fields(&im, &err);
     if (status == HITHER_OK)
         status = open_source(&im, format, &err);
     if (status == HITHER_OK) {
@@ -300,5 +334,6 @@ int ht_run_import(const ht_args *args) {
     ht_reader_close(&im.ids);
     ht_close_both(&im.target.opened);
     ht_fields_clear(&im.fields);
+    ht_column_clear(&im.remove);
     return code;
 }

@@ -9,11 +9,6 @@
 
 enum { SCAN_BLOCK = 1000 };
 
-static uint32_t include_of(const ht_args *args) {
-    return HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS |
-           (ht_args_has(args, HT_OPT_VECTORS) ? HITHER_INCLUDE_VECTORS : 0);
-}
-
 static const char *where_of(const ht_args *args) { return ht_args_text(args, HT_OPT_WHERE, NULL); }
 
 static bool same_id(const hither_ids *ids, size_t i, const ht_facts *facts, const char *typed) {
@@ -82,12 +77,12 @@ int ht_run_get(const ht_args *args) {
     hither_ids ids = ht_id_list_view(&list);
     status = ht_id_list_check(&list, &err);
     if (status == HITHER_OK && ids.count)
-        status = hither_collection_get(opened.collection, &ids, NULL, include_of(args), &result, &err);
+        status = hither_collection_get(opened.collection, &ids, where_of(args), ht_include_of(args), &result, &err);
     if (status == HITHER_OK) {
-        ht_rows rows = ht_rows_of(result, 0);
+        ht_rows rows = result ? ht_rows_of(result, 0) : (ht_rows){0}; /* none: no row can have such an id */
         print_rows(args, &rows);
         ht_out_flush();
-        code = name_missing(args, &opened.facts, &rows);
+        code = where_of(args) ? HT_EXIT_OK : name_missing(args, &opened.facts, &rows);
     } else {
         ht_report(status, &err);
     }
@@ -184,10 +179,10 @@ int ht_run_scan(const ht_args *args) {
     if (status != HITHER_OK)
         return ht_report(status, &err);
     if (ht_wants_pages(args)) {
-        status = ht_print_pages(args, opened.collection, include_of(args), print_scanned, &err);
+        status = ht_print_pages(args, opened.collection, ht_include_of(args), print_scanned, &err);
         left = 0;
     } else {
-        status = hither_collection_scan(opened.collection, where_of(args), include_of(args), &cursor, &err);
+        status = hither_collection_scan(opened.collection, where_of(args), ht_include_of(args), &cursor, &err);
     }
     while (status == HITHER_OK && left > 0) {
         hither_result *result = NULL;

@@ -10,6 +10,7 @@
 #include "import.h"
 #include "model.h"
 #include "plan.h"
+#include "queries.h"
 #include "rows.h"
 
 enum { QUERIES_AT_ONCE = 64 };
@@ -19,72 +20,11 @@ typedef struct searcher {
     ht_opened opened;
     const char *text, *id, *words; /* words: of a search by keywords, else NULL */
     uint32_t k;
-    hither_field field; /* the one to search; name NULL: rows' own vectors */
-    bool examples;      /* the command is recommend: there is no one query to name */
+    hither_field field;     /* the one to search; name NULL: rows' own vectors */
+    ht_file_queries beside; /* of --beside; count 0: none */
+    char beside_name[HITHER_MAX_FIELD_BYTES + 1];
+    bool examples; /* the command is recommend: there is no one query to name */
 } searcher;
-
-/* ---- vectors from a file */
-
-/* A JSON array of numbers a line. */
-static hither_status read_json_vectors(ht_reader *r, ht_buf *out, size_t *rows, uint32_t *dim, hither_error *err) {
-    uint64_t number = 0;
-    for (;;) {
-        ht_line line;
-        bool end;
-        HT_TRY(ht_reader_line(r, HT_IMPORT_MAX_LINE, false, &line, &end, err));
-        if (end)
-            return HITHER_OK;
-        number++;
-        while (line.bytes && strchr(" \t\r", line.data[line.bytes - 1]))
-            line.bytes--;
-        while (line.bytes && strchr(" \t", *line.data))
-            line.data++, line.bytes--;
-        if (!line.bytes)
-            continue;
-        char where[160];
-        snprintf(where, sizeof where, "%.100s: line %llu", r->name, (unsigned long long)number);
-        json_t *parsed;
-        size_t before = out->size;
-        HT_TRY(ht_json_parse_line(line.data, line.bytes, where, &parsed, err));
-        json_decref(parsed);
-        HT_TRY(ht_json_vector(line.data, line.bytes, where, out, err));
-        size_t have = (out->size - before) / sizeof(float);
-        if (*rows && have != *dim)
-            return ht_fail(err, HITHER_DIMENSION, "%s: the vector has %zu dimensions, those before it %u", where, have,
-                           *dim);
-        *dim = (uint32_t)have;
-        ++*rows;
-    }
-}
-
-/* By its first byte the file is an .npy array or lines of JSON. */
-static hither_status read_vectors(const char *path, float **out, size_t *rows, uint32_t *dim, hither_error *err) {
-    ht_reader r;
-    HT_TRY(ht_reader_open(&r, path, err));
-    hither_status status = HITHER_OK;
-    int first = ht_reader_byte(&r, &status, err);
-    if (first >= 0) { /* back it goes: the byte still stands before r.begin */
-        r.begin--;
-        r.consumed--;
-    }
-    ht_buf all;
-    ht_buf_init(&all, SIZE_MAX / 2);
-    *rows = 0;
-    if (status == HITHER_OK && first == 0x93) {
-        status = ht_npy_read(&r, out, rows, dim, err);
-    } else if (status == HITHER_OK) {
-        status = read_json_vectors(&r, &all, rows, dim, err);
-        if (status == HITHER_OK && !*rows)
-            status =
-                ht_fail(err, HITHER_SYNTAX, "%s holds no vectors; an .npy array or JSON arrays are wanted", r.name);
-    }
-    ht_reader_close(&r);
-    if (status == HITHER_OK && first != 0x93)
-        *out = (void *)all.data;
-    else
-        ht_buf_clear(&all);
-    return status;
-}
 
 /* ---- printing */
 
@@ -121,6 +61,7 @@ static bool print_json(const searcher *s, const ht_rows *rows, size_t query) {
         if (rows->scores)
             ht_buf_printf(&out, ",\"score\":%.17g", rows->scores[i]);
         ht_row_json_payload(&out, rows, i);
+        ht_row_json_vectors(&out, rows, i);
         ht_buf_puts(&out, "}\n");
     }
     bool fine = ht_out_buf(&out);
@@ -214,13 +155,17 @@ static hither_status print_plan(const searcher *s, const hither_result *result, 
 static hither_status find(const searcher *s, const hither_query *query, hither_result **out, hither_error *err) {
     const float most = (float)ht_args_real(s->args, HT_OPT_MAX_DISTANCE, 0);
     hither_search_options options = {.size = sizeof options,
+                                     .include = ht_include_of(s->args),
                                      .where = ht_args_text(s->args, HT_OPT_WHERE, NULL),
                                      .max_distance = ht_args_has(s->args, HT_OPT_MAX_DISTANCE) ? &most : NULL,
+                                     .candidates = (uint32_t)ht_args_number(s->args, HT_OPT_CANDIDATES, 0),
                                      .group_by = ht_args_text(s->args, HT_OPT_GROUP_BY, NULL),
                                      .group_size = (uint32_t)ht_args_number(s->args, HT_OPT_GROUP_SIZE, 0),
                                      .diversity = ht_args_real(s->args, HT_OPT_DIVERSITY, 0),
                                      .vector_weight = ht_args_real(s->args, HT_OPT_VECTOR_WEIGHT, 0),
-                                     .recall = ht_args_real(s->args, HT_OPT_RECALL, 0)};
+                                     .recall = ht_args_real(s->args, HT_OPT_RECALL, 0),
+                                     .ef = (uint32_t)ht_args_number(s->args, HT_OPT_EF, 0),
+                                     .nprobe = (uint32_t)ht_args_number(s->args, HT_OPT_NPROBE, 0)};
     if (ht_args_has(s->args, HT_OPT_FUSION))
         options.fusion = s->args->values[HT_OPT_FUSION].choice ? HITHER_WEIGHTED : HITHER_RRF;
     if (ht_args_has(s->args, HT_OPT_RADIUS))
@@ -258,13 +203,22 @@ static hither_status show(const searcher *s, hither_result *result, size_t first
     return status;
 }
 
-static hither_status search(const searcher *s, const hither_query *query, size_t first, size_t queries, bool *more,
+/* Queries first ... of `queries`; what --beside has for them goes along. */
+static hither_status search(const searcher *s, hither_query query, size_t first, size_t queries, bool *more,
                             hither_error *err) {
     hither_result *result;
+    const size_t count = query.vectors.rows ? query.vectors.rows : query.named ? query.named->count : 1;
+    hither_named part;
+    if (s->beside.count && s->beside.count != queries)
+        return ht_fail(err, HITHER_INVALID, "--beside has %zu queries, and there are %zu", s->beside.count, queries);
+    if (s->beside.count) {
+        part = ht_file_queries_slice(&s->beside, first, count);
+        query.named = &part;
+    }
     if (s->words)
-        HT_TRY(find_with_words(s, query, query->vectors.rows ? query->vectors.rows : 1, &result, err));
+        HT_TRY(find_with_words(s, &query, count, &result, err));
     else
-        HT_TRY(find(s, query, &result, err));
+        HT_TRY(find(s, &query, &result, err));
     return show(s, result, first, queries, more, err);
 }
 
@@ -272,13 +226,13 @@ static hither_status search_text(const searcher *s, hither_error *err) {
     bool more;
     ht_column texts;
     if (ht_args_has(s->args, HT_OPT_KEYWORD))
-        return search(s, &(hither_query){.size = sizeof(hither_query)}, 0, 1, &more, err);
+        return search(s, (hither_query){.size = sizeof(hither_query)}, 0, 1, &more, err);
     ht_column_init(&texts);
     ht_column_add(&texts, s->text, strlen(s->text));
     hither_status status = ht_column_check(&texts, err);
     hither_query query = {.size = sizeof query, .texts = ht_column_view(&texts), .field = s->field.name};
     if (status == HITHER_OK)
-        status = search(s, &query, 0, 1, &more, err);
+        status = search(s, query, 0, 1, &more, err);
     ht_column_clear(&texts);
     return status;
 }
@@ -294,38 +248,30 @@ static hither_status search_id(const searcher *s, hither_error *err) {
         status = ht_id_list_check(&list, err);
     hither_query query = {.size = sizeof query, .ids = ht_id_list_view(&list), .field = s->field.name};
     if (status == HITHER_OK)
-        status = search(s, &query, 0, 1, &more, err);
+        status = search(s, query, 0, 1, &more, err);
     ht_id_list_clear(&list);
     return status;
 }
 
 static hither_status search_vectors(const searcher *s, const char *path, hither_error *err) {
-    float *vectors = NULL;
-    size_t rows = 0;
-    uint32_t dim = 0;
+    ht_file_queries q;
     bool more = true;
-    HT_TRY(read_vectors(path, &vectors, &rows, &dim, err));
-    hither_status status = HITHER_OK;
-    if (rows && dim != s->opened.facts.dim)
-        status = ht_fail(err, HITHER_DIMENSION, "%.100s: the vectors have %u dimensions, collection \"%.80s\" has %u",
-                         path, dim, s->args->operands[1], s->opened.facts.dim);
-    const uint64_t all[2] = {0, rows};
-    if (status == HITHER_OK && s->field.name && s->field.kind != HITHER_DENSE) {
-        const hither_named one = {.field = s->field.name,
-                                  .count = 1,
-                                  .vectors = {.data = vectors, .rows = rows, .dim = dim, .dtype = HITHER_F32},
-                                  .offsets = all};
-        const hither_query query = {.size = sizeof query, .named = &one};
-        status = search(s, &query, 0, 1, &more, err);
-        rows = 0;
+    char holder[120];
+    (void)snprintf(holder, sizeof holder, "%s \"%.80s\"", s->field.name ? "field" : "collection",
+                   s->field.name ? s->field.name : s->args->operands[1]);
+    hither_status status = ht_file_queries_read(path, &s->field, holder, &q, err);
+    hither_query query = {.size = sizeof query};
+    if (status == HITHER_OK && s->field.kind != HITHER_DENSE) {
+        query.named = &q.named;
+        status = search(s, query, 0, q.count, &more, err);
+    } else {
+        query.field = s->field.name;
+        for (size_t i = 0; status == HITHER_OK && more && i < q.count; i += QUERIES_AT_ONCE) {
+            query.vectors = ht_file_queries_slice(&q, i, ht_min_size(q.count - i, QUERIES_AT_ONCE)).vectors;
+            status = search(s, query, i, q.count, &more, err);
+        }
     }
-    for (size_t i = 0; status == HITHER_OK && more && i < rows; i += QUERIES_AT_ONCE) {
-        hither_query query = {.size = sizeof query, .field = s->field.name};
-        query.vectors = (hither_matrix){
-            .data = vectors + i * dim, .rows = ht_min_size(rows - i, QUERIES_AT_ONCE), .dim = dim, .dtype = HITHER_F32};
-        status = search(s, &query, i, rows, &more, err);
-    }
-    ht_release(vectors);
+    ht_file_queries_clear(&q);
     return status;
 }
 
@@ -351,12 +297,29 @@ static bool find_words(searcher *s) {
 /* What near means is then the field's. */
 static hither_status look_at_field(searcher *s, hither_error *err) {
     const char *name = ht_args_text(s->args, HT_OPT_FIELD, NULL);
+    s->field = (hither_field){.kind = HITHER_DENSE, .dim = s->opened.facts.dim};
     if (!name)
         return HITHER_OK;
     HT_TRY(ht_field_look(s->opened.collection, name, &s->field, err));
     s->opened.facts.metric = s->field.metric;
     s->opened.facts.dim = s->field.dim;
     return HITHER_OK;
+}
+
+/* --beside NAME=FILE */
+static hither_status look_beside(searcher *s, hither_error *err) {
+    const char *given = ht_args_text(s->args, HT_OPT_BESIDE, NULL), *sign = given ? strchr(given, '=') : NULL;
+    char *name = s->beside_name, holder[120];
+    hither_field field;
+    if (!given)
+        return HITHER_OK;
+    if (!sign || (size_t)(sign - given) >= sizeof s->beside_name)
+        return ht_fail(err, HITHER_INVALID, "--beside \"%.60s\": NAME=FILE is wanted", given);
+    memcpy(name, given, (size_t)(sign - given));
+    name[sign - given] = 0;
+    (void)snprintf(holder, sizeof holder, "field \"%.80s\"", name);
+    HT_TRY(ht_field_look(s->opened.collection, name, &field, err));
+    return ht_file_queries_read(sign + 1, &field, holder, &s->beside, err);
 }
 
 int ht_run_search(const ht_args *args) {
@@ -378,7 +341,13 @@ int ht_run_search(const ht_args *args) {
     if (status == HITHER_OK)
         status = look_at_field(&s, &err);
     if (status == HITHER_OK)
+        status = look_beside(&s, &err);
+    if (status == HITHER_OK && s.beside.count && s.field.kind != HITHER_DENSE)
+        status = ht_fail(&err, HITHER_INVALID, "--beside goes with rows' own vectors or a dense field, or with words");
+    if (status == HITHER_OK)
         status = s.text ? search_text(&s, &err) : s.id ? search_id(&s, &err) : search_vectors(&s, file, &err);
+    if (s.beside.count)
+        ht_file_queries_clear(&s.beside);
     ht_close_both(&s.opened);
     if (status == HITHER_OK)
         return HT_EXIT_OK;
@@ -419,6 +388,7 @@ static hither_status recommend(const searcher *s, hither_error *err) {
     const float most = (float)ht_args_real(args, HT_OPT_MAX_DISTANCE, 0);
     const char *unlike = ht_args_text(args, HT_OPT_UNLIKE, NULL);
     hither_search_options options = {.size = sizeof options,
+                                     .include = ht_include_of(args),
                                      .where = ht_args_text(args, HT_OPT_WHERE, NULL),
                                      .max_distance = ht_args_has(args, HT_OPT_MAX_DISTANCE) ? &most : NULL};
     hither_result *result;
@@ -436,7 +406,8 @@ static hither_status recommend(const searcher *s, hither_error *err) {
     hither_examples examples = {.size = sizeof examples,
                                 .positive = ht_id_list_view(&like),
                                 .negative = ht_id_list_view(&other),
-                                .strategy = args->values[HT_OPT_STRATEGY].choice ? HITHER_BEST : HITHER_AVERAGE};
+                                .strategy = args->values[HT_OPT_STRATEGY].choice ? HITHER_BEST : HITHER_AVERAGE,
+                                .field = s->field.name};
     if (status == HITHER_OK)
         status = hither_collection_recommend(s->opened.collection, &examples, s->k, &options, &result, err);
     ht_id_list_clear(&like);
@@ -452,10 +423,11 @@ int ht_run_recommend(const ht_args *args) {
         return HT_EXIT_USAGE;
     }
     hither_status status = ht_open_both(args->operands[0], args->operands[1], HT_OPEN_READ, &s.opened, &err);
-    if (status == HITHER_OK) {
+    if (status == HITHER_OK)
+        status = look_at_field(&s, &err);
+    if (status == HITHER_OK)
         status = recommend(&s, &err);
-        ht_close_both(&s.opened);
-    }
+    ht_close_both(&s.opened);
     if (status == HITHER_OK)
         return HT_EXIT_OK;
     ht_out_flush();

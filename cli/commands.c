@@ -93,17 +93,28 @@ static const ht_option import_options[] = {
     OPTION_METRIC("metric of a collection made by this import (default cosine)"),
     {HT_OPT_FIELDS, "fields", 0, HT_KIND_TEXT, "LIST",
      "jsonl: vector fields of a collection made by this import, as create has them (default: those it has)", 0, 0},
+    {HT_OPT_MODE, "mode", 0, HT_KIND_CHOICE, "upsert|insert|update",
+     "upsert (default): rows whose id is known are replaced; insert: such a row is an error; update: only parts of "
+     "known "
+     "rows change, and an unknown id is an error",
+     0, 0},
+    {HT_OPT_REMOVE, "remove", 0, HT_KIND_TEXT, "KEY",
+     "update: take this key, or those of a JSON array, out of the metadata of all the rows first", 0, 0},
     {HT_OPT_BATCH, "batch", 0, HT_KIND_NUMBER, "N", "rows a transaction (default 1000)", 1, 1000000},
     END_OF_OPTIONS};
 
 static const ht_option search_options[] = {
     OPTION_K("how many rows to find (default 10)"),
     {HT_OPT_VECTOR, "vector", 0, HT_KIND_TEXT, "FILE",
-     "search by the vectors in FILE: an .npy array, or a JSON array of numbers a line; - is standard input", 0, 0},
+     "search by the vectors in FILE: an .npy array, or a JSON array of numbers a line; of a sparse field "
+     "{\"indices\": [...], \"values\": [...]} a line; - is standard input",
+     0, 0},
     {HT_OPT_ID, "id", 0, HT_KIND_TEXT, "ID", "search by the vector of the row with this id", 0, 0},
     {HT_OPT_FIELD, "field", 0, HT_KIND_TEXT, "NAME",
      "search this vector field instead of the rows' own vectors; of one with several vectors a row, FILE is one query",
      0, 0},
+    {HT_OPT_BESIDE, "beside", 0, HT_KIND_TEXT, "NAME=FILE",
+     "ask this vector field too, by the queries in FILE, as many as there are others, and make one order of all", 0, 0},
     {HT_OPT_KEYWORD, "keyword", 0, HT_KIND_FLAG, NULL,
      "search by the words of TEXT instead of a vector: words, \"phrases\", begin*, +must, -not", 0, 0},
     OPTION_MODEL("the folder of the sentence model that the collection was made with"),
@@ -111,9 +122,12 @@ static const ht_option search_options[] = {
      0},
     {HT_OPT_WORDS, "words", 0, HT_KIND_TEXT, "WORDS", "the words of --hybrid, where they are not TEXT", 0, 0},
     {HT_OPT_FUSION, "fusion", 0, HT_KIND_CHOICE, "rrf|weighted",
-     "order the rows of --hybrid by their ranks in both, or by distances and scores (default rrf)", 0, 0},
+     "order the rows of --hybrid and --beside by their ranks in each, or by distances and scores (default rrf)", 0, 0},
     {HT_OPT_VECTOR_WEIGHT, "vector-weight", 0, HT_KIND_REAL, "X",
      "the share of the vectors in --hybrid, between 0 and 1 (default 0.5)", 0, 0},
+    {HT_OPT_CANDIDATES, "candidates", 0, HT_KIND_NUMBER, "N",
+     "rows that --diversity chooses from, or that each part of --hybrid and --beside brings (default 4 k, at least 64)",
+     1, HITHER_MAX_K},
     OPTION_WHERE("find only rows that match this filter"),
     {HT_OPT_MAX_DISTANCE, "max-distance", 0, HT_KIND_REAL, "X", "find only rows at a distance of at most X", 0, 0},
     {HT_OPT_RADIUS, "radius", 0, HT_KIND_REAL, "X", "instead of the k nearest, all rows at a distance of at most X", 0,
@@ -126,7 +140,12 @@ static const ht_option search_options[] = {
      "of more rows than k choose k that are near and unlike one another; X from 0 (near) to 1 (unlike)", 0, 0},
     {HT_OPT_RECALL, "recall", 0, HT_KIND_REAL, "R",
      "of a collection with an index: the share of the true answers that is enough (default 0.95; 1 is exact)", 0, 0},
+    {HT_OPT_EF, "ef", 0, HT_KIND_NUMBER, "N", "of a graph, in the place of a recall: candidates kept on the walk", 1,
+     65536},
+    {HT_OPT_NPROBE, "nprobe", 0, HT_KIND_NUMBER, "N", "of lists, in the place of a recall: how many to look into", 1,
+     65536},
     {HT_OPT_EXPLAIN, "explain", 0, HT_KIND_FLAG, NULL, "print what the search did, stage by stage", 0, 0},
+    OPTION_VECTORS("with --json: print the vectors of the hits too, and what they have in vector fields"),
     OPTION_JSON("print one JSON object a hit"),
     END_OF_OPTIONS};
 
@@ -136,14 +155,18 @@ static const ht_option recommend_options[] = {
      0},
     {HT_OPT_STRATEGY, "strategy", 0, HT_KIND_CHOICE, "average|best",
      "near the mean of the examples, or near some example (default average)", 0, 0},
+    {HT_OPT_FIELD, "field", 0, HT_KIND_TEXT, "NAME", "go by this vector field instead of the rows' own vectors", 0, 0},
     OPTION_WHERE("find only rows that match this filter"),
     {HT_OPT_MAX_DISTANCE, "max-distance", 0, HT_KIND_REAL, "X", "find only rows at a distance of at most X", 0, 0},
     {HT_OPT_EXPLAIN, "explain", 0, HT_KIND_FLAG, NULL, "print what the search did, stage by stage", 0, 0},
+    OPTION_VECTORS("with --json: print the vectors of the hits too, and what they have in vector fields"),
     OPTION_JSON("print one JSON object a hit"),
     END_OF_OPTIONS};
 
-static const ht_option get_options[] = {OPTION_VECTORS("print the vectors too"),
-                                        OPTION_JSON("print one JSON object a row"), END_OF_OPTIONS};
+static const ht_option get_options[] = {
+    OPTION_WHERE("print only rows that match this filter"),
+    OPTION_VECTORS("print the vectors too, and what the rows have in vector fields"),
+    OPTION_JSON("print one JSON object a row"), END_OF_OPTIONS};
 
 static const ht_option delete_options[] = {OPTION_WHERE("delete only rows that match this filter"), END_OF_OPTIONS};
 
@@ -159,7 +182,7 @@ static const ht_option scan_options[] = {
     {HT_OPT_PAGE, "page", 0, HT_KIND_NUMBER, "N", "print a page of N rows, and how to go on from there", 1,
      HITHER_MAX_PAGE},
     {HT_OPT_AFTER, "after", 0, HT_KIND_TEXT, "TOKEN", "go on behind the page that gave this token", 0, 0},
-    OPTION_VECTORS("print the vectors too"),
+    OPTION_VECTORS("print the vectors too, and what the rows have in vector fields"),
     OPTION_JSON("print one JSON object a row"),
     END_OF_OPTIONS};
 
@@ -316,6 +339,8 @@ const ht_command ht_commands[] = {
      "they are missing. Rows whose id is known are replaced. Rows are written in batches; each is durable, and visible "
      "to others, as a whole. On an error in the input the batches before it stay, and the message says how many rows "
      "that is.\n\n"
+     "With --mode update a row needs no text and no vector: what it does not have stays as it is, its metadata is laid "
+     "over that of the row, key by key, and a new text is embedded anew.\n\n"
      "text: every line is a document, with the line number as its id. jsonl: every line is a JSON object; fields other "
      "than id, text and vector become the row's metadata as they stand, but \"fields\", where there are vector fields. "
      "csv: RFC 4180 with a header line; other "

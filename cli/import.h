@@ -37,6 +37,7 @@ typedef struct ht_row {
 typedef struct ht_fields {
     const char *id, *text, *vector;
     bool named; /* jsonl: "fields" holds what the row has in vector fields, and is no metadata */
+    bool parts; /* jsonl and csv: a row may do without a text and a vector */
 } ht_fields;
 
 typedef struct ht_source ht_source;

@@ -204,7 +204,7 @@ static hither_status read_header(csv_source *s, bool *end, hither_error *err) {
     HT_TRY(choose_column(s, s->fields.id, "id", NULL, &s->id, err));
     HT_TRY(choose_column(s, s->fields.text, "document", "text", &s->document, err));
     HT_TRY(choose_column(s, s->fields.vector, "vector", "embedding", &s->vector, err));
-    if (s->document == SIZE_MAX && s->vector == SIZE_MAX) {
+    if (s->document == SIZE_MAX && s->vector == SIZE_MAX && !s->fields.parts) {
         hither_error inner;
         size_t none;
         hither_status status = choose_column(s, "text", "", NULL, &none, &inner);
@@ -297,7 +297,7 @@ static hither_status csv_next(ht_source *source, ht_row *row, bool *end, hither_
     if (s->vector != SIZE_MAX)
         HT_TRY(take_vector(s, row, err));
     HT_TRY(take_metadata(s, row, err));
-    if (!row->vector && !row->document.data) {
+    if (!row->vector && !row->document.data && !s->fields.parts) {
         if (s->document == SIZE_MAX || s->vector != SIZE_MAX)
             return ht_fail(err, HITHER_INVALID, "%s: line %llu has neither a text nor a vector", s->reader->name,
                            (unsigned long long)s->began);

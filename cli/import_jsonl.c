@@ -193,7 +193,7 @@ static hither_status jsonl_next(ht_source *source, ht_row *row, bool *end, hithe
     HT_TRY(take_id(s, where, names.id, row, err));
     HT_TRY(take_document(s, where, names.text, row, err));
     HT_TRY(take_members(s, where, &line, &names, row, err));
-    if (!row->vector && !row->document.data)
+    if (!row->vector && !row->document.data && !s->fields.parts)
         return ht_fail(
             err, HITHER_INVALID,
             "%s: neither a text (\"%.40s\") nor a vector (\"%.40s\"); name the fields with --text or --vector", where,

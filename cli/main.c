@@ -14,7 +14,7 @@ static int run(const ht_command *command, int argc, char **argv) {
     ht_args args;
     ht_buf message;
     int code;
-    ht_buf_init(&message, 4000);
+    ht_buf_init(&message, SIZE_MAX / 2);
     if (!ht_args_parse(&args, command, argc, argv, &message)) {
         code = ht_usage(command->name, &message);
     } else if (ht_args_has(&args, HT_OPT_HELP)) {

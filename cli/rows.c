@@ -6,8 +6,15 @@
 
 #include "row_fields.h"
 
+uint32_t ht_include_of(const ht_args *args) {
+    return HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS |
+           (ht_args_has(args, HT_OPT_VECTORS) ? HITHER_INCLUDE_VECTORS | HITHER_INCLUDE_FIELDS : 0u);
+}
+
 ht_rows ht_rows_of(const hither_result *result, size_t group) {
-    return (ht_rows){.count = hither_result_count(result, group),
+    return (ht_rows){.result = result,
+                     .group = group,
+                     .count = hither_result_count(result, group),
                      .ids = hither_result_ids(result, group),
                      .distances = hither_result_distances(result, group),
                      .scores = hither_result_scores(result, group),
@@ -50,17 +57,18 @@ static void put_entries(ht_buf *out, const hither_named *named, uint64_t begin, 
     ht_buf_putc(out, '}');
 }
 
-void ht_row_json_fields(ht_buf *out, const hither_result *result, size_t i) {
-    char before = '{';
+/* The object of all it has in fields, its brace the end of `intro`; false where it has nothing: nothing is appended. */
+static bool put_fields(ht_buf *out, const ht_rows *rows, size_t i, const char *intro) {
+    bool any = false;
     for (uint32_t f = 1; f <= HITHER_MAX_FIELDS; f++) {
-        const hither_named named = hither_result_named(result, 0, f);
+        const hither_named named = hither_result_named(rows->result, rows->group, f);
         if (!named.field || (named.valid && !(named.valid[i / 8] >> i % 8 & 1)))
             continue;
         const uint64_t begin = named.offsets ? named.offsets[i] : i, end = named.offsets ? named.offsets[i + 1] : i + 1;
         if (begin == end)
             continue; /* the same as nothing */
-        ht_buf_puts(out, before == '{' ? ",\"" HT_ROW_FIELDS "\":{" : ",");
-        before = ',';
+        ht_buf_puts(out, any ? "," : intro);
+        any = true;
         ht_buf_json_string(out, named.field, strlen(named.field));
         ht_buf_putc(out, ':');
         if (named.indices) {
@@ -73,8 +81,21 @@ void ht_row_json_fields(ht_buf *out, const hither_result *result, size_t i) {
                 ht_buf_putc(out, ']');
         }
     }
-    if (before == ',')
+    if (any)
         ht_buf_putc(out, '}');
+    return any;
+}
+
+void ht_row_json_fields(ht_buf *out, const ht_rows *rows, size_t i) {
+    put_fields(out, rows, i, ",\"" HT_ROW_FIELDS "\":{");
+}
+
+void ht_row_json_vectors(ht_buf *out, const ht_rows *rows, size_t i) {
+    if (rows->vectors.data) {
+        ht_buf_puts(out, ",\"vector\":");
+        ht_row_json_vector(out, rows, i);
+    }
+    ht_row_json_fields(out, rows, i);
 }
 
 void ht_row_json_payload(ht_buf *out, const ht_rows *rows, size_t i) {
@@ -95,10 +116,7 @@ void ht_row_json(ht_buf *out, const ht_rows *rows, size_t i) {
     ht_buf_puts(out, "{\"id\":");
     ht_json_id(out, &rows->ids, i);
     ht_row_json_payload(out, rows, i);
-    if (rows->vectors.data) {
-        ht_buf_puts(out, ",\"vector\":");
-        ht_row_json_vector(out, rows, i);
-    }
+    ht_row_json_vectors(out, rows, i);
     ht_buf_putc(out, '}');
 }
 
@@ -130,6 +148,14 @@ void ht_row_block(ht_buf *out, const ht_rows *rows, size_t i) {
         ht_row_json_vector(out, rows, i);
         ht_buf_putc(out, '\n');
     }
+    ht_buf fields;
+    ht_buf_init(&fields, SIZE_MAX / 2);
+    if (put_fields(&fields, rows, i, "{") && !fields.failed) {
+        label(out, HT_ROW_FIELDS);
+        ht_buf_put(out, fields.data, fields.size);
+        ht_buf_putc(out, '\n');
+    }
+    ht_buf_clear(&fields);
 }
 
 void ht_row_payload(ht_buf *out, const ht_rows *rows, size_t i, unsigned used) {
