@@ -1,8 +1,8 @@
 /*
  * mask.c: one pass over the line. At each place the shapes are tried in the order of docs/watch.md; what fits none is
  * copied. Everything is decided by the bytes of the line alone, so equal lines give equal forms. Most words are letters
- * and nothing else: where what follows them shows that no shape can begin there, none is tried (without rules of a
- * user's own, which makes the slow twin that tests compare with).
+ * or digits and nothing else: where what follows them shows that no shape can begin there, none is tried (without rules
+ * of a user's own, which makes the slow twin that tests compare with).
  */
 #include "stream/mask.h"
 
@@ -150,6 +150,12 @@ static bool stops_shapes(const masker *m, size_t end, bool hex) {
     }
 }
 
+/* Whether what ht_match_name looks for may stand before this place: "user=", "user ", "for ", "/home/". */
+static bool is_led(const masker *m) {
+    const char before = m->at > 1 ? m->text[m->at - 1] : 0;
+    return before == '=' || before == '/' || before == '\\' || (before == ' ' && (m->text[m->at - 2] | 0x20) == 'r');
+}
+
 /* The letters here, where a word begins, if no shape begins with them; or 0. */
 static size_t plain_letters(const masker *m) {
     const char *text = m->text;
@@ -160,10 +166,21 @@ static size_t plain_letters(const masker *m) {
         hex = hex && (text[end] | 0x20) <= 'f';
     if (!stops_shapes(m, end, hex) || (end - at >= 3 && begins_time(text + at)))
         return 0;
-    const char before = at > 0 ? text[at - 1] : 0;
-    const bool led = before == '=' || before == '/' || before == '\\' ||
-                     (before == ' ' && at > 1 && (text[at - 2] | 0x20) == 'r'); /* "user ", "for " */
-    return led && ht_match_name(text, bytes, at) != 0 ? 0 : end - at;
+    return is_led(m) && ht_match_name(text, bytes, at) != 0 ? 0 : end - at;
+}
+
+/* Digits, where a word begins, that are a number because no other shape begins with them, or 0. */
+static size_t plain_digits(const masker *m) {
+    const char *text = m->text;
+    const size_t bytes = m->bytes, at = m->at;
+    size_t end = at;
+    while (end < bytes && ht_is_digit(text[end]))
+        end++;
+    const char c = end < bytes ? text[end] : 0, next = end + 1 < bytes ? text[end + 1] : 0;
+    if (is_led(m) || (c == ' ' && end - at < 3 && ht_is_letter(next))) /* a day and its month */
+        return 0;
+    const bool ends = c == 0 || c == ' ' || c == ')' || c == ']' || c == ';' || (c == ',' && !ht_is_digit(next));
+    return ends ? end - at : 0;
 }
 
 static bool mask_by_rules(masker *m) {
@@ -187,6 +204,15 @@ static void step_letter(masker *m) {
     m->at += letters;
 }
 
+static void step_digit(masker *m) {
+    const bool inside = m->at > 0 && ht_is_word(m->text[m->at - 1]);
+    const size_t digits = !m->rules && !inside ? plain_digits(m) : 0;
+    if (digits > 0)
+        put_mark(m, "<num>", digits);
+    else
+        mask_here(m);
+}
+
 static void step(masker *m) {
     unsigned char c = (unsigned char)m->text[m->at];
     if (c > ' ' && mask_by_rules(m))
@@ -206,6 +232,8 @@ static void step(masker *m) {
         m->at += length;
     } else if (ht_is_letter((char)c)) {
         step_letter(m);
+    } else if (ht_is_digit((char)c)) {
+        step_digit(m);
     } else if (!mask_here(m)) {
         m->at++;
     }

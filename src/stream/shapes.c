@@ -152,17 +152,17 @@ size_t ht_match_time(const char *text, size_t bytes, size_t at) {
 
 /* The unit at `at`, if letters up to the end of the word are one; several follow each other in 1h30m. */
 static size_t match_unit(const char *text, size_t bytes, size_t at) {
-    static const char *const units[] = {"ns",   "us",   "ms",  "s",   "sec", "secs", "m",   "min", "mins",
-                                        "h",    "hr",   "hrs", "d",   "b",   "k",    "kb",  "mb",  "gb",
-                                        "tb",   "g",    "t",   "kib", "mib", "gib",  "tib", "bps", "kbps",
-                                        "mbps", "gbps", "hz",  "khz", "mhz", "ghz",  "x"};
+    static const char units[][5] = {"ns",   "us",   "ms",  "s",   "sec", "secs", "m",   "min", "mins",
+                                    "h",    "hr",   "hrs", "d",   "b",   "k",    "kb",  "mb",  "gb",
+                                    "tb",   "g",    "t",   "kib", "mib", "gib",  "tib", "bps", "kbps",
+                                    "mbps", "gbps", "hz",  "khz", "mhz", "ghz",  "x"};
     size_t length = 0;
     while (at + length < bytes && ht_is_letter(text[at + length]) && length < 5)
         length++;
     if (length == 0 || length > 4)
         return 0;
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (strlen(units[i]) == length && strncasecmp(units[i], text + at, length) == 0)
+        if (units[i][0] == (text[at] | 0x20) && units[i][length] == 0 && strncasecmp(units[i], text + at, length) == 0)
             return length;
     return 0;
 }
