@@ -79,6 +79,15 @@ static bool read_wish(const ht_collection *c, const char *text, ht_approx_spec *
 
 /* ---- from the cache */
 
+static uint64_t read_gone(ht_container *file) {
+    uint64_t gone = 0;
+    size_t bytes;
+    const void *data = ht_container_section(file, "gone", &bytes);
+    if (data && bytes == sizeof gone && ht_container_touch(file, "gone", 0, bytes, NULL) == HITHER_OK)
+        memcpy(&gone, data, sizeof gone);
+    return gone;
+}
+
 /* The cache of the rows in the snapshot, or NULL. */
 static ht_near *load_cache(ht_collection *c, const ht_snapshot *s, const ht_vectors *vectors) {
     const ht_cache_key key = {.kind = CACHE_KIND, .cid = c->cid, .recipe = CACHE_RECIPE};
@@ -103,6 +112,7 @@ static ht_near *load_cache(ht_collection *c, const ht_snapshot *s, const ht_vect
     near->file = cache.file;
     near->limit = cache.slots;
     near->rows = rows_of(near->approx);
+    near->gone = read_gone(cache.file);
     return near;
 }
 
@@ -137,6 +147,8 @@ static hither_status put_near(void *ctx, ht_container_writer *writer, hither_err
     const ht_near *near = ((const putting *)ctx)->near;
     HT_TRY(ht_container_begin(writer, "curve", err));
     HT_TRY(ht_container_put(writer, &near->curve, sizeof near->curve, err));
+    HT_TRY(ht_container_begin(writer, "gone", err));
+    HT_TRY(ht_container_put(writer, &near->gone, sizeof near->gone, err));
     return near->approx->kind->put(near->approx, writer, err);
 }
 
@@ -181,24 +193,30 @@ static hither_status list_slots(const ht_snapshot *s, uint64_t from, uint64_t **
     return HITHER_OK;
 }
 
-/* What there is, without its dead rows where those are many, and with the rows that came later. */
+/* What there is, without its dead rows where those are many, and with the rows that came later; all of it anew once too
+ * many went. */
 static hither_status make_approx(const ht_collection *c, const ht_snapshot *s, const ht_vectors *vectors,
-                                 ht_progress *progress, ht_approx **out, hither_error *err) {
+                                 ht_progress *progress, ht_near *out, hither_error *err) {
     const ht_approx_kind *kind = ht_approx_kind_of(c->wish.kind);
-    const ht_approx *from = s->near ? s->near->approx : NULL;
+    const ht_near *was = s->near;
+    const uint64_t dead = was ? was->rows - s->near_live : 0;
+    const bool prune = was && dead > was->rows / DEAD_SHARE;
+    const bool anew = !was || (prune && ht_approx_worn(s->live_count, was->gone + dead));
+    const ht_approx *from = anew ? NULL : was->approx;
     ht_approx *pruned = NULL;
     ht_mask live = ht_snapshot_mask(s);
     uint64_t *slots = NULL;
     size_t count = 0;
-    hither_status status = list_slots(s, s->near ? s->near->limit : 0, &slots, &count, err);
-    if (status == HITHER_OK && from && s->near->rows - s->near_live > s->near->rows / DEAD_SHARE) {
+    hither_status status = list_slots(s, anew ? 0 : was->limit, &slots, &count, err);
+    if (status == HITHER_OK && prune && !anew) {
         status = kind->repaired(from, &live, false, 0, &pruned, err);
         from = pruned;
     }
     if (status == HITHER_OK) {
         const ht_hnsw_progress steps = {.step = step, .ctx = progress};
-        status = kind->extended(from, &c->wish, vectors, slots, count, 0, &steps, out, err);
+        status = kind->extended(from, &c->wish, vectors, slots, count, 0, &steps, &out->approx, err);
     }
+    out->gone = anew ? 0 : was->gone + (prune ? dead : 0);
     if (pruned)
         kind->free(pruned);
     ht_release(slots);
@@ -258,7 +276,7 @@ static hither_status build_from(ht_collection *c, const ht_snapshot *s, ht_scrat
     if (!near)
         return ht_fail_nomem(err, sizeof *near, "an index");
     near->limit = s->slot_limit;
-    hither_status status = make_approx(c, s, &vectors, progress, &near->approx, err);
+    hither_status status = make_approx(c, s, &vectors, progress, near, err);
     if (status == HITHER_OK)
         status = measure(c, s, scratch, near, err);
     if (status == HITHER_OK)
@@ -303,6 +321,7 @@ hither_status ht_near_measure(ht_collection *c, hither_error *err) {
         fresh->approx = s->near->approx;
         fresh->limit = s->near->limit;
         fresh->rows = s->near->rows;
+        fresh->gone = s->near->gone;
         fresh->owner = ht_near_acquire(owner);
         status = measure(c, s, scratch, fresh, err);
         if (status == HITHER_OK)

@@ -96,6 +96,11 @@ struct ht_approx_kind {
                          hither_error *err);
 };
 
+/* A repair leaves rows that are harder to find than those of something made anew: links that went through what is gone
+ * are guessed at, centres are those of other rows. Whether one of so many rows has lost so many since it was made
+ * whole that it is to be made anew. */
+static inline bool ht_approx_worn(uint64_t rows, uint64_t gone) { return gone > rows / 3; }
+
 /* NULL for HITHER_EXACT and what is no kind. */
 const ht_approx_kind *ht_approx_kind_of(hither_kind number);
 extern const ht_approx_kind ht_approx_hnsw, ht_approx_ivf;

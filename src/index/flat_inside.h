@@ -65,6 +65,7 @@ struct ht_flat {
     ht_approx *approx;          /* NULL: none yet */
     uint64_t covered;           /* rows of slots from here on are not in it */
     uint64_t stray;             /* rows in it that were removed */
+    uint64_t gone;              /* rows taken out of it since it was made whole */
     ht_approx_curve curve;
     pthread_mutex_t building; /* one at a time; taken before the lock */
     _Atomic(flat_walker *) walkers[FLAT_WALKERS];

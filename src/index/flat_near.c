@@ -386,10 +386,12 @@ typedef struct moment {
     ht_vectors vectors;
     uint64_t **chunks; /* of the living: copies */
     ht_mask live;
-    uint64_t *slots; /* of living rows that wait */
+    uint64_t *slots; /* of living rows to build in */
     size_t count;
     uint64_t end; /* slots there were */
-    bool stray;
+    uint64_t stray;
+    bool anew;     /* all of it is to be made, of all rows */
+    uint64_t gone; /* what flat->gone will be */
     uint64_t alive;
     char *queries;
     size_t query_count;
@@ -424,7 +426,9 @@ static hither_status copy_living(const ht_labels *labels, moment *m, hither_erro
 
 /* Under the lock. */
 static hither_status moment_take(ht_flat *flat, moment *m, hither_error *err) {
-    const size_t waiting = (size_t)(flat->labels.slots - flat->covered);
+    m->anew = !flat->approx || ht_approx_worn(flat->labels.alive, flat->gone + flat->stray);
+    const uint64_t from = m->anew ? 0 : flat->covered;
+    const size_t waiting = (size_t)(flat->labels.slots - from);
     m->parts = ht_alloc((flat->part_count + 1) * sizeof *m->parts);
     m->slots = ht_alloc((waiting + 1) * sizeof *m->slots);
     if (!m->parts || !m->slots)
@@ -434,8 +438,9 @@ static hither_status moment_take(ht_flat *flat, moment *m, hither_error *err) {
     m->vectors = ht_flat_vectors(flat, m->parts, flat->part_count);
     m->end = flat->labels.slots;
     m->alive = flat->labels.alive;
-    m->stray = flat->stray > 0;
-    for (uint64_t slot = flat->covered; slot < m->end; slot++)
+    m->stray = m->anew ? 0 : flat->stray;
+    m->gone = m->anew ? 0 : flat->gone + flat->stray;
+    for (uint64_t slot = from; slot < m->end; slot++)
         if (ht_labels_alive(&flat->labels, slot))
             m->slots[m->count++] = slot;
     m->queries = remembered(flat, &m->query_count);
@@ -460,7 +465,7 @@ static hither_status make(ht_flat *flat, const moment *m, const ht_flat_building
     ht_approx *cleared = NULL;
     if (m->stray)
         HT_TRY(kind->repaired(flat->approx, &m->live, false, how->threads, &cleared, err));
-    const ht_approx *from = cleared ? cleared : flat->approx;
+    const ht_approx *from = m->anew ? NULL : cleared ? cleared : flat->approx;
     if (m->count == 0 && cleared) {
         *out = cleared;
         return HITHER_OK;
@@ -480,11 +485,12 @@ static hither_status measure(const ht_approx *approx, const moment *m, uint64_t 
 }
 
 /* Only a build changes approx, covered and curve, so what it read without the lock still holds. */
-static void publish(ht_flat *flat, ht_approx *fresh, uint64_t covered, const ht_approx_curve *curve) {
+static void publish(ht_flat *flat, ht_approx *fresh, uint64_t covered, uint64_t gone, const ht_approx_curve *curve) {
     pthread_rwlock_wrlock(&flat->lock);
     ht_approx *old = flat->approx;
     flat->approx = fresh;
     flat->covered = covered;
+    flat->gone = gone;
     flat->curve = *curve;
     const ht_mask live = ht_labels_mask(&flat->labels);
     ht_approx_facts facts;
@@ -505,10 +511,10 @@ static hither_status build(ht_flat *flat, moment *m, const ht_flat_building *how
     ht_approx_curve curve = flat->curve;
     HT_TRY(make(flat, m, how, &fresh, err));
     hither_status status = HITHER_OK;
-    if (!how->due || m->stray || changed(&curve, m->alive))
+    if (!how->due || m->stray || m->anew || changed(&curve, m->alive))
         status = measure(fresh, m, m->end, how->threads, &curve, err);
     if (status == HITHER_OK)
-        publish(flat, fresh, m->end, &curve);
+        publish(flat, fresh, m->end, m->gone, &curve);
     else
         flat->kind->free(fresh);
     return status;
@@ -543,7 +549,7 @@ hither_status ht_flat_tune(ht_flat *flat, unsigned threads, hither_error *err) {
     if (go && status == HITHER_OK)
         status = measure(flat->approx, &m, flat->covered, threads, &curve, err);
     if (go && status == HITHER_OK)
-        publish(flat, flat->approx, flat->covered, &curve);
+        publish(flat, flat->approx, flat->covered, flat->gone, &curve);
     pthread_mutex_unlock(&flat->building);
     moment_clear(&m);
     return status;

@@ -8,6 +8,7 @@
 #include "index/flat_inside.h"
 
 #define SECTION "approx"
+#define GONE    "gone" /* rows taken out since what it is searched by was made whole, a u64 */
 
 /* As on disk, little-endian, no padding. */
 typedef struct head {
@@ -42,8 +43,11 @@ hither_status ht_flat_near_put(ht_flat *flat, ht_container_writer *w, hither_err
         h.covered = whole ? flat->covered : living_below(flat, flat->covered);
         h.curve = flat->curve;
     }
+    const uint64_t gone = flat->gone + (flat->approx ? flat->stray : 0);
     HT_TRY(ht_container_begin(w, SECTION, err));
     HT_TRY(ht_container_put(w, &h, sizeof h, err));
+    HT_TRY(ht_container_begin(w, GONE, err));
+    HT_TRY(ht_container_put(w, &gone, sizeof gone, err));
     if (!flat->approx)
         return HITHER_OK;
     if (whole)
@@ -91,6 +95,15 @@ void ht_flat_near_kind(ht_container *file, hither_dtype dtype, hither_metric met
         *out = spec;
 }
 
+static uint64_t read_gone(ht_container *file) {
+    uint64_t gone = 0;
+    size_t bytes;
+    const void *data = ht_container_section(file, GONE, &bytes);
+    if (data && bytes == sizeof gone && ht_container_touch(file, GONE, 0, bytes, NULL) == HITHER_OK)
+        memcpy(&gone, data, sizeof gone);
+    return gone;
+}
+
 hither_status ht_flat_near_get(ht_flat *flat, hither_error *err) {
     head h;
     if (!flat->kind || !read_head(flat->file, &h) || !h.built || h.covered > flat->labels.slots)
@@ -111,5 +124,6 @@ hither_status ht_flat_near_get(ht_flat *flat, hither_error *err) {
     flat->approx = read;
     flat->covered = h.covered;
     flat->curve = h.curve;
+    flat->gone = read_gone(flat->file);
     return HITHER_OK;
 }
