@@ -18,6 +18,7 @@
 #include "cmocka_all.h"
 #include "engine/engine.h"
 #include "engine/state.h"
+#include "ok.h"
 #include "rows.h"
 #include "store/segment.h"
 #include "store/wal.h"
@@ -27,13 +28,6 @@ enum { DIM = 40, ROWS = 150, GONE = 30, BATCH = 50, K = 5, FILES = 16, DRAWN = 5
 #define PACK "/pack"
 
 static hither_error err;
-
-#define OK(call)                                                                                                       \
-    do {                                                                                                               \
-        hither_status got_ = (call);                                                                                   \
-        if (got_ != HITHER_OK)                                                                                         \
-            fail_msg("%s: %s: %s", #call, hither_status_name(got_), err.message);                                      \
-    } while (0)
 
 /* ---- files in RAM, kept to be written again and again */
 

@@ -12,15 +12,6 @@
 
 enum { MOST_DIM = 4096, K = 5 };
 
-static void put_file(ht_io *io, const char *path, const uint8_t *data, size_t size) {
-    hither_error err;
-    ht_file *file = NULL;
-    FUZZ_HOLDS(io->open(io->ctx, path, HT_IO_WRITE | HT_IO_CREATE, &file, &err) == HITHER_OK);
-    if (size)
-        FUZZ_HOLDS(io->write_at(file, data, size, 0, &err) == HITHER_OK);
-    io->close(file);
-}
-
 static hither_status search(ht_flat *flat, hither_metric metric, int64_t *labels, float *distances) {
     static float ones[MOST_DIM];
     static double wide[MOST_DIM];
@@ -51,14 +42,13 @@ static void same_after_saving(ht_io *io, ht_flat *flat, const int64_t *labels, c
     ht_flat_release(again);
 }
 
-static void look(ht_io *io, const uint8_t *data, size_t size) {
+static void look(ht_io *io, size_t size) {
     hither_error err;
     ht_flat *flat = NULL;
     ht_flat_info info;
     int64_t labels[K] = {0};
     float distances[K] = {0};
-    put_file(io, "f", data, size);
-    hither_status status = ht_flat_open(io, "f", &flat, &err);
+    hither_status status = ht_flat_open(io, SEAL_PATH, &flat, &err);
     FUZZ_HOLDS((status == HITHER_OK) == (flat != NULL));
     if (flat && ht_flat_spec_of(flat)->dim <= MOST_DIM) {
         ht_flat_describe(flat, &info);
@@ -76,21 +66,9 @@ static void look(ht_io *io, const uint8_t *data, size_t size) {
         }
     }
     ht_flat_release(flat);
-    FUZZ_HOLDS(io->remove(io->ctx, "f", &err) == HITHER_OK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    ht_io *io = NULL;
-    hither_error err;
-    FUZZ_HOLDS(ht_io_ram_new(&io, &err) == HITHER_OK);
-    look(io, data, size);
-    uint8_t *sealed = malloc(size ? size : 1);
-    FUZZ_HOLDS(sealed != NULL);
-    if (size)
-        memcpy(sealed, data, size);
-    seal(sealed, size);
-    look(io, sealed, size);
-    free(sealed);
-    ht_io_ram_free(io);
+    seal_look(data, size, look);
     return 0;
 }

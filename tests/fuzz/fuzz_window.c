@@ -11,15 +11,6 @@
 
 enum { MOST_DIM = 64, MOST_RECORDS = 4096 };
 
-static void put_file(ht_io *io, const char *path, const uint8_t *data, size_t size) {
-    hither_error err;
-    ht_file *file = NULL;
-    FUZZ_HOLDS(io->open(io->ctx, path, HT_IO_WRITE | HT_IO_CREATE, &file, &err) == HITHER_OK);
-    if (size)
-        FUZZ_HOLDS(io->write_at(file, data, size, 0, &err) == HITHER_OK);
-    io->close(file);
-}
-
 static ht_window *open_window(ht_io *io, const char *path, uint32_t *dim) {
     hither_error err;
     ht_window_saved *saved = NULL;
@@ -52,11 +43,11 @@ static hither_status push(ht_window *w, uint32_t dim, hither_score *score) {
     return ht_window_push(w, &(ht_window_rows){.vectors = &row}, score, &err);
 }
 
-static void look(ht_io *io, const uint8_t *data, size_t size) {
+static void look(ht_io *io, size_t size) {
+    (void)size;
     hither_error err;
     uint32_t dim;
-    put_file(io, "f", data, size);
-    ht_window *w = open_window(io, "f", &dim);
+    ht_window *w = open_window(io, SEAL_PATH, &dim);
     if (w) {
         hither_score a = {0}, b = {0};
         FUZZ_HOLDS(ht_window_save(w, io, "again", "", &err) == HITHER_OK);
@@ -67,21 +58,9 @@ static void look(ht_io *io, const uint8_t *data, size_t size) {
         ht_window_free(again);
         ht_window_free(w);
     }
-    FUZZ_HOLDS(io->remove(io->ctx, "f", &err) == HITHER_OK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    ht_io *io = NULL;
-    hither_error err;
-    FUZZ_HOLDS(ht_io_ram_new(&io, &err) == HITHER_OK);
-    look(io, data, size);
-    uint8_t *sealed = malloc(size ? size : 1);
-    FUZZ_HOLDS(sealed != NULL);
-    if (size)
-        memcpy(sealed, data, size);
-    seal(sealed, size);
-    look(io, sealed, size);
-    free(sealed);
-    ht_io_ram_free(io);
+    seal_look(data, size, look);
     return 0;
 }

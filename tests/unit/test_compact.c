@@ -11,18 +11,12 @@
 #include "base/hash.h"
 #include "cmocka_all.h"
 #include "hither.h"
+#include "ok.h"
 #include "rows.h"
 
 enum { BATCH = 50, TEXT = 400 };
 
 static hither_error err;
-
-#define OK(call)                                                                                                       \
-    do {                                                                                                               \
-        hither_status got_ = (call);                                                                                   \
-        if (got_ != HITHER_OK)                                                                                         \
-            fail_msg("%s: %s: %s", #call, hither_status_name(got_), err.message);                                      \
-    } while (0)
 
 /* ---- a database */
 

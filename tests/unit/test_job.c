@@ -15,18 +15,13 @@
 
 #include "cmocka_all.h"
 #include "hither.h"
+#include "ok.h"
 #include "rows.h"
 
 enum { DIM = 32, ROWS = 3000, KEPT = 600, BATCH = 500 };
 
 static hither_error err;
 
-#define OK(call)                                                                                                       \
-    do {                                                                                                               \
-        hither_status got_ = (call);                                                                                   \
-        if (got_ != HITHER_OK)                                                                                         \
-            fail_msg("%s: %s: %s", #call, hither_status_name(got_), err.message);                                      \
-    } while (0)
 #define FAILS(call, wanted) assert_string_equal(hither_status_name(call), hither_status_name(wanted))
 
 /* ---- a database: ids 0 ... ROWS - 1, of which those below KEPT are alive */

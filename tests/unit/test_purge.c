@@ -13,18 +13,12 @@
 
 #include "cmocka_all.h"
 #include "hither.h"
+#include "ok.h"
 #include "rows.h"
 
 enum { WIDTH = 64, PLENTY = 600, FEW = 20 };
 
 static hither_error err;
-
-#define OK(call)                                                                                                       \
-    do {                                                                                                               \
-        hither_status got_ = (call);                                                                                   \
-        if (got_ != HITHER_OK)                                                                                         \
-            fail_msg("%s: %s: %s", #call, hither_status_name(got_), err.message);                                      \
-    } while (0)
 
 static const char MARK[] = "Xq7SECRETx";
 static const char FOLDED[] = "xq7secretx"; /* as postings have it */
