@@ -1,150 +1,31 @@
-"""Approximate search: recall and time of hither's graph, of exact search, and of the engines there are beside it.
+"""Approximate search: recall and time of hither's graph and lists, and of the engines there are beside them.
 
-Everybody gets the same rows and queries, one thread, one query a call, through its Python interface. An engine is
-built once and asked with rising effort; its curve is recall@10 against the median time of a query, by the CPU time of
-its thread, which other processes disturb less than the clock. Engines take turns, and of the rounds the least disturbed
-counts.
+Everybody gets the same rows and queries, through its Python interface, and is built once, on two threads, in a process
+of its own. Its curve is recall@10 against the mean CPU time of a query (of its process: threads that wait busily
+count), one query a call, with rising effort; and a batch of 1,000 on two threads, by the clock. Engines take turns.
+Filters, live inserts, the cost of a call and half a million rows follow, and all goals in one table.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
-import resource
+import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from measure import Floats, Others, clustered, machine, noise, singles, spectral, unit
+import ann_goals
+from ann_peers import ABSENT, ENGINES, ENOUGH, OWN_THREADS, THREADS, K, Peer, recalls, version
+from measure import Floats, Others, clustered, machine, noise, spectral, unit
 
 ROOT = Path(__file__).resolve().parents[1]
-K = 10
 RECALLS = (0.9, 0.95, 0.99)
-EFFORTS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
-
-Search = Callable[[Floats], NDArray[Any]]
-
-
-class Engine(NamedTuple):
-    """One that is built: what sets its effort, and what searches for one query."""
-
-    efforts: tuple[float, ...]
-    effort: Callable[[float], object]
-    search: Search
-    bytes: int | None  # beside the float32 rows, where it can be asked
-
-
-def hither_hnsw(base: Floats) -> Engine:
-    import hither
-
-    index = hither.Index(base.shape[1], kind="hnsw")
-    index.add(base, wait=False)
-    index.build()
-    at = {"ef": 10}
-    return Engine(
-        EFFORTS,
-        lambda e: at.update(ef=int(e)),
-        lambda q: index.search(q, K, ef=at["ef"])[0],
-        index.info()["bytes_built"],
-    )
-
-
-def hither_exact(base: Floats) -> Engine:
-    import hither
-
-    index = hither.Index(base.shape[1])
-    index.add(base)
-    return Engine((1,), lambda _: None, lambda q: index.search(q, K)[0], index.info()["bytes_extra"])
-
-
-def hnswlib_hnsw(base: Floats) -> Engine:
-    import hnswlib
-
-    index = hnswlib.Index("ip", base.shape[1])
-    index.init_index(len(base), ef_construction=200, M=16)
-    index.add_items(base)
-    index.set_num_threads(1)
-    return Engine(EFFORTS, lambda e: index.set_ef(int(e)), lambda q: index.knn_query(q, K)[0][0], None)
-
-
-def faiss_hnsw(base: Floats) -> Engine:
-    import faiss
-
-    index = faiss.IndexHNSWSQ(base.shape[1], faiss.ScalarQuantizer.QT_8bit, 16, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = 200
-    index.train(base)
-    index.add(base)
-    return Engine(
-        EFFORTS,
-        lambda e: setattr(index.hnsw, "efSearch", int(e)),
-        lambda q: index.search(q[None], K)[1][0],
-        faiss.serialize_index(index).nbytes,
-    )
-
-
-def faiss_fast_scan(base: Floats) -> Engine:
-    import faiss
-
-    dim = base.shape[1]
-    lists = int(4 * np.sqrt(len(base)))
-    inner = faiss.index_factory(dim, f"IVF{lists},PQ{dim // 4}x4fs", faiss.METRIC_INNER_PRODUCT)
-    inner.train(base[:: max(1, len(base) // (lists * 50))])
-    inner.add(base)
-    index = faiss.IndexRefineFlat(inner, faiss.swig_ptr(base))
-    index.k_factor = 8
-
-    def effort(e: float) -> None:
-        inner.nprobe = int(e)
-
-    return Engine(
-        (2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128),
-        effort,
-        lambda q: index.search(q[None], K)[1][0],
-        faiss.serialize_index(inner).nbytes,
-    )
-
-
-def usearch_hnsw(base: Floats) -> Engine:
-    from usearch.index import Index
-
-    index = Index(ndim=base.shape[1], metric="cos", dtype="i8", connectivity=16, expansion_add=128)
-    index.add(np.arange(len(base)), base)
-
-    def effort(e: float) -> None:
-        index.expansion_search = int(e)
-
-    return Engine(EFFORTS, effort, lambda q: index.search(q, K, threads=1).keys, None)
-
-
-def turbovec_scan(base: Floats) -> Engine:
-    import turbovec
-
-    index = turbovec.TurboQuantIndex(base.shape[1], 4)
-    index.add(base)
-    at = {"wide": K}
-
-    def search(query: Floats) -> NDArray[Any]:
-        found = np.asarray(index.search(query[None], at["wide"])[1])[0].astype(np.int64)
-        return found[np.argsort(-(base[found] @ query))[:K]]
-
-    return Engine((10, 20, 30, 60), lambda e: at.update(wide=int(e)), search, None)
-
-
-ENGINES: dict[str, Callable[[Floats], Engine]] = {
-    "hither hnsw": hither_hnsw,
-    "hither exact": hither_exact,
-    "hnswlib": hnswlib_hnsw,
-    "faiss HNSW-SQ8": faiss_hnsw,
-    "faiss IVF-PQ4fs + refine": faiss_fast_scan,
-    "usearch i8": usearch_hnsw,
-    "turbovec 4-bit + f32": turbovec_scan,
-}
-COLOURS = ("#d9480f", "#f59f00", "#495057", "#1971c2", "#4dabf7", "#2b8a3e", "#862e9c")
+PARTS = ("curves", "goals", "far", "receipts")
+MARKS = ("<!-- written by bench/run.py ann: begin -->", "<!-- written by bench/run.py ann: end -->")
 
 
 def duplicates(rows: int, dim: int, queries: int, seed: int) -> tuple[Floats, Floats]:
@@ -176,55 +57,56 @@ def truth_of(base: Floats, queries: Floats) -> NDArray[Any]:
     return hither.knn(base, queries, K, "dot")[0]
 
 
-def recalls(found: NDArray[Any], truth: NDArray[Any]) -> NDArray[Any]:
-    return np.array([len(set(f) & set(t)) / K for f, t in zip(found.tolist(), truth.tolist(), strict=True)])
+def serve(names: list[str], folder: str) -> tuple[dict[str, Peer], dict[str, str]]:
+    """Builds one engine after another; those that did not come about, with the reason."""
+    peers, left_out = {}, dict(ABSENT)
+    for name in names:
+        peer = Peer(name, folder)
+        if reason := peer.about.get("left_out"):
+            left_out[name] = reason
+            peer.close()
+        else:
+            peers[name] = peer
+            print(f"{name}: built in {peer.about['build_s']:.1f} s", flush=True)
+    return peers, left_out
 
 
-def version(name: str) -> str:
-    package = {"hither": "hither", "faiss": "faiss-cpu"}.get(name.split()[0], name.split()[0])
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "of the tree"
-
-
-def build(name: str, base: Floats) -> tuple[Engine, dict[str, Any]]:
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    began = time.perf_counter()
-    engine = ENGINES[name](base)
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return engine, {"build_s": round(time.perf_counter() - began, 2), "build_cpu_s": round(cpu, 2)}
-
-
-def measure(options: argparse.Namespace, base: Floats, queries: Floats) -> list[dict[str, Any]]:
-    """A line an engine and effort."""
-    truth = truth_of(base, queries)
-    best: dict[tuple[str, float], dict[str, Any]] = {}
-    built: dict[str, tuple[Engine, dict[str, Any]]] = {}
-    for name in options.engines:
-        try:
-            built[name] = build(name, base)
-        except ImportError as error:
-            print(f"{name} is left out: {error}")
-    for _ in range(options.rounds):
-        for name, (engine, cost) in built.items():
-            for effort in engine.efforts:
-                engine.effort(effort)
-                with Others() as others:
-                    line = singles(engine.search, queries, warm=10)
-                found = recalls(np.array([engine.search(q) for q in queries]), truth)
-                line |= {"engine": name, "effort": effort, "recall": round(float(found.mean()), 4), **cost}
-                line |= {"bytes": engine.bytes, "others": others.cpus, "version": version(name)}
+def singly(peers: dict[str, Peer], rounds: int, queries: int) -> list[dict[str, Any]]:
+    """A line an engine and effort, of one thread; engines take turns, and the least disturbed round counts."""
+    best: dict[tuple[str, int], dict[str, Any]] = {}
+    for _ in range(rounds):
+        for name, peer in list(peers.items()):
+            for effort in peer.about["efforts"]:
+                line = peer.ask("one", effort, queries)
+                if "left_out" in line:
+                    print(f"{name} came to an end: {line['left_out']}")
+                    peers.pop(name)
+                    break
                 known = best.get((name, effort))
-                if not known or line["cpu_p50_us"] < known["cpu_p50_us"]:
-                    best[name, effort] = line
+                if not known or line["cpu_us"] < known["cpu_us"]:
+                    best[name, effort] = line | {"engine": name, "effort": effort, "version": version(name)}
+                if line["recall"] >= ENOUGH:
+                    break
     return list(best.values())
 
 
-def at_recall(lines: list[dict[str, Any]], name: str, recall: float) -> float | None:
-    """CPU microseconds of a query where the curve of an engine crosses a recall; None where it does not."""
-    points = sorted((p["recall"], p["cpu_p50_us"]) for p in lines if p["engine"] == name)
+def together(peers: dict[str, Peer], lines: list[dict[str, Any]], folder: str) -> None:
+    """Adds what a batch on two threads takes to the lines."""
+    for name, peer in peers.items():
+        mine = peer if name not in OWN_THREADS else Peer(name, folder, THREADS)
+        for line in lines:
+            if line["engine"] == name and line["recall"] >= 0.8:
+                got = mine.ask("many", line["effort"])
+                if "left_out" in got:
+                    break
+                line |= {"batch_us": round(1e6 / got["batch_qps"], 2), "batch_others": got["others"]}
+        if mine is not peer:
+            mine.close()
+
+
+def at_recall(lines: list[dict[str, Any]], name: str, recall: float, what: str = "cpu_us") -> float | None:
+    """Microseconds of a query where the curve of an engine crosses a recall; None where it does not."""
+    points = sorted((p["recall"], p[what]) for p in lines if p["engine"] == name and what in p)
     for i, (r, t) in enumerate(points):
         if r >= recall:
             beyond = min(time for _, time in points[i:])
@@ -235,23 +117,25 @@ def at_recall(lines: list[dict[str, Any]], name: str, recall: float) -> float | 
     return None
 
 
-def table(lines: list[dict[str, Any]]) -> str:
-    names = list(dict.fromkeys(line["engine"] for line in lines))
-    out = [
-        "| engine | " + " | ".join(f"us at {r:g}" for r in RECALLS) + " | x hnswlib at 0.95, 0.99 | build CPU s | MB |"
-    ]
-    out.append("|---|" + "---:|" * (len(RECALLS) + 3))
-    for name in names:
-        first = next(line for line in lines if line["engine"] == name)
+def table(lines: list[dict[str, Any]], abouts: dict[str, dict[str, Any]]) -> str:
+    columns = [*(f"us at {r:g}" for r in RECALLS), "x hnswlib at 0.95, 0.99", "two threads, queries/s at 0.95, 0.99"]
+    out = [f"| engine | {' | '.join(columns)} | build s | MB beside the rows |", "|---|" + "---:|" * (len(RECALLS) + 4)]
+    for name, about in abouts.items():
         times = [at_recall(lines, name, r) for r in RECALLS]
-        ratios = []
+        ratios, batches = [], []
         for r, mine in zip(RECALLS[1:], times[1:], strict=True):
-            theirs = at_recall(lines, "hnswlib", r)
+            theirs, batch = at_recall(lines, "hnswlib", r), at_recall(lines, name, r, "batch_us")
             ratios.append(f"{theirs / mine:.1f}" if mine and theirs else "-")
-        cells = [name, *(f"{t:,.0f}" if t else "-" for t in times), ", ".join(ratios), f"{first['build_cpu_s']:.1f}"]
-        cells.append(f"{first['bytes'] / 1e6:.0f}" if first["bytes"] else "")
+            batches.append(f"{1e6 / batch:,.0f}" if batch else "-")
+        cells = [f"{name} {version(name)}", *(f"{t:,.0f}" if t else "-" for t in times), ", ".join(ratios)]
+        cells += [", ".join(batches), f"{about['build_s']:.1f}", f"{about['bytes'] / 1e6:.0f}"]
         out.append(f"| {' | '.join(cells)} |")
     return "\n".join(out)
+
+
+def words_of(abouts: dict[str, dict[str, Any]], left_out: dict[str, str]) -> str:
+    tuned = "; ".join(f"{name}: {about['about']}" for name, about in abouts.items() if about["about"])
+    return f"{tuned}.\n\nLeft out: {'; '.join(f'{name} ({why})' for name, why in left_out.items())}."
 
 
 def receipts(rows: int, dim: int, count: int, seed: int) -> list[dict[str, Any]]:
@@ -288,8 +172,8 @@ def receipt_table(lines: list[dict[str, Any]]) -> str:
     return "\n".join(out)
 
 
-def draw(lines: list[dict[str, Any]], title: str, path: Path) -> bool:
-    """Recall against queries a second of CPU time; False without matplotlib."""
+def draw(lines: list[dict[str, Any]], abouts: dict[str, dict[str, Any]], title: str, path: Path) -> bool:
+    """Recall against queries a second of CPU time, and what building took; False without matplotlib."""
     try:
         import matplotlib
     except ImportError:
@@ -297,20 +181,27 @@ def draw(lines: list[dict[str, Any]], title: str, path: Path) -> bool:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(8, 5))
-    for name, colour in zip(ENGINES, COLOURS, strict=True):
-        points = sorted((p["recall"], 1e6 / p["cpu_p50_us"]) for p in lines if p["engine"] == name)
-        points = [p for p in points if p[0] >= 0.8]
+    figure, (axis, side) = plt.subplots(1, 2, figsize=(13, 5.6), width_ratios=(1.5, 1))
+    for i, name in enumerate(abouts):
+        colour, mark = plt.colormaps["tab20"](i % 20), "o" if name.startswith("hither") else "."
+        points = sorted((p["recall"], 1e6 / p["cpu_us"]) for p in lines if p["engine"] == name and p["recall"] >= 0.8)
         if points:
-            axis.plot(*np.array(points).T, marker="o", markersize=4, color=colour, label=name)
+            wide = 2.4 if name.startswith("hither") else 1.2
+            axis.plot(*np.array(points).T, marker=mark, color=colour, linewidth=wide, label=name)
+        about = abouts[name]
+        side.scatter(max(about["build_s"], 0.1), max(about["bytes"] / 1e6, 1), color=colour, marker="o", s=36)
+        side.annotate(f" {name}", (max(about["build_s"], 0.1), max(about["bytes"] / 1e6, 1)), fontsize=8)
     axis.set(yscale="log", xlabel=f"recall@{K}", ylabel="queries a second of CPU time, one thread (more is better)")
-    axis.grid(alpha=0.25)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=9)
+    side.set(xscale="log", yscale="log", xlabel="seconds to build, two threads", ylabel="MB beside the rows")
+    side.margins(x=0.25)
+    for each in (axis, side):
+        each.grid(alpha=0.25)
+        each.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, fontsize=8, ncols=2)
     figure.suptitle(title, fontsize=11)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    figure.savefig(path, dpi=100, metadata={"Software": None})
     return True
 
 
@@ -322,43 +213,109 @@ def keep(about: dict[str, Any], lines: list[dict[str, Any]], part: str) -> None:
             out.write(json.dumps(about | line) + "\n")
 
 
-def main(arguments: list[str]) -> int:
+def write_down(report: str, path: Path) -> None:
+    """Into the page, between the two marks that are there for it."""
+    page = path.read_text(encoding="utf-8")
+    before, rest = page.split(MARKS[0])
+    path.write_text(f"{before}{MARKS[0]}\n\n{report}\n\n{MARKS[1]}{rest.split(MARKS[1])[1]}", encoding="utf-8")
+
+
+def store(folder: str, base: Floats, queries: Floats) -> None:
+    """What the engines' processes read."""
+    for name, array in (("base", base), ("queries", queries), ("truth", truth_of(base, queries))):
+        np.save(f"{folder}/{name}.npy", array)
+
+
+def curves(options: argparse.Namespace, folder: str) -> tuple[list[dict[str, Any]], dict[str, Any], str]:
+    """The lines of all engines, what building them took, and the table."""
+    peers, left_out = serve(options.engines, folder)
+    abouts = {name: peer.about for name, peer in peers.items()}
+    lines = singly(peers, options.rounds, options.queries)
+    together(peers, lines, folder)
+    for peer in peers.values():
+        peer.close()
+    return lines, abouts, f"{table(lines, abouts)}\n\n{words_of(abouts, left_out)}"
+
+
+def far(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Half a million rows in clusters, one thread."""
+    with tempfile.TemporaryDirectory(prefix="hither-ann-") as folder:
+        store(folder, *clustered(options.far, options.dim, options.queries, options.seed))
+        peers, _ = serve(["hither hnsw", "faiss IVF-PQ fast scan"], folder)
+        lines = singly(peers, 1, options.queries)
+        for peer in peers.values():
+            peer.close()
+    return lines
+
+
+def arguments_of(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/run.py ann", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="20,000 rows, 100 queries, one round")
-    parser.add_argument("--data", choices=list(DATA), default="spectral")
-    parser.add_argument("--file", type=Path, help="rows of your own, .npy; --asked has the queries")
-    parser.add_argument("--asked", type=Path, help="queries for --file, .npy")
+    parser.add_argument("--quick", action="store_true", help="20,000 rows, one round; nothing is written down")
+    parser.add_argument("--data", default="spectral", help=f"{', '.join(DATA)}, or rows of your own, .npy")
+    parser.add_argument("--asked", type=Path, help="queries for rows of your own, .npy; else the last of the rows")
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--far", type=int, default=500_000, help="rows in clusters, beside faiss")
     parser.add_argument("--dim", type=int, default=384)
-    parser.add_argument("--queries", type=int, default=300)
+    parser.add_argument("--queries", type=int, default=300, help="of one thread; 1,000 are asked at once on two")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
-    parser.add_argument("--only", nargs="+", choices=("curves", "receipts"), default=("curves", "receipts"))
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "images" / "ann.png")
-    parser.add_argument("--no-picture", action="store_true")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "performance.md", help="where the tables go")
+    parser.add_argument("--no-docs", action="store_true", help="neither a picture nor a page")
     options = parser.parse_args(arguments)
     if options.quick:
-        options.rows, options.queries, options.rounds = min(options.rows, 20_000), 100, 1
-    about = machine() | {
-        "rows": options.rows,
-        "dim": options.dim,
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-    if "curves" in options.only:
-        base, queries = DATA[options.data](options.rows, options.dim, options.queries, options.seed)
-        what = options.data
-        if options.file:
-            base = unit(np.load(options.file, mmap_mode="r")[: options.rows].astype(np.float32))
-            queries = unit(np.load(options.asked)[: options.queries].astype(np.float32))
-            what = "rows of a file"
-        lines = measure(options, base, queries)
-        keep(about | {"data": what}, lines, "curves")
+        options.rows, options.rounds, options.no_docs = min(options.rows, 20_000), 1, True
+        options.far = min(options.far, 50_000)
+    return options
+
+
+def data_of(options: argparse.Namespace) -> tuple[Floats, Floats, str]:
+    if options.data in DATA:
+        return *DATA[options.data](options.rows, options.dim, 1000, options.seed), options.data
+    rows = np.load(options.data, mmap_mode="r")
+    if options.asked:
+        asked = np.load(options.asked, mmap_mode="r")[:1000]
+    else:
+        rows, asked = rows[:-1000], rows[-1000:]
+    return unit(rows[: options.rows].astype(np.float32)), unit(asked.astype(np.float32)), "rows of a file"
+
+
+def main(arguments: list[str]) -> int:
+    options = arguments_of(arguments)
+    about = machine() | {"rows": options.rows, "dim": options.dim}
+    about["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    report: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="hither-ann-") as folder, Others() as others:
+        base, queries, what = data_of(options)
+        store(folder, base, queries)
         title = f"{len(base):,} rows of {base.shape[1]} dimensions ({what}), k = {K}"
-        print(f"{title}\n\n{table(lines)}\n")
-        if not options.no_picture:
-            drawn = draw(lines, title, options.picture)
-            print(f"picture: {options.picture}" if drawn else "no picture: matplotlib is not installed")
+        lines, abouts, text = curves(options, folder) if "curves" in options.only else ([], {}, "")
+        more = []
+        if "goals" in options.only:
+            more += ann_goals.apart(ann_goals.filters, folder, min(len(queries), 400), options.seed)
+            more += ann_goals.apart(ann_goals.inserts, folder, len(base) * 2 // 5, min(len(base) // 10, 4000))
+            more += ann_goals.apart(ann_goals.calls, options.dim, options.seed)
+    away = far(options) if "far" in options.only else []
+    for part, kept in (("curves", lines), ("goals", more), ("far", away)):
+        keep(about | {"data": what}, kept, part)
+    goals = ann_goals.table(
+        lambda name, recall: at_recall(lines, name, recall),
+        lambda name, recall: at_recall(lines, name, recall, "batch_us"),
+        lambda name, recall: at_recall(away, name, recall),
+        abouts,
+        more,
+        len(base),
+        options.far,
+    )
+    report += [f"{title}. {about['cpu']}, {about['cpus']} CPUs; others kept {others.cpus:g} of them busy.", goals, text]
+    if more:
+        report.append(ann_goals.other_table(more))
+    print("\n\n".join(report))
+    if not options.no_docs and lines and draw(lines, abouts, title, options.picture):
+        write_down("\n\n".join([*report, "![Recall and queries a second](images/ann.png)"]), options.page)
+        print(f"\npicture: {options.picture}; tables: {options.page}")
     if "receipts" in options.only:
         made = receipts(min(options.rows, 20_000), 96 if options.quick else options.dim, 200, options.seed)
         keep(about, made, "receipts")
