@@ -43,7 +43,8 @@ static hither_status rank_all(const ht_vectors *v, const void *query, const ht_m
         for (size_t i = 0; i < part->count; i++) {
             if (!(ht_mask_rows(live, allow, part, i / 64 * 64, 64) >> (i % 64) & 1))
                 continue;
-            const void *row = (const char *)part->rows + i * part->stride;
+            const void *row =
+                part->places ? (const void *)part->places[i] : (const char *)part->rows + i * part->stride;
             double d = ht_ref_distance(v->dtype, part->bare, v->metric, query, row, v->dim);
             if (!isfinite(d) || !row_finite(v, part, row))
                 return ht_fail(err, HITHER_NOT_FINITE, "row in slot %llu: not finite",

@@ -115,6 +115,11 @@ static void estimate(ht_worker *w, span some, const ht_bound *bound, const ht_pa
                      size_t count) {
     const ht_search *s = w->s;
     ht_layout layout = ht_layout_of(s->vectors, part);
+    if (part->places && count > 1) {
+        for (size_t i = at; i < at + count; i++)
+            estimate(w, some, bound, part, first, i, 1);
+        return;
+    }
     w->stats.rows_full += count * (some.to - some.from);
     w->stats.rows_scanned += count * (some.to - some.from);
     if (layout.dtype == HITHER_B1) {

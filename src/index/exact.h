@@ -35,6 +35,8 @@ typedef struct ht_part {
      * They change how fast an answer comes, never what it is. */
     const void *codes;
     size_t coded_rows;
+    /* Where each row lies, if they do not lie one after the other: of f32 rows with norms. NULL: `rows` has them. */
+    const float *const *places;
 } ht_part;
 
 typedef struct ht_vectors {

@@ -143,7 +143,7 @@ typedef struct ht_worker {
 #define HT_ALL_IN_FULL UINT_MAX
 
 static inline const void *ht_row_at(const ht_part *part, size_t i) {
-    return (const char *)part->rows + i * part->stride;
+    return part->places ? (const void *)part->places[i] : (const char *)part->rows + i * part->stride;
 }
 
 static inline ht_layout ht_layout_of(const ht_vectors *v, const ht_part *part) {

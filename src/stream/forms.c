@@ -1,5 +1,5 @@
 /*
- * forms.c: see forms.h. A form that goes leaves its row behind, passed over by its bit in `alive`, until the slots run
+ * forms.c: see forms.h. A form that goes leaves its slot behind, passed over by its bit in `alive`, until the slots run
  * out; then the living move together if that frees enough, or the arrays grow.
  */
 #include "stream/forms.h"
@@ -30,7 +30,7 @@ static uint32_t slabs_of(uint32_t rows) { return (rows + HT_FORM_SLAB - 1) / HT_
 /* Not what they point to. */
 static void release_arrays(ht_forms *forms) {
     ht_release(forms->forms);
-    ht_release((void *)forms->slabs);
+    ht_release((void *)forms->places);
     ht_release((void *)forms->codes);
     ht_release(forms->norms);
     ht_release(forms->parts);
@@ -46,10 +46,9 @@ void ht_forms_clear(ht_forms *forms) {
         ht_release(forms->forms[i].text);
     for (uint32_t i = 0; i < forms->spares; i++)
         ht_release(forms->spare[i].text);
-    for (uint32_t i = 0; i < slabs_of(forms->room); i++) {
-        ht_release(forms->slabs[i]);
+    for (uint32_t i = 0; i < slabs_of(forms->room); i++)
         ht_release(forms->codes[i]);
-    }
+    ht_release(forms->nothing);
     ht_exact_scratch_clear(&forms->scratch);
     release_arrays(forms);
     ht_forms_init(forms, forms->dim, forms->most);
@@ -121,10 +120,6 @@ static void table_fill(ht_forms *forms) {
 
 /* ---- room */
 
-static float *row_of(const ht_forms *forms, uint32_t slot) {
-    return (float *)(void *)((char *)forms->slabs[slot / HT_FORM_SLAB] + (size_t)(slot % HT_FORM_SLAB) * forms->stride);
-}
-
 static void set_alive(const ht_forms *forms, uint32_t slot, bool alive) {
     uint64_t bit = (uint64_t)1 << slot % 64;
     if (alive)
@@ -133,20 +128,23 @@ static void set_alive(const ht_forms *forms, uint32_t slot, bool alive) {
         forms->alive[slot / 64] &= ~bit;
 }
 
+/* The block of codes that a slot is in. */
+static char *code_block(const ht_forms *forms, uint32_t slot) {
+    return (char *)forms->codes[slot / HT_FORM_SLAB] +
+           ht_codes_bytes(slot % HT_FORM_SLAB / HT_CODE_ROWS * HT_CODE_ROWS, forms->dim);
+}
+
 /* At the first search after rows came: who only pushes need not pay. */
 static void make_codes(ht_forms *forms) {
     const uint32_t end = forms->dim >= LEAST_CODED_DIM ? forms->used / HT_CODE_ROWS * HT_CODE_ROWS : 0;
-    while (forms->coded < end) {
-        const uint32_t slab = forms->coded / HT_FORM_SLAB, begin = slab * HT_FORM_SLAB;
-        const uint32_t to = end - begin < HT_FORM_SLAB ? end - begin : HT_FORM_SLAB;
-        ht_codes_make(forms->slabs[slab], forms->stride, forms->dim, forms->coded - begin, to, forms->codes[slab]);
-        forms->coded = begin + to;
-    }
+    for (; forms->coded < end; forms->coded++)
+        ht_codes_make_row(forms->places[forms->coded], forms->dim, code_block(forms, forms->coded),
+                          forms->coded % HT_CODE_ROWS);
 }
 
-/* A quarter more than can live: the living move together once for so many new forms. */
+/* An eighth more than can live: the living move together once for so many new forms. */
 static uint32_t largest_room(const ht_forms *forms) {
-    return (forms->most + forms->most / 4 + 2 * FIRST_ROOM) / FIRST_ROOM * FIRST_ROOM;
+    return (forms->most + forms->most / 8 + 2 * FIRST_ROOM) / FIRST_ROOM * FIRST_ROOM;
 }
 
 static hither_status grow(ht_forms *forms, hither_error *err) {
@@ -160,7 +158,7 @@ static hither_status grow(ht_forms *forms, hither_error *err) {
     new.room = room;
     new.table_mask = slots - 1;
     new.forms = ht_calloc(room, sizeof *new.forms);
-    new.slabs = ht_calloc(slabs, sizeof *new.slabs);
+    new.places = ht_calloc(room, sizeof *new.places);
     new.codes = ht_calloc(slabs, sizeof *new.codes);
     new.norms = ht_calloc(room, sizeof *new.norms);
     new.parts = ht_calloc(slabs, sizeof *new.parts);
@@ -169,14 +167,14 @@ static hither_status grow(ht_forms *forms, hither_error *err) {
     new.chunks = ht_calloc((words + CHUNK_WORDS - 1) / CHUNK_WORDS, sizeof *new.chunks);
     new.moved = ht_calloc((size_t)room + 1, sizeof *new.moved);
     new.table = ht_calloc(slots, sizeof *new.table);
-    if (!new.forms || !new.slabs || !new.codes || !new.norms || !new.parts || !new.spare || !new.alive || !new.chunks ||
-        !new.moved || !new.table) {
+    if (!new.forms || !new.places || !new.codes || !new.norms || !new.parts || !new.spare || !new.alive ||
+        !new.chunks || !new.moved || !new.table) {
         release_arrays(&new);
         return ht_fail_nomem(err, room * sizeof *new.forms, "forms of a window");
     }
     if (forms->room > 0) {
         memcpy(new.forms, forms->forms, forms->used * sizeof *new.forms);
-        memcpy((void *)new.slabs, (void *)forms->slabs, slabs_of(forms->room) * sizeof *new.slabs);
+        memcpy((void *)new.places, (void *)forms->places, forms->used * sizeof *new.places);
         memcpy((void *)new.codes, (void *)forms->codes, slabs_of(forms->room) * sizeof *new.codes);
         memcpy(new.norms, forms->norms, forms->used * sizeof *new.norms);
         memcpy(new.spare, forms->spare, forms->spares * sizeof *new.spare);
@@ -190,25 +188,20 @@ static hither_status grow(ht_forms *forms, hither_error *err) {
     return HITHER_OK;
 }
 
-/* Memory for the next row; the last slab has no more rows than there can be. */
+/* Memory for the codes of the next row; the last slab has no more rows than there can be. */
 static hither_status need_slab(ht_forms *forms, hither_error *err) {
     const uint32_t i = forms->used / HT_FORM_SLAB, left = largest_room(forms) - i * HT_FORM_SLAB;
-    const uint32_t rows = left < HT_FORM_SLAB ? left : HT_FORM_SLAB;
-    if (forms->slabs[i])
-        return HITHER_OK;
-    float *slab = ht_alloc_aligned(rows * forms->stride);
-    void *codes = forms->dim >= LEAST_CODED_DIM ? ht_alloc_aligned(ht_codes_bytes(rows, forms->dim)) : NULL;
-    if (!slab || (!codes && forms->dim >= LEAST_CODED_DIM)) {
-        ht_release(slab);
-        ht_release(codes);
-        return ht_fail_nomem(err, rows * forms->stride, "forms of a window");
+    const size_t bytes = ht_codes_bytes(left < HT_FORM_SLAB ? left : HT_FORM_SLAB, forms->dim);
+    if (!forms->nothing) {
+        forms->nothing = ht_alloc_aligned(forms->stride);
+        if (!forms->nothing)
+            return ht_fail_nomem(err, forms->stride, "forms of a window");
+        memset(forms->nothing, 0, forms->stride);
     }
-    const size_t used = forms->dim * sizeof *slab;
-    for (uint32_t row = 0; used < forms->stride && row < rows; row++)
-        memset((char *)slab + row * forms->stride + used, 0, forms->stride - used);
-    forms->slabs[i] = slab;
-    forms->codes[i] = codes;
-    return HITHER_OK;
+    if (forms->codes[i] || forms->dim < LEAST_CODED_DIM)
+        return HITHER_OK;
+    forms->codes[i] = ht_alloc_aligned(bytes);
+    return forms->codes[i] ? HITHER_OK : ht_fail_nomem(err, bytes, "forms of a window");
 }
 
 /* Moves the living together, in order. */
@@ -236,16 +229,19 @@ static void compact(ht_forms *forms) {
     for (uint32_t i = first; i < forms->used; i++) {
         if (forms->forms[i].birth == 0)
             continue;
-        forms->forms[forms->moved[i]] = forms->forms[i];
-        memcpy(row_of(forms, forms->moved[i]), row_of(forms, i), forms->stride);
-        forms->norms[forms->moved[i]] = forms->norms[i];
+        const uint32_t now = forms->moved[i];
+        forms->forms[now] = forms->forms[i];
+        forms->places[now] = forms->places[i];
+        forms->norms[now] = forms->norms[i];
+        if (i < forms->coded)
+            ht_codes_copy_row(code_block(forms, i), i % HT_CODE_ROWS, forms->dim, code_block(forms, now),
+                              now % HT_CODE_ROWS);
     }
     for (uint32_t i = 0; i < forms->used; i++)
         set_alive(forms, i, i < to);
     memset(forms->forms + to, 0, (forms->used - to) * sizeof *forms->forms);
+    forms->coded = forms->moved[forms->coded]; /* coded rows are moved to a block that may not be full any more */
     forms->used = to;
-    forms->coded =
-        first / HT_CODE_ROWS * HT_CODE_ROWS < forms->coded ? first / HT_CODE_ROWS * HT_CODE_ROWS : forms->coded;
     table_fill(forms);
 }
 
@@ -272,9 +268,9 @@ hither_status ht_forms_search(ht_forms *forms, const float *query, uint32_t firs
     for (uint32_t at = first, rows_here; at < forms->used; at += rows_here) {
         const uint32_t slab = at / HT_FORM_SLAB, end = (slab + 1) * HT_FORM_SLAB;
         rows_here = (end < forms->used ? end : forms->used) - at;
-        const uint32_t coded = forms->coded > at ? forms->coded - at : 0;
+        const uint32_t coded = forms->coded > at ? (forms->coded - at) / HT_CODE_ROWS * HT_CODE_ROWS : 0;
         forms->parts[parts++] = (ht_part){
-            .rows = row_of(forms, at),
+            .places = forms->places + at,
             .first_slot = at,
             .count = rows_here,
             .stride = forms->stride,
@@ -373,13 +369,13 @@ hither_status ht_forms_add(ht_forms *forms, const char *text, size_t bytes, uint
     if (text)
         HT_TRY(copy_text(forms, text, bytes, &copy, err));
     uint32_t at = forms->used++;
-    memcpy(row_of(forms, at), vector, forms->dim * sizeof *vector);
+    forms->places[at] = vector;
     ht_form *form = &forms->forms[at];
     *form = (ht_form){
         .text = copy.text, .room = copy.room, .bytes = (uint32_t)bytes, .hash = hash, .birth = ++forms->births};
     form->norm2 = ht_kernels_get()->ref_dot_f32(vector, vector, forms->dim);
     form->scale = form->norm2 > 0 ? 1 / sqrt(form->norm2) : 0;
-    ht_exact_norms(row_of(forms, at), forms->stride, 1, forms->dim, &forms->norms[at]);
+    ht_exact_norms(vector, forms->stride, 1, forms->dim, &forms->norms[at]);
     set_alive(forms, at, true);
     table_put(forms, at);
     forms->live++;
@@ -394,5 +390,6 @@ void ht_forms_remove(ht_forms *forms, uint32_t slot) {
     if (form->text) /* there is room: no more texts than slots */
         forms->spare[forms->spares++] = (ht_text_room){form->text, form->room};
     *form = (ht_form){0};
+    forms->places[slot] = forms->nothing;
     forms->live--;
 }

@@ -5,7 +5,8 @@
  *
  * Slots are in order of birth, so a form's nearest is kept by looking at the younger ones only, and whole blocks of
  * rows have 4-bit codes (index/codes.h) that are written once. What forms leave behind is closed by ht_forms_reserve,
- * which moves them. Rows lie in slabs, so that growing copies none; nothing is given back before ht_forms_clear, so
+ * which moves them. Vectors are borrowed: each lies where its form's newest record has it (ht_forms_lies), so only
+ * codes are kept here. Codes lie in slabs, so that growing copies none; nothing is given back before ht_forms_clear, so
  * that a window whose forms come and go soon asks for no more memory. One thread at a time: the window's mutex guards
  * it. The caller is between ht_fp_enter and ht_fp_leave.
  */
@@ -47,11 +48,12 @@ typedef struct ht_text_room {
 typedef struct ht_forms {
     uint32_t dim, most, room, used, live;
     uint64_t births;
-    ht_form *forms; /* by slot */
-    float **slabs;  /* HT_FORM_SLAB rows of stride bytes each, zeros past the dimension; NULL: not used so far */
-    void **codes;   /* of their rows; NULL each where the dimension is too small for them to pay */
-    uint32_t coded; /* the first so many rows have theirs */
-    size_t stride;
+    ht_form *forms;       /* by slot */
+    const float **places; /* where the vector of each slot lies */
+    float *nothing;       /* the vector of those that went: zeros */
+    void **codes;         /* of HT_FORM_SLAB rows each; NULL: not used so far, or the dimension is too small */
+    uint32_t coded;       /* the first so many rows have theirs */
+    size_t stride;        /* of a vector, which has zeros past the dimension */
     float *norms;
     ht_part *parts; /* of a search */
     ht_exact_scratch scratch;
@@ -75,15 +77,16 @@ uint32_t ht_forms_find(const ht_forms *forms, const void *key, size_t bytes, boo
 /* Room for one more form. *moved (new slot by old one) is set if the forms changed their slots, else NULL. NOMEM
  * changes nothing. */
 HT_NODISCARD hither_status ht_forms_reserve(ht_forms *forms, const uint32_t **moved, hither_error *err);
-/* Adds a form that is not there, with count 0, after ht_forms_reserve; vector has dim floats, text NULL: it is the key.
- * NOMEM changes nothing. */
+/* Adds a form that is not there, with count 0, after ht_forms_reserve; text NULL: the vector is the key. The vector is
+ * not copied; by the next search it must have zeros up to `stride` bytes. NOMEM changes nothing. */
 HT_NODISCARD hither_status ht_forms_add(ht_forms *forms, const char *text, size_t bytes, uint64_t hash,
                                         const float *vector, uint32_t *slot, hither_error *err);
 void ht_forms_remove(ht_forms *forms, uint32_t slot);
 
-static inline const float *ht_forms_vector(const ht_forms *forms, uint32_t slot) {
-    const char *slab = (const char *)forms->slabs[slot / HT_FORM_SLAB];
-    return (const float *)(const void *)(slab + (size_t)(slot % HT_FORM_SLAB) * forms->stride);
+static inline const float *ht_forms_vector(const ht_forms *forms, uint32_t slot) { return forms->places[slot]; }
+/* The same vector lies there now, and stays until this is called again or the form goes. */
+static inline void ht_forms_lies(const ht_forms *forms, uint32_t slot, const float *vector) {
+    forms->places[slot] = vector;
 }
 /* The slot of the nearest other form and its D; HT_NO_FORM and 1 if it is the only one. NOMEM. */
 HT_NODISCARD hither_status ht_forms_nearest(ht_forms *forms, uint32_t slot, uint32_t *nearest, double *distance,

@@ -60,8 +60,8 @@ static hither_status slab_new(const ht_ring *r, size_t rows, ht_slab **out, hith
     return ht_fail_nomem(err, bytes, "records of a window");
 }
 
-hither_status ht_ring_new(uint32_t capacity, uint32_t dim, uint32_t slack, uint32_t wait_ms, ht_ring **out,
-                          hither_error *err) {
+hither_status ht_ring_new(uint32_t capacity, uint32_t dim, uint32_t slack, uint32_t wait_ms, bool in_turn,
+                          ht_ring **out, hither_error *err) {
     ht_ring *r = ht_alloc_aligned(sizeof *r);
     *out = NULL;
     if (!r)
@@ -72,7 +72,7 @@ hither_status ht_ring_new(uint32_t capacity, uint32_t dim, uint32_t slack, uint3
     r->capacity = capacity;
     r->dim = dim;
     r->wait_ms = wait_ms;
-    r->unfinished = capacity <= 1024 ? 2 : 4;
+    r->unfinished = in_turn ? 1 : capacity <= 1024 ? 2 : 4;
     r->chunks = (capacity + HT_RING_CHUNK - 1) / HT_RING_CHUNK + r->unfinished + 3 +
                 (slack + HT_RING_CHUNK - 1) / HT_RING_CHUNK;
     r->stride = ((size_t)dim * sizeof(float) + 63) / 64 * 64;

@@ -26,9 +26,10 @@ typedef struct ht_ring ht_ring;
 #define HT_RING_READERS 64u /* at a time; more take turns */
 
 /* slack: records that may come while a reader looks; 0: a sixteenth of the capacity, at least 1,024 or as many as that.
- * wait_ms: how long a push may wait for readers when there is no room. */
-HT_NODISCARD hither_status ht_ring_new(uint32_t capacity, uint32_t dim, uint32_t slack, uint32_t wait_ms, ht_ring **out,
-                                       hither_error *err);
+ * wait_ms: how long a push may wait for readers when there is no room. in_turn: one record is written after the other,
+ * so that fewer places are needed. */
+HT_NODISCARD hither_status ht_ring_new(uint32_t capacity, uint32_t dim, uint32_t slack, uint32_t wait_ms, bool in_turn,
+                                       ht_ring **out, hither_error *err);
 /* Nobody uses it any more. */
 void ht_ring_free(ht_ring *ring);
 size_t ht_ring_stride(const ht_ring *ring);

@@ -53,7 +53,8 @@ hither_status ht_window_new(const ht_window_spec *spec, ht_window **out, hither_
         ht_release(w);
         return ht_fail_errno(err, code, "cannot make a lock for a window");
     }
-    hither_status status = ht_ring_new(spec->capacity, spec->dim, spec->slack, spec->wait_ms, &w->ring, err);
+    hither_status status =
+        ht_ring_new(spec->capacity, spec->dim, spec->slack, spec->wait_ms, !spec->no_novelty, &w->ring, err);
     if (status == HITHER_OK && !allocate(w))
         status = ht_fail_nomem(err, (size_t)spec->capacity * sizeof(ht_scored), "a window");
     if (status == HITHER_OK)
@@ -322,9 +323,10 @@ static hither_status find_form(ht_window *w, const arrival *a, uint32_t *form, h
     if (*form != HT_NO_FORM)
         return HITHER_OK;
     if (is_vector)
-        return add_form(w, NULL, bytes, hash, a->vector, form, err);
-    HT_TRY(w->spec.embed(w->spec.embed_ctx, key, bytes, w->vector, err));
-    return add_form(w, key, bytes, hash, w->vector, form, err);
+        memcpy(w->vector, key, bytes);
+    else
+        HT_TRY(w->spec.embed(w->spec.embed_ctx, key, bytes, w->vector, err));
+    return add_form(w, is_vector ? NULL : key, bytes, hash, w->vector, form, err);
 }
 
 static void enter_sums(ht_window *w, uint32_t form, bool full) {
@@ -354,6 +356,7 @@ static hither_status enter(ht_window *w, uint32_t form, const ht_ring_record *re
     *ht_window_scored(w, w->next) = (ht_scored){form, (uint8_t)level, record->time_ms};
     w->levels[level]++;
     ht_ring_write(w->ring, number, record);
+    ht_forms_lies(&w->forms, form, ht_ring_vector(w->ring, number));
     w->count++;
     w->next++;
     return HITHER_OK;

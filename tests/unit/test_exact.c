@@ -93,6 +93,7 @@ typedef struct example {
     ht_part part[MOST_PARTS];
     float *memory[MOST_PARTS], *norms[MOST_PARTS], *query;
     void *codes[MOST_PARTS];
+    const float **places[MOST_PARTS];
     uint64_t *bits[2][2]; /* of live and allow: two chunks */
     const uint64_t *chunks[2][2];
     ht_mask mask[2];
@@ -148,6 +149,7 @@ static void make(example *e, shape kind, hither_metric metric, size_t dim, size_
                                .stride = stride,
                                .norms = below(4) ? e->norms[p] : NULL};
         e->codes[p] = NULL;
+        e->places[p] = NULL;
         if (below(3) && !simple)
             add_codes(e, p, (below(3) ? count : below(count + 1)) / HT_CODE_ROWS * HT_CODE_ROWS);
         done += count;
@@ -164,8 +166,29 @@ static void make(example *e, shape kind, hither_metric metric, size_t dim, size_
         e->masked[0] = e->masked[1] = false;
 }
 
+/* The same rows, each somewhere else. */
+static void scatter(example *e) {
+    for (size_t p = 0; p < e->parts; p++) {
+        const size_t count = e->part[p].count, stride = e->part[p].stride;
+        const float **places = ht_calloc(count + 1, sizeof *places);
+        char *memory = ht_alloc((count + 1) * stride);
+        for (size_t i = 0; i < count; i++) { /* 7 divides neither: each place is taken once */
+            const size_t to = i * 7 % (count % 7 ? count : count + 1);
+            memcpy(memory + to * stride, (const char *)e->memory[p] + i * stride, stride);
+            places[i] = (const float *)(const void *)(memory + to * stride);
+        }
+        ht_release(e->memory[p]);
+        e->memory[p] = (float *)(void *)memory;
+        e->places[p] = places;
+        e->part[p].places = places;
+        e->part[p].rows = NULL;
+        e->part[p].norms = e->norms[p];
+    }
+}
+
 static void clear(example *e) {
     for (size_t p = 0; p < e->parts; p++) {
+        ht_release((void *)e->places[p]);
         ht_release(e->memory[p]);
         ht_release(e->norms[p]);
         ht_release(e->codes[p]);
@@ -256,6 +279,8 @@ static void random_cases(void **state) {
         size_t k = below(6) == 0 ? rows + 1 + below(20) : 1 + below(20);
         example e;
         make(&e, (shape)(i % SHAPES), (hither_metric)(1 + draw() % 4), some_dim(), rows, queries, k, false);
+        if (i % 5 == 2)
+            scatter(&e);
         assert_true(agrees(&e, threads[i % 3], true));
         if (i % 4 == 0 && e.rows > 0)
             assert_true(agrees_within(&e, threads[i % 3], i % 8 ? NULL : &scratch));

@@ -72,7 +72,7 @@ static void test_newest(void **state) {
     for (size_t c = 0; c < sizeof capacities / sizeof capacities[0]; c++) {
         hither_error err = {0};
         ht_ring *ring;
-        ASSERT_OK(ht_ring_new(capacities[c], DIM, 0, 0, &ring, &err));
+        ASSERT_OK(ht_ring_new(capacities[c], DIM, 0, 0, false, &ring, &err));
         uint64_t total = 3u * capacities[c] + 12000;
         for (uint64_t i = 0; i < total; i++) {
             ASSERT_OK(push(ring, i, &err));
@@ -115,7 +115,7 @@ static void test_search(void **state) {
     (void)state;
     hither_error err = {0};
     ht_ring *ring;
-    ASSERT_OK(ht_ring_new(3000, DIM, 0, 0, &ring, &err));
+    ASSERT_OK(ht_ring_new(3000, DIM, 0, 0, false, &ring, &err));
     for (uint64_t i = 0; i < 20000; i++) {
         ASSERT_OK(push(ring, i, &err));
         if (i % 509 != 0)
@@ -143,7 +143,7 @@ static void test_coded(void **state) {
     hither_error err = {0};
     ht_ring *ring;
     ht_moment view;
-    ASSERT_OK(ht_ring_new(6400, DIM, 0, 0, &ring, &err));
+    ASSERT_OK(ht_ring_new(6400, DIM, 0, 0, false, &ring, &err));
     uint64_t n = 0;
     for (; n < 6400; n++)
         ASSERT_OK(push(ring, n, &err));
@@ -172,7 +172,7 @@ static void test_pinned(void **state) {
     hither_error err = {0};
     ht_ring *ring;
     ht_moment view;
-    ASSERT_OK(ht_ring_new(500, DIM, 2000, 0, &ring, &err));
+    ASSERT_OK(ht_ring_new(500, DIM, 2000, 0, false, &ring, &err));
     for (uint64_t i = 0; i < 10000; i++)
         ASSERT_OK(push(ring, i, &err));
     ASSERT_OK(ht_moment_open(ring, &view, &err));
@@ -203,7 +203,7 @@ static void test_unfinished(void **state) {
     ht_moment view;
     uint64_t number, after;
     uint32_t count;
-    ASSERT_OK(ht_ring_new(2000, DIM, 0, 0, &ring, &err));
+    ASSERT_OK(ht_ring_new(2000, DIM, 0, 0, false, &ring, &err));
     for (uint64_t i = 0; i < 5000; i++)
         ASSERT_OK(push(ring, i, &err));
     ASSERT_OK(ht_ring_claim(ring, 1, &number, &count, &err));
@@ -300,7 +300,7 @@ static void test_threads(void **state) {
     shared s = {.each = total / WRITERS, .nap_ns = total > LONG ? 800000 : 10000};
     pthread_t threads[WRITERS + READERS];
     dim = total > LONG ? 16 : DIM;
-    ASSERT_OK(ht_ring_new(CAPACITY, dim, 0, 0, &s.ring, &err));
+    ASSERT_OK(ht_ring_new(CAPACITY, dim, 0, 0, false, &s.ring, &err));
     for (int i = 0; i < WRITERS + READERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, i < WRITERS ? write_records : read_records, &s), 0);
     for (int i = 0; i < WRITERS; i++)
