@@ -23,11 +23,7 @@ void ht_collection_unref(ht_collection *c) {
         return;
     if (c->db->generation == ht_fork_generation()) {
         ht_snapshot_free(atomic_load_explicit(&c->home.current, memory_order_relaxed));
-        ht_columns_clear(&c->columns);
         ht_row_sets_clear(&c->row_sets);
-        ht_met_ids_clear(&c->met_ids);
-        ht_keyword_table_clear(&c->keywords);
-        ht_sparse_table_clear(&c->sparse);
         ht_uniques_clear(&c->uniques);
         ht_schema_free(c->schema);
         (void)pthread_mutex_destroy(&c->building);
@@ -251,6 +247,8 @@ static hither_status load(ht_collection *c, bool *overtaken, hither_error *err) 
         status = ht_collection_reshape(c, &row, err);
     if (status == HITHER_OK && !(base && base->seq == row.commit_seq))
         status = load_snapshot(c, base, &row, reader, &fresh, err);
+    if (status == HITHER_OK && fresh && !base && (status = ht_made_new(&fresh->made, err)) != HITHER_OK)
+        ht_snapshot_free(fresh);
     *overtaken = status == HITHER_NOT_FOUND;
     uint64_t floor = ht_reader_floor(reader);
     ht_reader_end(reader);
@@ -289,19 +287,12 @@ static hither_status make(ht_db *db, const ht_collection_row *row, ht_collection
     ht_collection *c = ht_calloc(1, sizeof *c);
     if (!c)
         return ht_fail_nomem(err, sizeof *c, "a collection");
-    hither_status status = ht_columns_init(&c->columns, err);
-    if (status == HITHER_OK && (status = ht_keyword_table_init(&c->keywords, err)) != HITHER_OK)
-        ht_columns_clear(&c->columns);
-    if (status == HITHER_OK && (status = ht_row_sets_init(&c->row_sets, err)) != HITHER_OK) {
-        ht_columns_clear(&c->columns);
-        ht_keyword_table_clear(&c->keywords);
-    }
+    hither_status status = ht_row_sets_init(&c->row_sets, err);
     if (status != HITHER_OK) {
         ht_release(c);
         return status;
     }
     (void)pthread_mutex_init(&c->building, NULL);
-    ht_sparse_table_init(&c->sparse);
     (void)pthread_mutex_init(&c->asked.lock, NULL);
     c->wish.kind = HITHER_EXACT;
     atomic_init(&c->least, SIZE_MAX);

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/mask.h"
 #include "engine/filter.h"
 
 #define HT_CELLS 4096u /* slots of a block of cells */
@@ -100,6 +101,10 @@ bool ht_columns_find(ht_columns *columns, const ht_filter *filter, uint64_t limi
 HT_NODISCARD hither_status ht_columns_cover(ht_columns *columns, const ht_filter *filter, uint64_t limit,
                                             const ht_column_source *source, const ht_field_column **found,
                                             bool *complete, uint64_t *parsed, hither_error *err);
+
+/* Copies what the columns say of the slots in `needed` into `to`, which is empty and nobody else's yet; it does not
+ * cover what is past the limit of `needed`. Waits for whoever is making columns. NOMEM: `to` is only to be cleared. */
+HT_NODISCARD hither_status ht_columns_copy(ht_columns *from, const ht_mask *needed, ht_columns *to, hither_error *err);
 
 /* The cells of slots [block * HT_CELLS, ...); NULL: all missing. */
 const ht_cells *ht_column_cells(const ht_field_column *column, uint64_t block);

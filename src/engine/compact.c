@@ -301,6 +301,95 @@ static hither_status forget_rows(const job *j, uint64_t begin, uint64_t end) {
     return HITHER_OK;
 }
 
+/* ---- what was made of rows */
+
+/* Bits of the slots below the limit that have a row, in chunks; what is past it counts as having one. */
+typedef struct needs {
+    ht_mask mask;
+    const uint64_t **chunks;
+    uint64_t *words, gone;
+} needs;
+
+/* A slot whose row was dropped, or whose segment, has none, and is in no version that anyone can still read: a page of
+ * an older one, which needs what was made of its rows, is refused from then on. */
+static hither_status find_needed(const job *j, ht_extent *const *extents, size_t count, needs *out) {
+    size_t chunks = (size_t)(j->limit / HT_CHUNK_SLOTS + 1);
+    uint64_t has = 0;
+    out->words = ht_calloc(chunks, HT_CHUNK_SLOTS / 8);
+    out->chunks = ht_calloc(chunks, sizeof *out->chunks);
+    if (!out->words || !out->chunks)
+        return ht_fail_nomem(j->err, chunks * HT_CHUNK_SLOTS / 8, "the rows to keep");
+    for (size_t i = 0; i < count; i++) {
+        uint64_t rows = committed_of(j, extents[i]), first = extents[i]->first_slot;
+        for (uint64_t p = 0; p < rows; p++) {
+            if (!ht_segment_dropped(extents[i]->segment, p)) {
+                set(out->words, first + p);
+                has++;
+            }
+        }
+    }
+    for (uint64_t slot = j->limit; slot < chunks * HT_CHUNK_SLOTS; slot++)
+        set(out->words, slot);
+    for (size_t i = 0; i < chunks; i++)
+        out->chunks[i] = out->words + i * (HT_CHUNK_SLOTS / 64);
+    out->gone = j->limit - has;
+    out->mask = (ht_mask){.chunks = out->chunks, .chunk_count = chunks, .limit = chunks * HT_CHUNK_SLOTS};
+    return HITHER_OK;
+}
+
+/* The snapshot in force with what was made without rows that are gone. */
+static hither_status put_made(const job *j, ht_made *fresh) {
+    ht_db *db = j->c->db;
+    ht_snapshot *s;
+    pthread_mutex_lock(&db->writer);
+    const ht_snapshot *now = atomic_load_explicit(&j->c->home.current, memory_order_relaxed);
+    ht_change change = {.seq = now->seq,
+                        .slot_limit = now->slot_limit,
+                        .id_kind = now->id_kind,
+                        .extents = now->extents,
+                        .extent_count = now->extent_count};
+    hither_status status = ht_snapshot_make(now, &change, &s, j->err);
+    if (status == HITHER_OK) {
+        ht_snapshot_set_made(s, fresh);
+        ht_snapshot_publish(&j->c->home, s, &db->graveyard, &db->scratches);
+    } else {
+        ht_made_release(fresh);
+    }
+    pthread_mutex_unlock(&db->writer);
+    return status;
+}
+
+/* Columns, postings and the like without the rows that are gone, where that is worth it. Readers who stand on older
+ * versions go on with the old ones. */
+static hither_status renew_made(const job *j) {
+    ht_db *db = j->c->db;
+    needs needed = {.words = NULL};
+    ht_made *fresh;
+    pthread_mutex_lock(&db->writer);
+    const ht_snapshot *now = atomic_load_explicit(&j->c->home.current, memory_order_relaxed);
+    ht_made *made = ht_made_acquire(now->made);
+    size_t count = 0;
+    ht_extent **extents = ht_calloc(now->extent_count, sizeof(ht_extent *));
+    for (; extents && count < now->extent_count; count++)
+        extents[count] = ht_extent_acquire(now->extents[count]);
+    pthread_mutex_unlock(&db->writer);
+    hither_status status = extents ? find_needed(j, extents, count, &needed)
+                                   : ht_fail_nomem(j->err, sizeof(ht_extent *), "the segments of a collection");
+    uint64_t more = needed.gone > made->gone ? needed.gone - made->gone : 0;
+    if (status == HITHER_OK && more && (j->how == HT_COMPACT_ALL || more * WORTH >= j->limit - made->gone)) {
+        status = ht_made_without(made, &needed.mask, needed.gone, &fresh, j->err);
+        if (status == HITHER_OK)
+            status = put_made(j, fresh);
+    }
+    for (size_t i = 0; i < count; i++)
+        ht_extent_release(extents[i]);
+    ht_release(extents);
+    ht_release(needed.words);
+    ht_release((void *)needed.chunks);
+    ht_made_release(made);
+    return status;
+}
+
 /* ---- all of it */
 
 static hither_status work(job *j) {
@@ -343,6 +432,8 @@ hither_status ht_compact_rows(ht_collection *c, ht_thoroughness how, ht_progress
     pthread_mutex_unlock(&c->db->writer);
     if (status == HITHER_OK)
         status = work(&j);
+    if (status == HITHER_OK)
+        status = renew_made(&j);
     if (status == HITHER_OK && how == HT_COMPACT_ALL) {
         pthread_mutex_lock(&c->db->writer);
         ht_cache_forget(c->db->store, c->cid);

@@ -43,7 +43,7 @@ void ht_derived_load_columns(ht_collection *c, const ht_snapshot *s) {
     ht_cache cache = open_cache(c, s, &key);
     if (!cache.file)
         return;
-    hither_status ignored = ht_columns_get(&c->columns, cache.file, cache.slots, NULL);
+    hither_status ignored = ht_columns_get(&s->made->columns, cache.file, cache.slots, NULL);
     (void)ignored; /* then they are made */
     ht_container_close(cache.file);
 }
@@ -56,7 +56,7 @@ void ht_derived_load_words(ht_collection *c, const ht_snapshot *s) {
     if (!cache.file)
         return;
     bool got = ht_postings_get(cache.file, cache.slots, &parts, &count, NULL) == HITHER_OK;
-    if (got && !ht_keyword_table_adopt(&c->keywords, parts, count)) {
+    if (got && !ht_keyword_table_adopt(&s->made->keywords, parts, count)) {
         for (size_t i = 0; i < count; i++)
             ht_postings_release(parts[i]);
         ht_release((void *)parts);
@@ -81,7 +81,7 @@ static hither_status put_columns(void *ctx, ht_container_writer *writer, hither_
     const saving *v = ctx;
     ht_mask live = ht_snapshot_mask(v->s);
     HT_TRY(put_version(v, writer, err));
-    return ht_columns_put(&v->c->columns, &live, v->slots, writer, err);
+    return ht_columns_put(&v->s->made->columns, &live, v->slots, writer, err);
 }
 
 static bool any_dead(const saving *v) {
@@ -98,7 +98,7 @@ static hither_status put_words(void *ctx, ht_container_writer *writer, hither_er
     ht_mask live = ht_snapshot_mask(v->s);
     ht_keyword_view all;
     HT_TRY(put_version(v, writer, err));
-    HT_TRY(ht_keyword_table_view(&v->c->keywords, &all, err));
+    HT_TRY(ht_keyword_table_view(&v->s->made->keywords, &all, err));
     hither_status status = HITHER_OK;
     for (size_t i = 0; any_dead(v) && i < all.count && status == HITHER_OK; i++) {
         ht_postings *alive;
@@ -137,15 +137,15 @@ static void keep(const saving *v, const ht_cache_key *key,
 
 void ht_derived_save(ht_collection *c, uint64_t least) {
     const ht_snapshot *s = atomic_load_explicit(&c->home.current, memory_order_relaxed);
-    saving v = {c, s, ht_columns_covered(&c->columns)};
+    saving v = {c, s, ht_columns_covered(&s->made->columns)};
     ht_cache_key columns = columns_key(c), words = words_key(c);
-    size_t fields = atomic_load_explicit(&c->columns.count, memory_order_relaxed) * HT_COLUMNS_FIELD_BYTES;
+    size_t fields = atomic_load_explicit(&s->made->columns.count, memory_order_relaxed) * HT_COLUMNS_FIELD_BYTES;
     if (c->db->readonly || c->db->memory || atomic_load_explicit(&c->dropped, memory_order_relaxed))
         return;
     v.slots = v.slots < s->slot_limit ? v.slots : s->slot_limit;
     if (v.slots && v.slots >= least && !is_kept(&v, &columns, "fields", fields))
         keep(&v, &columns, put_columns);
-    v.slots = atomic_load_explicit(&c->keywords.covered, memory_order_acquire);
+    v.slots = atomic_load_explicit(&s->made->keywords.covered, memory_order_acquire);
     if (v.slots && v.slots >= least && v.slots <= s->slot_limit && !is_kept(&v, &words, "parts", 0))
         keep(&v, &words, put_words);
 }

@@ -36,8 +36,8 @@ hither_status ht_field_open(ht_field_values *values, ht_collection *c, const ht_
     ht_column_source source = {.rows = rows_of, .load = load_columns, .ctx = &o};
     bool complete;
     *values = (ht_field_values){0};
-    HT_TRY(
-        ht_columns_cover(&c->columns, field, s->slot_limit, &source, &values->column, &complete, &values->parsed, err));
+    HT_TRY(ht_columns_cover(&s->made->columns, field, s->slot_limit, &source, &values->column, &complete,
+                            &values->parsed, err));
     /* Columns may have been made by a reader who came after a compaction. */
     if (atomic_load_explicit(&c->floor, memory_order_acquire) > s->seq)
         return ht_fail(err, HITHER_STALE, "compaction has overtaken this read");

@@ -133,6 +133,7 @@ static hither_status go_back(listing *l, hither_error *err) {
     l->then.id_kind = now->id_kind;
     l->then.extent_count = now->extent_count;
     l->then.extents = now->extents;
+    l->then.made = now->made;
     l->then.chunks = (const uint64_t **)(void *)l->chunks;
     l->s = &l->then;
     return HITHER_OK;

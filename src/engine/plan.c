@@ -159,7 +159,7 @@ static void try_leaf(const task *t, const ht_scan *scan, uint32_t at, way_in *be
     const ht_filter_node *node = &t->filter->nodes[at];
     if (node->op <= HT_NOT || node->field == HT_DOCUMENT)
         return;
-    const ht_column_sets *sets = ht_column_sets_of(&t->c->columns, scan->columns[node->field]);
+    const ht_column_sets *sets = ht_column_sets_of(&t->s->made->columns, scan->columns[node->field]);
     if (!sets || sets->upto > t->s->slot_limit)
         return;
     uint64_t rows = ht_scan_leaf_count(scan, at, sets);
@@ -244,7 +244,7 @@ uint64_t ht_select_open(ht_collection *c, const ht_snapshot *s, const ht_filter 
     const ht_field_column **columns = ht_calloc(filter->field_count, sizeof *columns);
     uint64_t rows = s->live_count;
     ht_scan scan;
-    if (columns && filter->field_count && ht_columns_find(&c->columns, filter, s->slot_limit, columns) &&
+    if (columns && filter->field_count && ht_columns_find(&s->made->columns, filter, s->slot_limit, columns) &&
         ht_scan_prepare(&scan, filter, columns, NULL) == HITHER_OK) {
         rows = estimate(&scan, s);
         ht_scan_clear(&scan);
@@ -263,10 +263,10 @@ static void load_columns(void *ctx) {
 static hither_status choose(const task *t, const ht_field_column **columns, hither_error *err) {
     const ht_filter *f = t->filter;
     uint64_t limit = t->s->slot_limit;
-    bool complete = ht_columns_find(&t->c->columns, f, limit, columns);
+    bool complete = ht_columns_find(&t->s->made->columns, f, limit, columns);
     if (!complete && t->s->live_count > FEW_ROWS) {
         ht_column_source source = {.rows = rows_of, .load = load_columns, .ctx = (void *)(uintptr_t)t};
-        HT_TRY(ht_columns_cover(&t->c->columns, f, limit, &source, columns, &complete, &t->out->parsed, err));
+        HT_TRY(ht_columns_cover(&t->s->made->columns, f, limit, &source, columns, &complete, &t->out->parsed, err));
     }
     return complete ? select_by_columns(t, columns, err) : select_by_rows(t, err);
 }

@@ -139,7 +139,7 @@ hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *
     ht_row row;
     bool bare = !filter && !(v->include & (HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS));
     int64_t id;
-    if (bare && ht_met_ids_find(&v->c->met_ids, slot, &id)) {
+    if (bare && ht_met_ids_find(&v->snapshot->made->met_ids, slot, &id)) {
         ht_result_add_int(out, id);
         return add_vector(v, slot, out, err);
     }
@@ -157,7 +157,7 @@ hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *
     if (row.id_kind == HT_ID_INT) {
         ht_result_add_int(out, row.int_id);
         if (bare)
-            ht_met_ids_note(&v->c->met_ids, slot, row.int_id);
+            ht_met_ids_note(&v->snapshot->made->met_ids, slot, row.int_id);
     } else {
         ht_result_add_text(out, row.text_id.data, row.text_id.bytes);
     }

@@ -37,11 +37,11 @@ static hither_status open_postings(ht_run *run, ht_keyword_view *out, uint64_t *
     ht_collection *c = run->view.c;
     const ht_snapshot *s = run->view.snapshot;
     ht_document_source source = {.rows = documents_of, .load = load_words, .ctx = &run->view};
-    HT_TRY(ht_keyword_table_cover(&c->keywords, s->slot_limit, &source, read, err));
+    HT_TRY(ht_keyword_table_cover(&s->made->keywords, s->slot_limit, &source, read, err));
     /* They may have been made by a reader who came after a compaction. */
     if (atomic_load_explicit(&c->floor, memory_order_acquire) > s->seq)
         return ht_fail(err, HITHER_STALE, "compaction has overtaken this search");
-    return ht_keyword_table_view(&c->keywords, out, err);
+    return ht_keyword_table_view(&s->made->keywords, out, err);
 }
 
 /* ---- what the plan says */

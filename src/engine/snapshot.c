@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/made.h"
 #include "engine/near.h"
 
 #define CHUNK_WORDS (HT_CHUNK_SLOTS / 64)
@@ -58,6 +59,7 @@ void ht_snapshot_free(ht_snapshot *s) {
     for (size_t i = 0; i < s->chunk_count; i++)
         chunk_release(s->chunks[i]);
     ht_near_release(s->near);
+    ht_made_release(s->made);
     ht_release(s);
 }
 
@@ -112,6 +114,7 @@ hither_status ht_snapshot_make(const ht_snapshot *base, const ht_change *change,
     take_extents(s, change);
     s->near = base ? ht_near_acquire(base->near) : NULL;
     s->near_live = base ? base->near_live : 0;
+    s->made = base ? ht_made_acquire(base->made) : NULL;
     for (size_t i = 0; base && i < base->chunk_count; i++) {
         s->chunks[i] = base->chunks[i];
         if (s->chunks[i])
@@ -137,6 +140,11 @@ void ht_snapshot_set_near(ht_snapshot *s, ht_near *near) {
         uint64_t word = ht_mask_word(&live, slot), left = near->limit - slot;
         s->near_live += (uint64_t)__builtin_popcountll(left < 64 ? word & (((uint64_t)1 << left) - 1) : word);
     }
+}
+
+void ht_snapshot_set_made(ht_snapshot *s, ht_made *made) {
+    ht_made_release(s->made);
+    s->made = made;
 }
 
 void ht_snapshot_publish(ht_home *home, ht_snapshot *fresh, ht_graveyard *graveyard, ht_scratch_pool *pool) {

@@ -18,6 +18,7 @@
 #define HT_CHUNK_SLOTS 65536u
 
 typedef struct ht_near ht_near;
+typedef struct ht_made ht_made;
 
 typedef struct ht_snapshot {
     uint64_t seq;          /* the collection's commit_seq */
@@ -31,6 +32,7 @@ typedef struct ht_snapshot {
     const uint64_t **chunks;
     ht_near *near;                    /* near.h; NULL: none */
     uint64_t near_live;               /* rows alive below its limit */
+    ht_made *made;                    /* made.h; of the first of a home NULL, until it is told */
     _Atomic uint32_t holders;         /* counted references */
     const struct ht_home *home;       /* where it was published */
     struct ht_snapshot *next_retired; /* in the graveyard */
@@ -62,6 +64,8 @@ HT_NODISCARD hither_status ht_snapshot_make(const ht_snapshot *base, const ht_ch
                                             hither_error *err);
 /* What is to be found by it from then on, in the place of what the base had; NULL: nothing. Of one never published. */
 void ht_snapshot_set_near(ht_snapshot *snapshot, ht_near *near);
+/* The same of what is made of its rows; takes `made` over. */
+void ht_snapshot_set_made(ht_snapshot *snapshot, ht_made *made);
 void ht_snapshot_free(ht_snapshot *snapshot); /* one never published, or with nobody left who could read it */
 
 /* Puts `fresh` in force. The home's first snapshot needs no graveyard. */

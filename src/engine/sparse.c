@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/made.h"
 #include "engine/state.h"
 
 /* An index in a row. */
@@ -173,6 +174,50 @@ static hither_status cover(ht_sparse_lists *lists, const ht_snapshot *s, const h
     }
 }
 
+/* ---- copying */
+
+static hither_status copy_part(const ht_sparse_part *from, const ht_mask *needed, ht_sparse_part **out,
+                               hither_error *err) {
+    size_t words = (size_t)((from->end - from->begin + 63) / 64), count = 0;
+    for (size_t i = 0; i < from->count; i++)
+        count += ht_mask_has(needed, from->begin + from->entries[i].row);
+    ht_sparse_part *part = ht_calloc(1, sizeof *part);
+    if (part) {
+        *part = (ht_sparse_part){.begin = from->begin, .end = from->end};
+        atomic_init(&part->references, 1);
+        part->present = ht_calloc(words, sizeof *part->present);
+        part->entries = ht_calloc(count, sizeof *part->entries);
+    }
+    if (!part || !part->present || !part->entries) {
+        part_release(part);
+        return ht_fail_nomem(err, count * sizeof(entry), "the lists of a sparse field");
+    }
+    for (uint64_t row = 0; row < from->end - from->begin; row++)
+        if ((from->present[row / 64] >> row % 64 & 1) && ht_mask_has(needed, from->begin + row))
+            part->present[row / 64] |= (uint64_t)1 << row % 64;
+    for (size_t i = 0; i < from->count; i++)
+        if (ht_mask_has(needed, from->begin + from->entries[i].row))
+            part->entries[part->count++] = from->entries[i];
+    *out = part;
+    return HITHER_OK;
+}
+
+hither_status ht_sparse_table_copy(ht_sparse_table *from, const ht_mask *needed, ht_sparse_table *to,
+                                   hither_error *err) {
+    hither_status status = HITHER_OK;
+    pthread_mutex_lock(&from->lock);
+    for (size_t f = 0; f < HITHER_MAX_FIELDS; f++) {
+        const ht_sparse_lists *lists = &from->fields[f];
+        to->fields[f].shape = lists->shape;
+        for (size_t i = 0; i < lists->count && lists->parts[i]->end <= needed->limit && status == HITHER_OK; i++) {
+            status = copy_part(lists->parts[i], needed, &to->fields[f].parts[i], err);
+            to->fields[f].count += status == HITHER_OK;
+        }
+    }
+    pthread_mutex_unlock(&from->lock);
+    return status;
+}
+
 /* ---- searching */
 
 /* The first entry of an index, or of a later one. */
@@ -217,10 +262,10 @@ static hither_status search_part(const ht_sparse_part *part, uint64_t limit, con
     return HITHER_OK;
 }
 
-hither_status ht_sparse_nearest(ht_collection *c, const ht_snapshot *s, uint32_t field, const float *query,
+hither_status ht_sparse_nearest(const ht_collection *c, const ht_snapshot *s, uint32_t field, const float *query,
                                 const ht_mask *live, const ht_mask *allow, size_t k, ht_hit *hits, size_t *count,
                                 ht_exact_stats *stats, hither_error *err) {
-    ht_sparse_table *table = &c->sparse;
+    ht_sparse_table *table = &s->made->sparse;
     ht_sparse_lists held = {.count = 0};
     uint32_t m;
     ht_topk top;

@@ -31,10 +31,14 @@ typedef struct ht_sparse_table {
 
 void ht_sparse_table_init(ht_sparse_table *table);
 void ht_sparse_table_clear(ht_sparse_table *table);
+/* The same without the rows that `needed` leaves out, into `to`, which is empty and nobody else's yet; it covers less
+ * where `needed` ends before. NOMEM: `to` is only to be cleared. */
+HT_NODISCARD hither_status ht_sparse_table_copy(ht_sparse_table *from, const ht_mask *needed, ht_sparse_table *to,
+                                                hither_error *err);
 
 /* The k rows, alive and allowed (NULL: all), with the largest dot product with a query (search_fields.c says what that
  * is) in field number `field`, of those that have anything in it. */
-HT_NODISCARD hither_status ht_sparse_nearest(struct ht_collection *c, const ht_snapshot *s, uint32_t field,
+HT_NODISCARD hither_status ht_sparse_nearest(const struct ht_collection *c, const ht_snapshot *s, uint32_t field,
                                              const float *query, const ht_mask *live, const ht_mask *allow, size_t k,
                                              ht_hit *hits, size_t *count, ht_exact_stats *stats, hither_error *err);
 

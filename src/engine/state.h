@@ -23,12 +23,10 @@
 #include "engine/engine.h"
 #include "engine/fork.h"
 #include "engine/group.h"
-#include "engine/met_ids.h"
+#include "engine/made.h"
 #include "engine/row_sets.h"
 #include "engine/snapshot.h"
-#include "engine/sparse.h"
 #include "index/approx.h"
-#include "keyword/table.h"
 #include "store/store.h"
 
 /* A slot that may have a value; see unique.h. */
@@ -81,18 +79,14 @@ struct ht_collection {
     hither_metric metric;
     _Atomic(ht_shape *) shape; /* the newest, and behind it those before */
     ht_home home;
-    uint64_t opened_seq;       /* of the first snapshot: nobody in this process reads an older one */
-    ht_met_ids met_ids;        /* of rows that were answered */
-    ht_row_sets row_sets;      /* of the last filters */
-    ht_columns columns;        /* of metadata, for filters */
-    ht_keyword_table keywords; /* of documents, for searches by words */
-    ht_sparse_table sparse;    /* of sparse fields; sparse.h */
-    pthread_mutex_t building;  /* what near.h describes, one at a time */
-    ht_approx_spec wish;       /* under `building` */
-    _Atomic size_t least;      /* rows from which it is granted; SIZE_MAX where there is none */
-    ht_asked asked;            /* for measuring what recall costs */
-    ht_id_kind queued_kind;    /* of the ids in batches to be committed later; under the queue's lock */
-    struct ht_schema *schema;  /* NULL: none; unknown to a read-only handle */
+    uint64_t opened_seq;      /* of the first snapshot: nobody in this process reads an older one */
+    ht_row_sets row_sets;     /* of the last filters */
+    pthread_mutex_t building; /* what near.h describes, one at a time */
+    ht_approx_spec wish;      /* under `building` */
+    _Atomic size_t least;     /* rows from which it is granted; SIZE_MAX where there is none */
+    ht_asked asked;           /* for measuring what recall costs */
+    ht_id_kind queued_kind;   /* of the ids in batches to be committed later; under the queue's lock */
+    struct ht_schema *schema; /* NULL: none; unknown to a read-only handle */
     ht_uniques uniques;
     _Atomic bool strict; /* there is a schema, or there will be: no upsert is left to be committed later */
     _Atomic bool dropped;

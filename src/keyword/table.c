@@ -144,6 +144,23 @@ bool ht_keyword_table_adopt(ht_keyword_table *table, ht_postings **parts, size_t
     return true;
 }
 
+hither_status ht_keyword_table_copy(ht_keyword_table *from, const ht_mask *needed, ht_keyword_table *to,
+                                    hither_error *err) {
+    hither_status status = HITHER_OK;
+    pthread_mutex_lock(&from->build);
+    to->asked = from->asked;
+    for (size_t i = 0; i < from->count && from->parts[i]->end <= needed->limit && status == HITHER_OK; i++) {
+        ht_postings *part;
+        status = ht_postings_merge(from->parts[i], NULL, needed, &part, err);
+        if (status == HITHER_OK)
+            status = put(to, part, 0, err);
+        if (status == HITHER_OK)
+            status = merge(to, err);
+    }
+    pthread_mutex_unlock(&from->build);
+    return status;
+}
+
 hither_status ht_keyword_table_view(ht_keyword_table *table, ht_keyword_view *out, hither_error *err) {
     hither_status status = HITHER_OK;
     pthread_mutex_lock(&table->lock);

@@ -48,6 +48,10 @@ HT_NODISCARD hither_status ht_keyword_table_cover(ht_keyword_table *table, uint6
 /* Takes over parts that cover [0, end) of the last, where nothing is covered yet; false where something is. The array
  * and the parts are the table's then. Under `build`. */
 bool ht_keyword_table_adopt(ht_keyword_table *table, ht_postings **parts, size_t count);
+/* The same without the rows that `needed` leaves out, into `to`, which is empty and nobody else's yet; it covers less
+ * where `needed` ends before. Waits for whoever is making parts. NOMEM, TOO_LARGE: `to` is only to be cleared. */
+HT_NODISCARD hither_status ht_keyword_table_copy(ht_keyword_table *from, const ht_mask *needed, ht_keyword_table *to,
+                                                 hither_error *err);
 /* What there is now. NOMEM. */
 HT_NODISCARD hither_status ht_keyword_table_view(ht_keyword_table *table, ht_keyword_view *out, hither_error *err);
 void ht_keyword_view_clear(ht_keyword_view *view);

@@ -261,8 +261,8 @@ static void none_that_is_newer(void **state) {
     assert_true(exists(w.io, file));
     ht_derived_load_columns(reader.c, s);
     ht_derived_load_words(reader.c, s);
-    assert_int_equal(atomic_load(&reader.c->columns.count), 0);
-    assert_int_equal(reader.c->keywords.count, 0);
+    assert_int_equal(atomic_load(&reader.c->home.current->made->columns.count), 0);
+    assert_int_equal(reader.c->home.current->made->keywords.count, 0);
     assert_true(answers(&reader, &read) != before && read.metadata > 0); /* it follows the writer by itself */
     close_world(&reader);
     close_world(&w);

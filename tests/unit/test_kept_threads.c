@@ -133,7 +133,7 @@ static void check_rows(world *w, const ht_snapshot *s, const ht_filter *filter, 
         }
         if (matches != (selected->words[slot / 64] >> slot % 64 & 1))
             complain(w, selected->plan, "a row that should, or should not, be selected");
-        if (ht_met_ids_find(&w->c->met_ids, slot, &id)) {
+        if (ht_met_ids_find(&s->made->met_ids, slot, &id)) {
             atomic_fetch_add(&w->met, 1);
             if (id != row.int_id)
                 complain(w, "ids", "another row's");
