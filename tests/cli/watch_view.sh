@@ -12,6 +12,9 @@ view 24x80 wait:nearly show keys:q end
 view 24x80 wait:nearly keys:/full 'wait:/full' 'keys: disk\n' 'wait:like "' 'wait:0.' show 'keys:\x1b' 'wait:last minute' 'keys:/out of memory\n' "wait:out of memory" 'sgr:hither watch' keys:q end
 # other sizes, and one it grows to
 view 12x50 wait:nearly show size:16x100 "wait:java)" show size:5x20 "wait:too small" keys:q end
+# what the window has forgotten is found in the archive
+(echo "the reactor core has melted"; cat app.log) > old.log
+screen 12x70 wait:nearly 'keys:/reactor core\n' 'wait:archive: the reactor' show 'keys:\x1b' keys:q end -- hither watch --view --window 100 --archive old.hither/logs old.log | grep reactor | steady
 # a standing query, kept in a file; lines that come later are held against it
 cp app.log grows.log
 screen 24x80 wait:nearly 'keys:s' 'wait:first search' 'keys:/login failed\n' 'wait:like "' keys:s 'wait:saved' 'keys:\x1b' "rest:0.2" keys:q end -- hither watch --view --rate 10% --queries q.txt grows.log
