@@ -132,6 +132,7 @@ def singles(search: Callable[[Floats], object], queries: Floats, warm: int = 20)
         "p99_us": round(float(np.percentile(taken, 99)) * 1e6, 1),
         "qps": round(float(1 / taken.mean()), 1),
         "cpu_p50_us": round(float(np.percentile(computed, 50)) * 1e6, 1),
+        "cpu_p99_us": round(float(np.percentile(computed, 99)) * 1e6, 1),
     }
 
 
