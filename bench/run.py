@@ -11,7 +11,7 @@ import importlib
 import sys
 from pathlib import Path
 
-SUITES = ("exact", "ann", "store", "database", "stream", "embed", "python")
+SUITES = ("exact", "ann", "recall", "store", "database", "stream", "embed", "python")
 
 
 def main() -> int:

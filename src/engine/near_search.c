@@ -53,15 +53,16 @@ void ht_near_note(ht_collection *c, const float *query, uint32_t dim) {
     uint32_t seen = atomic_fetch_add_explicit(&a->seen, 1, memory_order_relaxed);
     if ((seen >= HT_ASKED && seen % NOTE_EACH) || pthread_mutex_trylock(&a->lock) != 0)
         return;
-    bool ours = dim == c->dim; /* or else it was asked of rows by another embedder */
+    bool due = false, ours = dim == c->dim; /* or else it was asked of rows by another embedder */
     if (!a->rows && ours)
         a->rows = ht_alloc((size_t)HT_ASKED * dim * sizeof *a->rows);
     if (a->rows && ours) {
         memcpy(a->rows + (size_t)a->next * dim, query, dim * sizeof *query);
         a->next = (a->next + 1) % HT_ASKED;
-        a->count += a->count < HT_ASKED;
+        const bool full = a->count == HT_ASKED;
+        a->count += !full;
+        due = full ? seen % MEASURE_EACH == 0 : a->count == MEASURE_WITH || a->count == HT_ASKED;
     }
-    bool due = a->count >= MEASURE_WITH && (a->count < HT_ASKED ? a->count == MEASURE_WITH : seen % MEASURE_EACH == 0);
     pthread_mutex_unlock(&a->lock);
     if (due) {
         atomic_store_explicit(&a->due, true, memory_order_release);

@@ -49,7 +49,7 @@ typedef struct ht_asked {
     _Atomic uint32_t seen;
     _Atomic bool due; /* to be measured with */
 } ht_asked;
-enum { HT_ASKED = 64 };
+enum { HT_ASKED = 128 };
 
 struct ht_db {
     _Atomic uint32_t references; /* of the handle, and of every open collection and cursor */

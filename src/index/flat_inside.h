@@ -27,7 +27,7 @@ typedef struct flat_room {
     size_t bytes;
 } flat_room;
 
-enum { FLAT_ROOMS = 4, FLAT_WALKERS = 16, FLAT_QUERIES = 128 };
+enum { FLAT_ROOMS = 4, FLAT_WALKERS = 16, FLAT_QUERIES = 256 };
 
 /* What one walk works in. */
 typedef struct flat_walker {
