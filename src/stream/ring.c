@@ -260,6 +260,15 @@ hither_status ht_ring_reserve(ht_ring *r, uint64_t number, size_t bytes, hither_
     return HITHER_OK;
 }
 
+void ht_ring_expect(const ht_ring *r, uint64_t number) {
+    const uint64_t place = ht_ring_place(r, number), at = place % HT_SLAB_ROWS;
+    const ht_slab *slab = ht_ring_slab(r, place);
+    const char *row = (const char *)ht_slab_row(r, slab, at);
+    for (size_t i = 0; i < r->stride; i += 64)
+        __builtin_prefetch(row + i, 1, 3);
+    __builtin_prefetch(slab->slots[at].text, 1, 3);
+}
+
 bool ht_ring_code(const ht_ring *r, ht_slab *slab, uint64_t ticket, uint64_t at) {
     const uint64_t block = at / HT_CODE_ROWS;
     uint64_t before = atomic_load_explicit(&slab->coding[block], memory_order_relaxed);

@@ -55,6 +55,8 @@ typedef struct ht_ring_record {
 /* Makes sure that the next record has a place; for a caller that alone writes, the claim after it cannot fail. BUSY,
  * NOMEM. */
 HT_NODISCARD hither_status ht_ring_ready(ht_ring *ring, hither_error *err);
+/* Asks the processor for the memory of this record, after ht_ring_ready. */
+void ht_ring_expect(const ht_ring *ring, uint64_t number);
 /* Takes the next 1 ... want numbers. Each must be written (or given up) soon: few others may be taken before it is.
  * What they drive out of the window is whole, and stays readable by ht_ring_leaving until they are written. */
 HT_NODISCARD hither_status ht_ring_claim(ht_ring *ring, uint32_t want, uint64_t *first, uint32_t *count,

@@ -372,11 +372,23 @@ static ht_ring_record record_of(const ht_window *w, uint32_t form, const arrival
     };
 }
 
+/* Asks for the memory that this record will be written to, and for the vector that it drives out: both are far behind
+ * in the ring, and what is done with the text takes about as long as they need. */
+static void look_ahead(const ht_window *w) {
+    ht_ring_expect(w->ring, w->next);
+    if (w->count < w->spec.capacity || w->spec.no_centroid)
+        return;
+    const char *gone = (const char *)ht_forms_vector(&w->forms, ht_window_scored(w, w->next - w->count)->form);
+    for (size_t at = 0; at < w->forms.stride; at += 64)
+        __builtin_prefetch(gone + at, 0, 3);
+}
+
 static hither_status push_one(ht_window *w, arrival *a, const int64_t *time_ms, hither_score *score,
                               ht_matcher *matcher, hither_error *err) {
     uint32_t form;
     int64_t before = atomic_load_explicit(&w->now_ms, memory_order_relaxed);
     HT_TRY(ht_ring_ready(w->ring, err));
+    look_ahead(w);
     HT_TRY(ht_window_take_time(w, time_ms, &a->time_ms, err));
     w->share = w->spec.alarm_rate;
     if (w->spec.alarms_per_day > 0)
