@@ -46,8 +46,15 @@ typedef struct thread_job {
 static void *run(void *arg) {
     thread_job *job = arg;
     const ht_kernels *k = ht_kernels_get();
-    uint8_t *a = (uint8_t *)numbers(MOST_ROWS * WIDEST);
-    int32_t *out = (int32_t *)(void *)numbers(MOST_ROWS * WIDEST * sizeof *out);
+    uint8_t *bytes = (uint8_t *)numbers(MOST_ROWS * WIDEST);
+    float *out = (float *)(void *)numbers(MOST_ROWS * WIDEST * sizeof *out);
+    float *ones = (float *)(void *)numbers(2 * WIDEST * sizeof *ones);
+    int32_t *totals = (int32_t *)(void *)numbers(2 * WIDEST * sizeof *totals);
+    for (size_t i = 0; i < 2 * WIDEST; i++) {
+        ones[i] = 1;
+        totals[i] = 0;
+    }
+    const ht_byte_rows rows = {bytes, ones, totals};
     double products = 0, best = 0;
     for (size_t s = 0; s < SHAPES; s++)
         products += (double)LAYERS * (double)(depths[s] * columns[s] * job->rows);
@@ -55,13 +62,18 @@ static void *run(void *arg) {
         double began = now();
         for (size_t l = 0; l < LAYERS; l++)
             for (size_t s = 0; s < SHAPES; s++)
-                k->product_u8(a, depths[s], job->rows, weights[l][s], depths[s], columns[s], out, columns[s]);
+                k->linear_u8(
+                    &rows, job->rows,
+                    &(ht_byte_columns){depths[s], columns[s], weights[l][s], ones, ones + WIDEST, totals + WIDEST},
+                    false, out);
         double rate = products / (now() - began);
         best = rate > best ? rate : best;
     }
     job->rate = best;
-    free(a);
+    free(bytes);
     free(out);
+    free(ones);
+    free(totals);
     return NULL;
 }
 

@@ -35,7 +35,6 @@ struct ht_bert_room {
     uint32_t *tokens;
     float *x, *qkv, *attended, *inner, *y, *scores;
     uint8_t *bytes;
-    int32_t *sums;
 };
 
 /* ---- weights */
@@ -240,7 +239,7 @@ void ht_bert_free(ht_bert *b) {
 
 hither_status ht_bert_room_new(const ht_bert *b, ht_bert_room **out, hither_error *err) {
     const ht_bert_shape *s = &b->shape;
-    size_t rows = s->most, w = s->width, wide = s->inner > 3 * w ? s->inner : 3 * w;
+    size_t rows = s->most + HT_BERT_ENOUGH, w = s->width, deep = s->inner > w ? s->inner : w;
     ht_bert_room *r = ht_calloc(1, sizeof *r);
     if (!r)
         return ht_fail_nomem(err, sizeof *r, "an embedding");
@@ -248,15 +247,13 @@ hither_status ht_bert_room_new(const ht_bert *b, ht_bert_room **out, hither_erro
     r->x = ht_alloc_aligned(rows * w * sizeof *r->x);
     r->qkv = ht_alloc_aligned(rows * 3 * w * sizeof *r->qkv);
     r->attended = ht_alloc_aligned(rows * w * sizeof *r->attended);
-    r->inner = ht_alloc_aligned(rows * s->inner * sizeof *r->inner);
+    r->inner = ht_alloc_aligned(HT_LINEAR_ROWS * s->inner * sizeof *r->inner);
     r->y = ht_alloc_aligned(rows * w * sizeof *r->y);
-    r->scores = ht_alloc_aligned((rows + 15) / 16 * 16 * (w / s->heads + 4) * sizeof *r->scores);
-    r->bytes = s->bytes ? ht_alloc_aligned(HT_LINEAR_ROWS * wide) : NULL;
-    r->sums = s->bytes ? ht_alloc_aligned(HT_LINEAR_ROWS * wide * sizeof *r->sums) : NULL;
-    if (!r->tokens || !r->x || !r->qkv || !r->attended || !r->inner || !r->y || !r->scores ||
-        (s->bytes && (!r->bytes || !r->sums))) {
+    r->scores = ht_alloc_aligned((rows + 15) / 16 * 16 * (2 * w / s->heads + HT_ATTEND_ROWS) * sizeof *r->scores);
+    r->bytes = s->bytes ? ht_alloc_aligned(HT_LINEAR_ROWS * deep) : NULL;
+    if (!r->tokens || !r->x || !r->qkv || !r->attended || !r->inner || !r->y || !r->scores || (s->bytes && !r->bytes)) {
         ht_bert_room_free(r);
-        return ht_fail_nomem(err, rows * (6 * w + s->inner) * sizeof(float), "an embedding");
+        return ht_fail_nomem(err, rows * 6 * w * sizeof(float), "an embedding");
     }
     *out = r;
     return HITHER_OK;
@@ -273,7 +270,6 @@ void ht_bert_room_free(ht_bert_room *r) {
     ht_release(r->y);
     ht_release(r->scores);
     ht_release(r->bytes);
-    ht_release(r->sums);
     ht_release(r);
 }
 
@@ -281,27 +277,34 @@ uint32_t *ht_bert_tokens(ht_bert_room *room) { return room->tokens; }
 
 /* ---- tokens to a vector */
 
-static void apply(const ht_linear *l, const float *x, size_t rows, ht_bert_room *r, float *out) {
-    ht_linear_apply(l, x, rows, r->bytes, r->sums, out);
-}
-
 static void add_norm(float *x, const float *y, size_t rows, const norm *n, const ht_bert_shape *s) {
     for (size_t i = 0; i < rows; i++)
         ht_kernels_get()->add_norm_f32(x + i * s->width, y + i * s->width, s->width, n->scale, n->shift, s->epsilon);
 }
 
-static void run_layer(const ht_bert_shape *s, const layer *l, ht_bert_room *r, size_t rows) {
-    const ht_kernels *k = ht_kernels_get();
+/* Tokens of several texts: each attends to its own text alone. */
+static void attend(const ht_bert_shape *s, ht_bert_room *r, const uint32_t *counts, size_t texts) {
     const size_t w = s->width;
-    apply(&l->qkv, r->x, rows, r, r->qkv);
-    for (uint32_t h = 0; h < s->heads; h++)
-        k->attend_f32(r->qkv, 3 * w, rows, w / s->heads, h, s->heads, r->scores, r->attended, w);
-    apply(&l->out, r->attended, rows, r, r->y);
+    for (size_t t = 0, begin = 0; t < texts; begin += counts[t++])
+        for (uint32_t h = 0; counts[t] > 0 && h < s->heads; h++)
+            ht_kernels_get()->attend_f32(r->qkv + begin * 3 * w, 3 * w, counts[t], w / s->heads, h, s->heads, r->scores,
+                                         r->attended + begin * w, w);
+}
+
+static void run_layer(const ht_bert_shape *s, const layer *l, ht_bert_room *r, size_t rows, const uint32_t *counts,
+                      size_t texts) {
+    const size_t w = s->width;
+    ht_linear_apply(&l->qkv, r->x, rows, r->bytes, false, r->qkv);
+    attend(s, r, counts, texts);
+    ht_linear_apply(&l->out, r->attended, rows, r->bytes, false, r->y);
     add_norm(r->x, r->y, rows, &l->after_attention, s);
-    apply(&l->up, r->x, rows, r, r->inner);
-    k->gelu_f32(r->inner, rows * s->inner);
-    apply(&l->down, r->inner, rows, r, r->y);
-    add_norm(r->x, r->y, rows, &l->after_inner, s);
+    for (size_t begin = 0; begin < rows; begin += HT_LINEAR_ROWS) {
+        const size_t count = ht_min_size(rows - begin, HT_LINEAR_ROWS);
+        float *x = r->x + begin * w;
+        ht_linear_apply(&l->up, x, count, r->bytes, true, r->inner);
+        ht_linear_apply(&l->down, r->inner, count, r->bytes, false, r->y);
+        add_norm(x, r->y, count, &l->after_inner, s);
+    }
 }
 
 static hither_status to_unit(double *sums, size_t width, float *out, hither_error *err) {
@@ -331,14 +334,26 @@ hither_status ht_pool_tokens(ht_pooling pooling, const float *rows, size_t count
     return status;
 }
 
-hither_status ht_bert_vector(const ht_bert *b, ht_bert_room *r, size_t count, float *out, hither_error *err) {
+static void begin_text(const ht_bert *b, const ht_bert_room *r, size_t begin, size_t count) {
     const ht_bert_shape *s = &b->shape;
     for (size_t i = 0; i < count; i++) {
-        memcpy(r->x + i * s->width, b->words + (size_t)r->tokens[i] * s->width, s->width * sizeof *r->x);
-        ht_kernels_get()->add_norm_f32(r->x + i * s->width, b->positions + i * s->width, s->width, b->first.scale,
-                                       b->first.shift, s->epsilon);
+        float *x = r->x + (begin + i) * s->width;
+        memcpy(x, b->words + (size_t)r->tokens[begin + i] * s->width, s->width * sizeof *x);
+        ht_kernels_get()->add_norm_f32(x, b->positions + i * s->width, s->width, b->first.scale, b->first.shift,
+                                       s->epsilon);
     }
-    for (uint32_t i = 0; count > 0 && i < s->layers; i++)
-        run_layer(s, &b->layers[i], r, count);
-    return ht_pool_tokens(s->pooling, r->x, count, s->width, out, err);
+}
+
+hither_status ht_bert_vectors(const ht_bert *b, ht_bert_room *r, const uint32_t *counts, size_t texts, float *out,
+                              hither_error *err) {
+    const ht_bert_shape *s = &b->shape;
+    size_t rows = 0;
+    for (size_t t = 0; t < texts; rows += counts[t++])
+        begin_text(b, r, rows, counts[t]);
+    for (uint32_t i = 0; rows > 0 && i < s->layers; i++)
+        run_layer(s, &b->layers[i], r, rows, counts, texts);
+    rows = 0;
+    for (size_t t = 0; t < texts; rows += counts[t++])
+        HT_TRY(ht_pool_tokens(s->pooling, r->x + rows * s->width, counts[t], s->width, out + t * s->width, err));
+    return HITHER_OK;
 }

@@ -44,12 +44,14 @@ void ht_bert_free(ht_bert *bert);
 HT_NODISCARD hither_status ht_bert_room_new(const ht_bert *bert, ht_bert_room **out, hither_error *err);
 void ht_bert_room_free(ht_bert_room *room);
 
-/* Where a text's tokens are to be put: shape.most of them, each below shape.vocabulary. */
+/* Where texts' tokens are to be put, one text's behind the other's, each below shape.vocabulary: as long as there are
+ * fewer than HT_BERT_ENOUGH, there is room for another shape.most. */
+enum { HT_BERT_ENOUGH = 40 };
 uint32_t *ht_bert_tokens(ht_bert_room *room);
-/* The unit vector, of shape.width floats, of the first `count` of them; of none the zero vector. MODEL if what comes
- * out is not finite. */
-HT_NODISCARD hither_status ht_bert_vector(const ht_bert *bert, ht_bert_room *room, size_t count, float *out,
-                                          hither_error *err);
+/* The unit vectors, of shape.width floats each, of `texts` texts of so many tokens; of none the zero vector. What a
+ * text's vector is does not depend on the others. MODEL if what comes out is not finite, NOMEM. */
+HT_NODISCARD hither_status ht_bert_vectors(const ht_bert *bert, ht_bert_room *room, const uint32_t *counts,
+                                           size_t texts, float *out, hither_error *err);
 
 /* The unit vector that `count` rows of `width` floats pool to; of none the zero vector. MODEL if it is not finite,
  * NOMEM.

@@ -1,5 +1,4 @@
 /* bpe_read.c: a BPE model from the member `model` of a tokenizer.json, which is hostile. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -140,12 +139,6 @@ hither_status ht_bpe_read(const json_t *model, const char *where, ht_bpe *out, h
     HT_TRY(read_vocabulary(json_object_get(model, "vocab"), where, out, err));
     HT_TRY(read_merges(json_object_get(model, "merges"), where, out, err));
     HT_TRY(read_unknown(model, where, out, err));
-    for (unsigned byte = 0; byte < 256; byte++) {
-        char name[8];
-        (void)snprintf(name, sizeof name, "<0x%02X>", byte);
-        uint32_t found = ht_trie_find(&out->vocabulary, name, 6);
-        out->has_byte[byte] = found != 0;
-        out->bytes[byte] = found ? found - 1 : 0;
-    }
+    ht_trie_find_bytes(&out->vocabulary, out->has_byte, out->bytes);
     return HITHER_OK;
 }

@@ -58,6 +58,7 @@ hither_status ht_embedder_one(ht_embedder *embedder, ht_embed_role role, const c
 typedef struct batch {
     ht_embedder *embedder;
     ht_embed_role role;
+    size_t each; /* texts of an item */
     const hither_strings *texts;
     float *vectors;
     atomic_int failed; /* taken by the first item that fails, which alone writes status and error */
@@ -65,11 +66,24 @@ typedef struct batch {
     hither_error error;
 } batch;
 
+static void keep_error(batch *b, hither_status status, const hither_error *error) {
+    int nobody = 0;
+    if (status != HITHER_OK && atomic_compare_exchange_strong(&b->failed, &nobody, 1)) {
+        b->status = status;
+        b->error = *error;
+    }
+}
+
 static void embed_item(void *ctx, size_t item) {
     batch *b = ctx;
-    size_t each = b->embedder->texts_an_item;
-    size_t begin = item * each, end = ht_min_size(begin + each, b->texts->count);
+    size_t begin = item * b->each, end = ht_min_size(begin + b->each, b->texts->count);
     size_t dim = b->embedder->dim;
+    if (b->embedder->some) {
+        hither_error error = {0};
+        if (!atomic_load_explicit(&b->failed, memory_order_relaxed))
+            keep_error(b, b->embedder->some(b->embedder, b->role, b->texts, begin, end, b->vectors, &error), &error);
+        return;
+    }
     for (size_t i = begin; i < end && !atomic_load_explicit(&b->failed, memory_order_relaxed); i++) {
         ht_text text = ht_strings_at(b->texts, i);
         float *vector = b->vectors + i * dim;
@@ -78,12 +92,7 @@ static void embed_item(void *ctx, size_t item) {
             continue;
         }
         hither_error error = {0};
-        hither_status status = ht_embedder_one(b->embedder, b->role, text.data, text.bytes, vector, &error);
-        int nobody = 0;
-        if (status != HITHER_OK && atomic_compare_exchange_strong(&b->failed, &nobody, 1)) {
-            b->status = status;
-            b->error = error;
-        }
+        keep_error(b, ht_embedder_one(b->embedder, b->role, text.data, text.bytes, vector, &error), &error);
     }
 }
 
@@ -92,7 +101,9 @@ hither_status ht_embedder_embed(ht_embedder *embedder, ht_embed_role role, const
     if (embedder->all)
         return embedder->all(embedder, role, texts, vectors, err);
     batch b = {.embedder = embedder, .role = role, .texts = texts, .vectors = vectors, .status = HITHER_OK};
-    size_t items = texts->count / embedder->texts_an_item + (texts->count % embedder->texts_an_item != 0);
+    const size_t share = texts->count / ht_pool_threads(); /* few texts are spread over all threads */
+    b.each = ht_min_size(embedder->texts_an_item, share > 0 ? share : 1);
+    size_t items = texts->count / b.each + (texts->count % b.each != 0);
     if (items == 1)
         embed_item(&b, 0);
     else

@@ -14,11 +14,15 @@ struct ht_embedder {
     atomic_size_t references;
     uint32_t dim;
     const char *name;
-    size_t texts_an_item; /* handed to a worker at a time */
+    size_t texts_an_item; /* handed to a worker at a time, at most */
     char *prefixes[2];    /* by ht_embed_role: what embedder.c puts before texts; NULL for nothing */
     /* Writes dim floats for one text; called from any number of threads at once. */
     hither_status (*one)(ht_embedder *embedder, const char *text, size_t bytes, float *vector, hither_error *err);
-    /* The same for many texts that may have a prefix, of those whose threads are its own affair; else NULL. */
+    /* The same for those of many texts from begin to end, which may have a prefix or be missing, of a kind that is
+     * faster at some side by side; else NULL. */
+    hither_status (*some)(ht_embedder *embedder, ht_embed_role role, const hither_strings *texts, size_t begin,
+                          size_t end, float *vectors, hither_error *err);
+    /* For all texts, likewise, of those whose threads are its own affair; else NULL. */
     hither_status (*all)(ht_embedder *embedder, ht_embed_role role, const hither_strings *texts, float *vectors,
                          hither_error *err);
     /* Of an encoder: how many tokens it knows, and the vector of one alone; 0 and NULL of the others. */

@@ -43,24 +43,23 @@ void ht_linear_pack(ht_linear *l, const float *weights, const float *steps) {
         pack_column(l, weights + c * l->depth, steps[c], c);
 }
 
-static void apply_bytes(const ht_linear *l, const float *x, size_t rows, uint8_t *a, int32_t *sums, float *out) {
+static void apply_bytes(const ht_linear *l, const float *x, size_t rows, uint8_t *room, bool gelu, float *out) {
     const ht_kernels *k = ht_kernels_get();
-    float scale[HT_LINEAR_ROWS];
-    int32_t zero[HT_LINEAR_ROWS];
+    const ht_byte_columns columns = {l->depth, l->columns, l->bytes, l->scales, l->bias, l->totals};
+    float scales[HT_LINEAR_ROWS];
+    int32_t zeros[HT_LINEAR_ROWS];
+    const ht_byte_rows a = {room, scales, zeros};
     for (size_t begin = 0; begin < rows; begin += HT_LINEAR_ROWS) {
         size_t count = ht_min_size(rows - begin, HT_LINEAR_ROWS);
         for (size_t r = 0; r < count; r++)
-            k->quantize_u8(x + (begin + r) * l->depth, l->depth, a + r * l->depth, &scale[r], &zero[r]);
-        k->product_u8(a, l->depth, count, l->bytes, l->depth, l->columns, sums, l->columns);
-        for (size_t r = 0; r < count; r++)
-            k->unscale_i32(sums + r * l->columns, l->columns, scale[r], zero[r], l->scales, l->totals, l->bias,
-                           out + (begin + r) * l->columns);
+            k->quantize_u8(x + (begin + r) * l->depth, l->depth, room + r * l->depth, &scales[r], &zeros[r]);
+        k->linear_u8(&a, count, &columns, gelu, out + begin * l->columns);
     }
 }
 
-void ht_linear_apply(const ht_linear *l, const float *x, size_t rows, uint8_t *room_a, int32_t *room_sums, float *out) {
+void ht_linear_apply(const ht_linear *l, const float *x, size_t rows, uint8_t *room, bool gelu, float *out) {
     if (l->bytes) {
-        apply_bytes(l, x, rows, room_a, room_sums, out);
+        apply_bytes(l, x, rows, room, gelu, out);
         return;
     }
     ht_kernels_get()->dots_f32(x, l->depth * sizeof *x, rows, l->weights, l->depth * sizeof *x, l->columns, l->depth,
@@ -68,4 +67,6 @@ void ht_linear_apply(const ht_linear *l, const float *x, size_t rows, uint8_t *r
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < l->columns; c++)
             out[r * l->columns + c] += l->bias[c];
+    if (gelu)
+        ht_kernels_get()->gelu_f32(out, rows * l->columns);
 }

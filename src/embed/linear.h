@@ -26,7 +26,7 @@ typedef struct ht_linear {
     size_t depth, columns; /* multiples of 16 */
     float *bias;           /* of each column */
     float *weights;        /* f32: a column after the other */
-    int8_t *bytes;         /* i8: as ht_kernels.product_u8 takes them, with a scale a column and the sum of its bytes */
+    int8_t *bytes;         /* i8: as ht_kernels.linear_u8 takes them, with a scale a column and the sum of its bytes */
     float *scales;
     int32_t *totals;
 } ht_linear;
@@ -37,9 +37,9 @@ void ht_linear_lay(ht_linear *l, size_t depth, size_t columns, bool bytes, ht_la
  * (from -128 to 127), or 0 where that is to be chosen. */
 void ht_linear_pack(ht_linear *l, const float *weights, const float *steps);
 
-/* out gets `rows` rows of l->columns, x has as many of l->depth; both packed. Of bytes: room_a holds HT_LINEAR_ROWS *
- * depth bytes, room_sums as many times columns. */
+/* out gets `rows` rows of l->columns, x has as many of l->depth; both packed. With gelu that of what comes out. Of
+ * bytes: room holds HT_LINEAR_ROWS * depth bytes. */
 enum { HT_LINEAR_ROWS = 48 };
-void ht_linear_apply(const ht_linear *l, const float *x, size_t rows, uint8_t *room_a, int32_t *room_sums, float *out);
+void ht_linear_apply(const ht_linear *l, const float *x, size_t rows, uint8_t *room, bool gelu, float *out);
 
 #endif

@@ -18,7 +18,7 @@
 #include "embed/static.h"
 #include "kernels/kernels.h"
 
-enum { ROOMS = 64, NAME_BYTES = 64, DEFAULT_TOKENS = 512 };
+enum { ROOMS = 64, NAME_BYTES = 64, DEFAULT_TOKENS = 512, TEXTS_AN_ITEM = 12 };
 
 typedef struct model {
     ht_embedder base;
@@ -187,32 +187,79 @@ static void leave_room(model *m, ht_bert_room *room) {
     ht_bert_room_free(room);
 }
 
-/* The vector of a text, or where that is NULL of a token alone. */
-static hither_status embed_one(model *m, const char *text, size_t bytes, uint32_t token, float *vector,
-                               hither_error *err) {
-    ht_bert_room *room;
-    size_t count = 0;
-    HT_TRY(take_room(m, &room, err));
+static hither_status compute(const model *m, ht_bert_room *room, const uint32_t *counts, size_t texts, float *vectors,
+                             hither_error *err) {
     ht_fp_state fp = ht_fp_enter(); /* a worker's own */
-    hither_status status = HITHER_OK;
-    if (text)
-        status = ht_tokenizer_encode(m->tokenizer, text, bytes, true, ht_bert_tokens(room), m->shape.most, &count, err);
-    else
-        count = ht_tokenizer_wrap(m->tokenizer, token, ht_bert_tokens(room));
-    if (status == HITHER_OK)
-        status = ht_bert_vector(m->bert, room, count, vector, err);
+    hither_status status = ht_bert_vectors(m->bert, room, counts, texts, vectors, err);
     ht_fp_leave(fp);
-    leave_room(m, room);
     return status;
+}
+
+/* A text's tokens behind `before` others. */
+static hither_status read_tokens(const model *m, ht_bert_room *room, size_t before, const char *text, size_t bytes,
+                                 uint32_t *count, hither_error *err) {
+    size_t found;
+    HT_TRY(ht_tokenizer_encode(m->tokenizer, text, bytes, true, ht_bert_tokens(room) + before, m->shape.most, &found,
+                               err));
+    *count = (uint32_t)found;
+    return HITHER_OK;
 }
 
 static hither_status model_one(ht_embedder *embedder, const char *text, size_t bytes, float *vector,
                                hither_error *err) {
-    return embed_one((model *)embedder, text ? text : "", bytes, 0, vector, err);
+    model *m = (model *)embedder;
+    ht_bert_room *room;
+    uint32_t count;
+    HT_TRY(take_room(m, &room, err));
+    hither_status status = read_tokens(m, room, 0, text ? text : "", bytes, &count, err);
+    if (status == HITHER_OK)
+        status = compute(m, room, &count, 1, vector, err);
+    leave_room(m, room);
+    return status;
 }
 
 static hither_status model_token(ht_embedder *embedder, uint32_t token, float *vector, hither_error *err) {
-    return embed_one((model *)embedder, NULL, 0, token, vector, err);
+    model *m = (model *)embedder;
+    ht_bert_room *room;
+    HT_TRY(take_room(m, &room, err));
+    const uint32_t count = (uint32_t)ht_tokenizer_wrap(m->tokenizer, token, ht_bert_tokens(room));
+    hither_status status = compute(m, room, &count, 1, vector, err);
+    leave_room(m, room);
+    return status;
+}
+
+static hither_status add_text(const model *m, ht_embed_role role, ht_text text, ht_bert_room *room, size_t before,
+                              uint32_t *count, hither_error *err) {
+    char *both = NULL;
+    *count = 0;
+    if (!text.data)
+        return HITHER_OK; /* the zero vector */
+    hither_status status = ht_embedder_prefixed(&m->base, role, &text.data, &text.bytes, &both, err);
+    if (status == HITHER_OK)
+        status = read_tokens(m, room, before, text.data, text.bytes, count, err);
+    ht_release(both);
+    return status;
+}
+
+/* Short texts side by side: their tokens go through the weights together, each text's as if it were alone. */
+static hither_status model_some(ht_embedder *embedder, ht_embed_role role, const hither_strings *texts, size_t begin,
+                                size_t end, float *vectors, hither_error *err) {
+    model *m = (model *)embedder;
+    ht_bert_room *room;
+    uint32_t counts[TEXTS_AN_ITEM];
+    hither_status status = HITHER_OK;
+    HT_TRY(take_room(m, &room, err));
+    for (size_t first = begin, i = begin, rows = 0; status == HITHER_OK && i < end; i++) {
+        status = add_text(m, role, ht_strings_at(texts, i), room, rows, &counts[i - first], err);
+        rows += counts[i - first];
+        if (status == HITHER_OK && (rows >= HT_BERT_ENOUGH || i + 1 == end)) {
+            status = compute(m, room, counts, i + 1 - first, vectors + first * m->base.dim, err);
+            first = i + 1;
+            rows = 0;
+        }
+    }
+    leave_room(m, room);
+    return status;
 }
 
 /* ---- texts to vectors, by ONNX Runtime */
@@ -298,6 +345,7 @@ static hither_status open_own(const ht_io *io, const char *folder, const char *f
     HT_TRY(read_tokenizer(io, folder, m, &digest, err));
     m->base.dim = m->shape.width;
     m->base.one = model_one;
+    m->base.some = model_some;
     m->base.tokens = m->shape.vocabulary;
     m->base.token = model_token;
     make_name(m, digest);
@@ -402,7 +450,7 @@ hither_status ht_embedder_model(const ht_io *io, const char *folder, const ht_mo
     }
     atomic_init(&m->base.references, 1);
     m->base.name = m->name;
-    m->base.texts_an_item = 1;
+    m->base.texts_an_item = TEXTS_AN_ITEM;
     m->base.free = model_free;
     *out = &m->base;
     return HITHER_OK;

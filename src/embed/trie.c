@@ -1,6 +1,7 @@
 /* trie.c: see trie.h. Nodes are numbered level by level, so that the children of one lie side by side. */
 #include "embed/trie.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,4 +105,14 @@ uint32_t ht_trie_find(const ht_trie *t, const char *text, size_t bytes) {
             return 0;
     }
     return bytes ? t->values[node] : 0;
+}
+
+void ht_trie_find_bytes(const ht_trie *t, bool has[256], uint32_t values[256]) {
+    for (unsigned byte = 0; byte < 256; byte++) {
+        char name[8];
+        (void)snprintf(name, sizeof name, "<0x%02X>", byte);
+        const uint32_t found = ht_trie_find(t, name, strlen(name));
+        has[byte] = found != 0;
+        values[byte] = found ? found - 1 : 0;
+    }
 }

@@ -29,5 +29,7 @@ void ht_trie_clear(ht_trie *trie);
 uint32_t ht_trie_step(const ht_trie *trie, uint32_t node, unsigned char byte);
 /* The value of a key plus one, 0 if it is none. */
 uint32_t ht_trie_find(const ht_trie *trie, const char *text, size_t bytes);
+/* The values of the tokens <0x00> to <0xFF>, which stand for single bytes, as far as there are such. */
+void ht_trie_find_bytes(const ht_trie *trie, bool has[256], uint32_t values[256]);
 
 #endif

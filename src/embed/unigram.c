@@ -92,13 +92,7 @@ hither_status ht_unigram_read(const json_t *model, const char *where, ht_unigram
     out->unknown = (uint32_t)unknown;
     out->fallback = json_is_true(json_object_get(model, "byte_fallback"));
     HT_TRY(read_vocabulary(vocab, where, out, err));
-    for (unsigned byte = 0; byte < 256; byte++) {
-        char name[8];
-        (void)snprintf(name, sizeof name, "<0x%02X>", byte);
-        uint32_t found = ht_trie_find(&out->trie, name, 6);
-        out->has_byte[byte] = found != 0;
-        out->bytes[byte] = found ? found - 1 : 0;
-    }
+    ht_trie_find_bytes(&out->trie, out->has_byte, out->bytes);
     return HITHER_OK;
 }
 

@@ -32,6 +32,20 @@ static inline vec vec_l2(vec sum, vec q, vec x) {
 static inline vec vec_l1(vec sum, vec q, vec x) {
     return _mm256_add_ps(sum, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), _mm256_sub_ps(q, x)));
 }
+static inline vec vec_repeat(float x) { return _mm256_set1_ps(x); }
+static inline void vec_store(float *p, vec x) { _mm256_storeu_ps(p, x); }
+static inline vec vec_times(vec x, vec y) { return _mm256_mul_ps(x, y); }
+static inline vec vec_larger(vec x, vec y) { return _mm256_max_ps(x, y); }
+static inline vec vec_smaller(vec x, vec y) { return _mm256_min_ps(x, y); }
+static inline vec vec_sub(vec x, vec y) { return _mm256_sub_ps(x, y); }
+static inline vec vec_abs(vec x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x); }
+static inline vec vec_exponent(vec x) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(x), 23)); }
+static inline void vec_bytes(uint8_t *p, vec x) {
+    __m256i whole = _mm256_cvttps_epi32(x);
+    __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(words, words));
+}
+static inline vec vec_fused(vec sum, vec q, vec x) { return vec_dot(sum, q, x); }
 static inline float vec_sum(vec x) {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));

@@ -22,6 +22,7 @@ static inline ints ints_pairs_total(const ints *sum) {
                             _mm512_add_epi32(_mm512_srai_epi32(sum[2], 4), _mm512_srai_epi32(sum[3], 6)));
 }
 
-#define PRODUCT_WIDE 4
+#define PRODUCT_WIDE 2
+#define PRODUCT_HIGH 12
 #include "kernels/codes.inc"
 #include "kernels/f32_rows.inc"

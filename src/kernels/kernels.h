@@ -73,6 +73,26 @@ typedef struct ht_byte_query {
     float scale;
 } ht_byte_query;
 
+/* Rows of bytes, `depth` of the columns they are multiplied by each: byte b of row i stands for scales[i] * (b -
+ * zeros[i]). */
+typedef struct ht_byte_rows {
+    const uint8_t *bytes;
+    const float *scales;
+    const int32_t *zeros;
+} ht_byte_rows;
+
+/* Columns of bytes with a scale each, the sum of their bytes, and what is added in the end. depth is a multiple of 4
+ * and at most 65,536, columns of 16. Weights lie as 16 columns after 16 columns; of those, 4 of the first column, 4 of
+ * the second, and so on, then the next 4 of the first. */
+typedef struct ht_byte_columns {
+    size_t depth, columns;
+    const int8_t *weights;
+    const float *scales, *bias;
+    const int32_t *totals;
+} ht_byte_columns;
+
+enum { HT_ATTEND_ROWS = 8 }; /* the most that a level takes at once */
+
 /* Where the f32 scale of a stored i8 row is. */
 static inline size_t ht_scale_at(size_t dim) { return (dim + 3) / 4 * 4; }
 
@@ -171,19 +191,15 @@ typedef struct ht_kernels {
     void (*add_norm_f32)(float *x, const float *y, size_t dim, const float *scale, const float *shift, float epsilon);
     /* One head of attention: row i of qkv (rows are `stride` floats apart) holds `heads` times `width` floats of
      * queries, as many of keys, as many of values. Writes the head's part of every row of out. room: tokens, rounded
-     * up to a multiple of 16, * (width + 4). */
+     * up to a multiple of 16, * (2 * width + HT_ATTEND_ROWS). */
     void (*attend_f32)(const float *qkv, size_t stride, size_t tokens, size_t width, size_t head, size_t heads,
                        float *room, float *out, size_t out_stride);
     /* x as bytes: value i is about scale * (out[i] - zero); zero itself is exact. */
     void (*quantize_u8)(const float *x, size_t count, uint8_t *out, float *scale, int32_t *zero);
-    /* out[i * out_stride + j] = sum over t of a[i * stride + t] * weight t of column j, exact. depth is a multiple of 4
-     * and at most 65,536, columns of 16. Weights lie as 16 columns after 16 columns; of those, 4 of the first column, 4
-     * of the second, and so on, then the next 4 of the first. */
-    void (*product_u8)(const uint8_t *a, size_t stride, size_t rows, const int8_t *weights, size_t depth,
-                       size_t columns, int32_t *out, size_t out_stride);
-    /* out[i] = (sums[i] - zero * totals[i]) * (scale * scales[i]) + bias[i]. */
-    void (*unscale_i32)(const int32_t *sums, size_t count, float scale, int32_t zero, const float *scales,
-                        const int32_t *totals, const float *bias, float *out);
+    /* out[i * columns + j] = scale of row i * scale of column j * sum over t of (byte t of row i - its zero) * weight t
+     * of column j, which is exact, + bias of column j: the last product and sum are rounded once. With gelu that of
+     * it. */
+    void (*linear_u8)(const ht_byte_rows *a, size_t rows, const ht_byte_columns *w, bool gelu, float *out);
 } ht_kernels;
 
 /* The table in use. Published once; never NULL. */

@@ -31,6 +31,33 @@ static inline vec vec_l1(vec sum, vec q, vec x) {
     vec d = vec_sub(q, x);
     return vec_add(sum, (vec){fabsf(d.a), fabsf(d.b), fabsf(d.c), fabsf(d.d)});
 }
+static inline vec vec_repeat(float x) { return (vec){x, x, x, x}; }
+static inline void vec_store(float *p, vec x) { memcpy(p, &x, sizeof x); }
+static inline vec vec_times(vec x, vec y) { return vec_mul(x, y); }
+static inline vec vec_larger(vec x, vec y) {
+    return (vec){x.a > y.a ? x.a : y.a, x.b > y.b ? x.b : y.b, x.c > y.c ? x.c : y.c, x.d > y.d ? x.d : y.d};
+}
+static inline vec vec_smaller(vec x, vec y) {
+    return (vec){x.a < y.a ? x.a : y.a, x.b < y.b ? x.b : y.b, x.c < y.c ? x.c : y.c, x.d < y.d ? x.d : y.d};
+}
+static inline vec vec_abs(vec x) { return (vec){fabsf(x.a), fabsf(x.b), fabsf(x.c), fabsf(x.d)}; }
+static inline vec vec_exponent(vec x) {
+    uint32_t bits[4];
+    memcpy(bits, &x, sizeof bits);
+    for (int i = 0; i < 4; i++)
+        bits[i] <<= 23;
+    memcpy(&x, bits, sizeof bits);
+    return x;
+}
+static inline void vec_bytes(uint8_t *p, vec x) {
+    p[0] = (uint8_t)x.a;
+    p[1] = (uint8_t)x.b;
+    p[2] = (uint8_t)x.c;
+    p[3] = (uint8_t)x.d;
+}
+static inline vec vec_fused(vec sum, vec q, vec x) {
+    return (vec){fmaf(q.a, x.a, sum.a), fmaf(q.b, x.b, sum.b), fmaf(q.c, x.c, sum.c), fmaf(q.d, x.d, sum.d)};
+}
 static inline float vec_sum(vec x) { return (x.a + x.c) + (x.b + x.d); }
 
 static inline uint64_t keep_one(float estimate, float norm, const ht_rule *rule) {
@@ -123,5 +150,7 @@ static inline void ints_finish(ints total, int32_t bias, const ht_code_query *q,
     *out = row[0] * sum + (row[HT_CODE_ROWS] * q->sum + row[2 * HT_CODE_ROWS] * q->by_rest);
 }
 
+#define PRODUCT_WIDE 4
+#define PRODUCT_HIGH 2
 #include "kernels/codes.inc"
 #include "kernels/f32_rows.inc"
