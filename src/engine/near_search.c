@@ -154,6 +154,10 @@ static hither_status search_one(const one *o, ht_hit *room, ht_hit *out, size_t 
     size_t found = 0, later = 0;
     uint32_t dim = o->s->extents[0]->dim;
     HT_TRY(ht_parts_make(o->s, o->scratch, dim, o->metric, 0, &vectors, err));
+    if (o->scratch->walk && o->scratch->walk_free != kind->scratch_free) { /* another kind's, of a search before */
+        o->scratch->walk_free(o->scratch->walk);
+        o->scratch->walk = NULL;
+    }
     if (!o->scratch->walk) {
         o->scratch->walk = kind->scratch_new();
         o->scratch->walk_free = kind->scratch_free;

@@ -162,6 +162,24 @@ static void found_while_rows_come_and_go(void **state) {
     ht_io_ram_free(io);
 }
 
+/* The kind changes under searches, and with it what a search works in. */
+static void of_another_kind(void **state) {
+    ht_io *io;
+    ht_db *db;
+    (void)state;
+    assert_int_equal(ht_io_ram_new(&io, &err), HITHER_OK);
+    ht_collection *c = open_at(io, "/db", &db);
+    put(c, 0, ROWS);
+    for (int i = 0; i < 4; i++) {
+        kind = i % 2 ? HITHER_IVF : HITHER_HNSW;
+        create_index(c);
+        assert_true(walks(c, NULL));
+        assert_true(recall(c, NULL) > 0.95);
+    }
+    close_all(c, db);
+    ht_io_ram_free(io);
+}
+
 static uint64_t covered(ht_collection *c) {
     ht_scratch *scratch;
     assert_int_equal(ht_scratch_take(&c->db->scratches, &scratch, &err), HITHER_OK);
@@ -261,6 +279,7 @@ static void kept_up_beside_searches(void **state) {
 int main(void) {
     static const hither_kind kinds[] = {HITHER_HNSW, HITHER_IVF};
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_another_kind),
         cmocka_unit_test_prestate(found_while_rows_come_and_go, (void *)&kinds[0]),
         cmocka_unit_test_prestate(kept_on_disk, (void *)&kinds[0]),
         cmocka_unit_test_prestate(kept_up_beside_searches, (void *)&kinds[0]),
