@@ -15,7 +15,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|<img[^>]*\ssrc=\"([^\"]+)\"")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ANCHOR = re.compile(r"^#+\s+(.*)$", re.MULTILINE)
 SHOWN_IN = {"c": ("examples/c", "*.c"), "python": ("examples/python", "*.py")}
-SKIP = {"build", ".venv", ".git", ".pytest_cache", ".hypothesis"}
+SKIP = {"build", "dist", ".venv", ".venv-integrations", ".git", ".pytest_cache", ".hypothesis"}
 
 
 def documents(root: Path) -> list[Path]:

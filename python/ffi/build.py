@@ -13,14 +13,17 @@ from pathlib import Path
 
 from cffi import FFI
 
-CDEF = Path(__file__).resolve().parent / "hither.cdef.txt"
+HERE = Path(__file__).resolve().parent
+CDEF = HERE / "hither.cdef.txt"
 
 
 def builder() -> FFI:
     """The declarations and the source, ready to emit."""
     ffi = FFI()
     ffi.cdef(CDEF.read_text(encoding="utf-8"))
-    ffi.set_source("hither._ffi", '#include "hither.h"\n', py_limited_api=True)
+    ffi.cdef((HERE / "plain.cdef.txt").read_text(encoding="utf-8"))
+    source = '#include "hither.h"\n' + (HERE / "plain.c").read_text(encoding="utf-8")
+    ffi.set_source("hither._ffi", source, py_limited_api=True)
     return ffi
 
 

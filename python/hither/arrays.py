@@ -26,6 +26,9 @@ Metadata: TypeAlias = Mapping[str, Any] | str
 Where: TypeAlias = Mapping[str, Any] | str
 FloatMatrix: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
+PACKED_AND_ALIGNED = 0x101  # of ndarray.flags.num
+F32 = np.dtype(np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class Texts:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core, _search
 from ._named import Named
 from .arrays import (
+    F32,
     FloatMatrix,
     Id,
     Ids,
@@ -35,7 +36,7 @@ from .exact import check_k, check_threads
 from .fields import Shape, Values
 from .hits import Hit, Hits, Scan
 from .keeping import Keeping
-from .listing import DEFAULT_INCLUDE, Include, Listing, all_none, fusion_of, mode_of, search_options, words_of
+from .listing import DEFAULT_INCLUDE, Include, Listing, fusion_of, mode_of, search_options, words_of
 from .tables import Tables
 
 
@@ -95,7 +96,7 @@ class Collection(Listing, Tables, Keeping):
         self._dtype: str = info["dtype"]
         self._embedder: str | None = info.get("embedder") or None
         self._shape = Shape(info)
-        self._ready: list[_search.SearchCall] = []  # lent to plain searches; append and pop are atomic
+        self._ready: list[Any] = []  # lent to plain searches; append and pop are atomic
 
     # ---- about
 
@@ -432,15 +433,27 @@ class Collection(Listing, Tables, Keeping):
         """
         if (
             type(query) is np.ndarray
-            and query.dtype == np.float32
-            and query.shape == (self._dim,)
+            and query.dtype is F32
+            and query.ndim == 1
             and type(k) is int
             and 0 < k <= _core.MAX_K
             and include is DEFAULT_INCLUDE
             and group_size == 1
             and diversity == 0.0
-            and all_none(where, where_document, max_distance, group_by, candidates, text, mode, fusion)
-            and all_none(vector_weight, recall, ef, nprobe, field, beside)
+            and where is None
+            and where_document is None
+            and max_distance is None
+            and group_by is None
+            and candidates is None
+            and text is None
+            and mode is None
+            and fusion is None
+            and vector_weight is None
+            and recall is None
+            and ef is None
+            and nprobe is None
+            and field is None
+            and beside is None
         ):
             return self._plain(query, k)
         asked = mode_of(mode, text)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
+from . import _core, _search
 from .arrays import Id, Strings
 from .errors import InvalidError
 from .fields import Column
@@ -168,6 +168,7 @@ class Hits(Sequence[Hit]):
     """
 
     __slots__ = (
+        "_block",
         "_documents",
         "_fields",
         "_ids",
@@ -190,6 +191,7 @@ class Hits(Sequence[Hit]):
         next: str | None = None,
         scored: bool = False,
     ) -> None:
+        self._block: bytearray | None = None  # what is still to be opened
         self._ids = records.ids
         self._metadata = records.metadata
         self._documents = records.documents
@@ -206,6 +208,26 @@ class Hits(Sequence[Hit]):
         self.vectors: NDArray[np.float32] | None = records.vectors
         if empty_dim is not None and records.vectors is None:
             self.vectors = np.empty((0, empty_dim), np.float32)
+
+    @classmethod
+    def _closed(cls, block: bytearray, metric: str) -> Hits:
+        """A plain search's answer, not yet looked at: `__getattr__` opens it."""
+        hits = cls.__new__(cls)
+        hits._block = block
+        hits._metric = metric
+        return hits
+
+    if not TYPE_CHECKING:  # it would accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            """What is not set yet. Two threads may open one answer at once: they find the same in it."""
+            if name == "_block" or name not in Hits.__slots__:
+                raise AttributeError(f"'Hits' object has no attribute {name!r}")
+            block = self._block
+            if block is not None:
+                records, plan = _search.opened(block)
+                Hits.__init__(self, records, metric=self._metric, plan=plan)
+            return object.__getattribute__(self, name)
 
     @property
     def ids(self) -> list[Any]:  # ints or strs, one kind; a union would make every user cast

@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core, _index
-from .arrays import Ids, Stored, Texts, allow_words, ids as id_column, own_dtype, stored
+from .arrays import F32, PACKED_AND_ALIGNED, Ids, Stored, Texts, allow_words, ids as id_column, own_dtype, stored
 from .errors import DimensionError, InvalidError, TooLargeError
 from .exact import Answers, check_k, check_radius, check_recall, check_threads, metric_number
 from .tensors import from_elsewhere
 
-_F32 = np.dtype(np.float32)
 _MAX_K = _core.MAX_K
-_PACKED_AND_ALIGNED = 0x101  # of ndarray.flags.num
 _TUNED_MOST = 64
 _ALLOW_BITS_MAX = 2**33  # a GiB of bits
 
@@ -309,9 +307,9 @@ class Index:
         cdata = self._cdata
         if (
             type(queries) is np.ndarray
-            and queries.dtype is _F32
+            and queries.dtype is F32
             and queries.shape == self._shape
-            and queries.flags.num & _PACKED_AND_ALIGNED == _PACKED_AND_ALIGNED
+            and queries.flags.num & PACKED_AND_ALIGNED == PACKED_AND_ALIGNED
             and type(k) is int
             and 0 < k <= _MAX_K
             and allow is None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core, _search
-from .arrays import Id, Ids, Texts, Where, array, ids as id_column, matrix, texts, where_text
+from .arrays import PACKED_AND_ALIGNED, Id, Ids, Texts, Where, array, ids as id_column, matrix, texts, where_text
 from .errors import DimensionError, InvalidError
 from .exact import check_k
 from .fields import Shape
@@ -121,11 +121,6 @@ def words_of(query: object, text: str | None, mode: str) -> Texts | None:
     return texts([words], "text")
 
 
-def all_none(*given: object) -> bool:
-    """Whether nothing was said."""
-    return given.count(None) == len(given)
-
-
 class Listing:
     """The part of a `Collection` that lists, counts and recommends."""
 
@@ -134,7 +129,7 @@ class Listing:
     _handle: _core.Handle
     _dim: int
     _metric: str
-    _ready: list[_search.SearchCall]
+    _ready: list[Any]
     _shape: Shape
 
     def _include(self, include: Include) -> int:
@@ -159,18 +154,10 @@ class Listing:
         return [Hits(records, metric=metric, plan=plan, empty_dim=dim, scored=scored) for records in groups]
 
     def _plain(self, query: NDArray[np.float32], k: int) -> Hits:
-        """The search that most searches are: one vector, nothing else asked. The structs of a call are lent to it."""
-        if not (query.flags.c_contiguous and query.flags.aligned):
+        """The search that most searches are: one vector, nothing else asked."""
+        if query.flags.num & PACKED_AND_ALIGNED != PACKED_AND_ALIGNED:
             query = np.array(query, np.float32)
-        try:
-            call = self._ready.pop()
-        except IndexError:
-            call = _search.SearchCall()
-        try:
-            records, plan = _search.collection_search_one(self._handle, call, query, k)
-        finally:
-            self._ready.append(call)
-        return Hits(records, metric=self._metric, plan=plan)
+        return Hits._closed(_search.collection_search_plain(self._handle, self._ready, query, k), self._metric)
 
     def within(
         self,

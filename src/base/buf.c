@@ -66,15 +66,34 @@ void ht_buf_put(ht_buf *buf, const void *data, size_t bytes) {
         memcpy(room, data, bytes);
 }
 
+void ht_buf_reserve(ht_buf *buf, size_t bytes) { (void)make_room(buf, bytes); }
+
+void ht_buf_number(ht_buf *buf, uint64_t number) {
+    char digits[20], *end = digits + sizeof digits, *at = end;
+    do
+        *--at = (char)('0' + number % 10);
+    while (number /= 10);
+    ht_buf_put(buf, at, (size_t)(end - at));
+}
+
 void ht_buf_puts(ht_buf *buf, const char *text) { ht_buf_put(buf, text, strlen(text)); }
 
 void ht_buf_putc(ht_buf *buf, char c) { ht_buf_put(buf, &c, 1); }
 
 void ht_buf_printf(ht_buf *buf, const char *format, ...) {
     va_list args;
+    /* Into the room there is, if there is any; most texts fit, and are then formatted once. */
+    char *end = buf->data && !buf->failed ? buf->data + buf->size : NULL;
+    size_t left = end ? buf->capacity - buf->size : 0;
     va_start(args, format);
-    int wanted = vsnprintf(NULL, 0, format, args);
+    int wanted = vsnprintf(end, left, format, args);
     va_end(args);
+    if (wanted >= 0 && (size_t)wanted < left && (size_t)wanted <= buf->ceiling - buf->size) {
+        buf->size += (size_t)wanted;
+        return;
+    }
+    if (end)
+        *end = '\0';
     char *room = wanted < 0 ? NULL : ht_buf_grow(buf, (size_t)wanted);
     if (!room) {
         buf->failed = true;

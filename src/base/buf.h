@@ -25,9 +25,12 @@ void ht_buf_reset(ht_buf *buf); /* size 0, the memory stays */
 void ht_buf_put(ht_buf *buf, const void *data, size_t bytes);
 void ht_buf_puts(ht_buf *buf, const char *text);
 void ht_buf_putc(ht_buf *buf, char c);
+void ht_buf_number(ht_buf *buf, uint64_t number); /* its decimal digits */
 void ht_buf_printf(ht_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A JSON string literal with its quotes; text is valid UTF-8. */
 void ht_buf_json_string(ht_buf *buf, const char *text, size_t bytes);
+/* Room for so many more at once, where a writer knows; failing to get it fails like an append. */
+void ht_buf_reserve(ht_buf *buf, size_t bytes);
 /* `bytes` further bytes to write into, already counted; NULL when failed. */
 void *ht_buf_grow(ht_buf *buf, size_t bytes);
 /* NOMEM or TOO_LARGE if an append failed. */

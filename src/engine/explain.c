@@ -3,11 +3,12 @@
  */
 #include "engine/explain.h"
 
-#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
 #include "engine/plan.h"
+
+#define USUAL_BYTES ((size_t)400) /* of a plan */
 
 static uint64_t now(void) {
     struct timespec t;
@@ -41,15 +42,35 @@ void ht_explain_stage(ht_explain *e, const char *name, const char *how, uint64_t
     e->mark = at;
 }
 
+/* Every search writes a plan, so numbers go without printf: that took longer than a search of few rows. */
+static void put_number(ht_buf *out, const char *before, uint64_t number) {
+    ht_buf_puts(out, before);
+    ht_buf_number(out, number);
+}
+
+static void put_text(ht_buf *out, const char *before, const char *text) {
+    ht_buf_puts(out, before);
+    ht_buf_puts(out, text);
+    ht_buf_putc(out, '"');
+}
+
+/* Nanoseconds as milliseconds with six digits behind the point. */
 static void put_ms(ht_buf *out, uint64_t ns) {
-    ht_buf_printf(out, "\"ms\":%" PRIu64 ".%06" PRIu64, ns / 1000000u, ns % 1000000u);
+    char digits[7] = ".000000";
+    uint64_t rest = ns % 1000000u;
+    for (size_t i = sizeof digits - 1; i > 0; i--, rest /= 10)
+        digits[i] = (char)('0' + rest % 10);
+    put_number(out, "\"ms\":", ns / 1000000u);
+    ht_buf_put(out, digits, sizeof digits);
 }
 
 static void put_stage(ht_buf *out, const ht_stage *stage) {
-    ht_buf_printf(out, "{\"stage\":\"%s\"", stage->name);
+    put_text(out, "{\"stage\":\"", stage->name);
     if (stage->how)
-        ht_buf_printf(out, ",\"how\":\"%s\"", stage->how);
-    ht_buf_printf(out, ",\"rows_in\":%" PRIu64 ",\"rows_out\":%" PRIu64 ",", stage->rows_in, stage->rows_out);
+        put_text(out, ",\"how\":\"", stage->how);
+    put_number(out, ",\"rows_in\":", stage->rows_in);
+    put_number(out, ",\"rows_out\":", stage->rows_out);
+    ht_buf_putc(out, ',');
     put_ms(out, stage->ns);
     ht_buf_putc(out, '}');
 }
@@ -57,15 +78,23 @@ static void put_stage(ht_buf *out, const ht_stage *stage) {
 void ht_explain_write(const ht_explain *e, hither_result *result, const char *kind, const ht_exact_stats *stats,
                       const ht_selection *selected, uint64_t rows, uint64_t returned) {
     ht_buf *out = ht_result_plan_buf(result);
-    ht_buf_printf(out, "{\"kind\":\"%s\",\"rows\":%" PRIu64 ",\"rows_returned\":%" PRIu64, kind, rows, returned);
-    if (stats)
-        ht_buf_printf(out, ",\"rows_scanned\":%" PRIu64 ",\"rows_rescored\":%" PRIu64 ",\"threads\":%u",
-                      stats->rows_scanned, stats->rows_rescored, stats->threads ? stats->threads : 1);
-    if (selected)
-        ht_buf_printf(out,
-                      ",\"filter\":{\"plan\":\"%s\",\"rows_estimated\":%" PRIu64 ",\"rows_matched\":%" PRIu64
-                      ",\"rows_checked\":%" PRIu64 ",\"rows_parsed\":%" PRIu64 "}",
-                      selected->plan, selected->estimate, selected->count, selected->checked, selected->parsed);
+    ht_buf_reserve(out, USUAL_BYTES + e->members.size);
+    put_text(out, "{\"kind\":\"", kind);
+    put_number(out, ",\"rows\":", rows);
+    put_number(out, ",\"rows_returned\":", returned);
+    if (stats) {
+        put_number(out, ",\"rows_scanned\":", stats->rows_scanned);
+        put_number(out, ",\"rows_rescored\":", stats->rows_rescored);
+        put_number(out, ",\"threads\":", stats->threads ? stats->threads : 1);
+    }
+    if (selected) {
+        put_text(out, ",\"filter\":{\"plan\":\"", selected->plan);
+        put_number(out, ",\"rows_estimated\":", selected->estimate);
+        put_number(out, ",\"rows_matched\":", selected->count);
+        put_number(out, ",\"rows_checked\":", selected->checked);
+        put_number(out, ",\"rows_parsed\":", selected->parsed);
+        ht_buf_putc(out, '}');
+    }
     if (!e->members.failed)
         ht_buf_put(out, e->members.data ? e->members.data : "", e->members.size);
     ht_buf_puts(out, ",\"stages\":[");

@@ -34,7 +34,7 @@ void ht_made_release(ht_made *made) {
     ht_columns_clear(&made->columns);
     ht_keyword_table_clear(&made->keywords);
     ht_sparse_table_clear(&made->sparse);
-    ht_met_ids_clear(&made->met_ids);
+    ht_met_rows_clear(&made->met_rows);
     ht_release(made);
 }
 

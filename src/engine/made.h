@@ -1,6 +1,6 @@
 /*
  * made.h: what is made of a collection's rows in memory, by slot, when somebody first needs it: columns of metadata,
- * postings of documents, lists of sparse fields, ids that were answered. Caches, all of them, that grow at the end as
+ * postings of documents, lists of sparse fields, rows that were answered. Caches, all of them, that grow at the end as
  * rows are written.
  *
  * A snapshot has one, and shares it with the snapshots made from it, so that whoever has pinned a snapshot may use its
@@ -14,7 +14,7 @@
 #define HT_ENGINE_MADE_H
 
 #include "engine/column.h"
-#include "engine/met_ids.h"
+#include "engine/met_rows.h"
 #include "engine/sparse.h"
 #include "keyword/table.h"
 
@@ -24,7 +24,7 @@ struct ht_made {
     ht_columns columns;
     ht_keyword_table keywords;
     ht_sparse_table sparse;
-    ht_met_ids met_ids;
+    ht_met_rows met_rows;
 };
 
 HT_NODISCARD hither_status ht_made_new(ht_made **out, hither_error *err);

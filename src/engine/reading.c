@@ -134,21 +134,34 @@ static hither_status add_vector(ht_reading *v, uint64_t slot, hither_result *out
     return HITHER_OK;
 }
 
+/* The row as it was met before, or from the catalog; the latter is remembered. */
+static hither_status find_row(ht_reading *v, uint64_t slot, bool bare, ht_row *row, hither_error *err) {
+    ht_met_rows *met = &v->snapshot->made->met_rows;
+    if (ht_met_rows_find(met, slot, row))
+        return HITHER_OK;
+    HT_TRY(ht_reading_reader(v, err));
+    hither_status status = ht_reader_row(v->reader, slot, row, err);
+    if (status == HITHER_NOT_FOUND)
+        return ht_fail(err, HITHER_CORRUPT, "the catalog has no row for slot %llu; run `hither verify`",
+                       (unsigned long long)slot);
+    HT_TRY(status);
+    if (bare && row->id_kind == HT_ID_INT)
+        ht_met_rows_note_id(met, slot, row->int_id);
+    else if (v->search)
+        ht_met_rows_note(met, row);
+    return HITHER_OK;
+}
+
 hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *filter, hither_result *out,
                                  hither_error *err) {
     ht_row row;
     bool bare = !filter && !(v->include & (HITHER_INCLUDE_METADATA | HITHER_INCLUDE_DOCUMENTS));
     int64_t id;
-    if (bare && ht_met_ids_find(&v->snapshot->made->met_ids, slot, &id)) {
+    if (bare && ht_met_rows_id(&v->snapshot->made->met_rows, slot, &id)) {
         ht_result_add_int(out, id);
         return add_vector(v, slot, out, err);
     }
-    HT_TRY(ht_reading_reader(v, err));
-    hither_status status = ht_reader_row(v->reader, slot, &row, err);
-    if (status == HITHER_NOT_FOUND)
-        return ht_fail(err, HITHER_CORRUPT, "the catalog has no row for slot %llu; run `hither verify`",
-                       (unsigned long long)slot);
-    HT_TRY(status);
+    HT_TRY(find_row(v, slot, bare, &row, err));
     bool matches = true;
     if (filter)
         HT_TRY(ht_row_matches(filter, &row, &matches, err));
@@ -156,8 +169,6 @@ hither_status ht_reading_add_row(ht_reading *v, uint64_t slot, const ht_filter *
         return HITHER_OK;
     if (row.id_kind == HT_ID_INT) {
         ht_result_add_int(out, row.int_id);
-        if (bare)
-            ht_met_ids_note(&v->snapshot->made->met_ids, slot, row.int_id);
     } else {
         ht_result_add_text(out, row.text_id.data, row.text_id.bytes);
     }

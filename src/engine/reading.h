@@ -22,6 +22,7 @@ typedef struct ht_reading {
     ht_snapshot *snapshot;
     ht_reader *reader; /* NULL until needed */
     uint32_t include;  /* never 0 */
+    bool search;       /* rows it meets are worth remembering: met_rows.h */
 } ht_reading;
 
 /* A view may hold a reader and a pin whether or not opening it succeeded: close it in any case. */

@@ -62,6 +62,7 @@ hither_status ht_run_begin(ht_run *run, const ht_search *search, hither_error *e
     ht_reading *v = &run->view;
     HT_TRY(ht_reading_result(v, true, &run->result, err));
     const ht_snapshot *s = v->snapshot;
+    v->search = true;
     run->rows = s->live_count;
     if (search->filter && search->filter->documents && run->may_check && !search->field && !search->beside)
         HT_TRY(ht_candidates_choose(run, err));

@@ -7,7 +7,7 @@
  *   - under the writer lock: the graveyard, ht_collection.row, schema and uniques, publishing;
  *   - under `building`, taken before the writer lock and the table lock: the wish;
  *   - under the table lock: the list of collections;
- *   - any thread, by the rules of column.h, met_ids.h, row_sets.h and keyword/table.h: the columns, row sets, keywords;
+ *   - any thread, by the rules of made.h and row_sets.h: what is made of rows, row sets;
  *   - atomic, any thread, changed under the writer lock: the shape, dim;
  *   - atomic, any thread: counts, home, dropped, seen_version, the scratch pool.
  * A read-only handle has no writer; there the writer lock serialises advancing to other processes' commits.

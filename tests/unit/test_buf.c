@@ -41,6 +41,29 @@ static void appends_add_up(void **state) {
     ht_buf_clear(&buf);
 }
 
+static void numbers_and_room(void **state) {
+    (void)state;
+    static const uint64_t numbers[] = {0, 9, 10, 1234567890, UINT64_MAX};
+    ht_buf buf;
+    char wanted[32];
+    ht_buf_init(&buf, 64);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        ht_buf_reset(&buf);
+        ht_buf_reserve(&buf, 40);
+        const char *data = buf.data;
+        ht_buf_number(&buf, numbers[i]);
+        (void)snprintf(wanted, sizeof wanted, "%llu", (unsigned long long)numbers[i]);
+        assert_string_equal(buf.data, wanted);
+        ht_buf_printf(&buf, "%d", 12345678); /* fits, and is written where there is room */
+        assert_ptr_equal(buf.data, data);
+        assert_string_equal(buf.data + strlen(wanted), "12345678");
+        assert_int_equal(buf.size, strlen(wanted) + 8);
+    }
+    ht_buf_reserve(&buf, 65);
+    assert_true(buf.failed && buf.past_ceiling);
+    ht_buf_clear(&buf);
+}
+
 static void the_ceiling_holds(void **state) {
     (void)state;
     hither_error err;
@@ -110,9 +133,8 @@ static void json_strings_are_escaped(void **state) {
 int main(void) {
     alloc_fault_install();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(appends_add_up),
-        cmocka_unit_test(the_ceiling_holds),
-        cmocka_unit_test(without_memory_it_says_so),
+        cmocka_unit_test(appends_add_up),           cmocka_unit_test(numbers_and_room),
+        cmocka_unit_test(the_ceiling_holds),        cmocka_unit_test(without_memory_it_says_so),
         cmocka_unit_test(json_strings_are_escaped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

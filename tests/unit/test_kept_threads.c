@@ -1,6 +1,6 @@
 /*
  * test_kept_threads.c: what a collection keeps between searches - columns and the sets of their values, rows that
- * filters selected, ids that were met, lists of a sparse field - against the rows of the snapshot themselves, read one
+ * filters selected, rows that were met, lists of a sparse field - against the rows of the snapshot themselves, read one
  * by one, while another thread writes, deletes, compacts and embeds anew. Run under ThreadSanitizer too.
  */
 #include <pthread.h>
@@ -38,7 +38,7 @@ typedef struct world {
     ht_filter *filters[FILTERS];
     _Atomic bool stop;
     _Atomic unsigned wrong;
-    _Atomic uint64_t looked, met, plans[3];
+    _Atomic uint64_t looked, met, met_whole, plans[3];
     char what[320];
 } world;
 
@@ -118,12 +118,20 @@ static void write_all(world *w) {
 
 /* ---- reading */
 
-/* What is kept of ids is the catalog's, of every slot that lives. */
+/* Whether what is remembered of a row is what the catalog has. */
+static bool same_row(const ht_row *met, const ht_row *row) {
+    return met->id_kind == row->id_kind && met->int_id == row->int_id && met->metadata.bytes == row->metadata.bytes &&
+           memcmp(met->metadata.data, row->metadata.data, row->metadata.bytes) == 0 &&
+           met->document.bytes == row->document.bytes &&
+           memcmp(met->document.data, row->document.data, row->document.bytes) == 0;
+}
+
+/* What is remembered of rows is the catalog's, of every slot that lives. */
 static void check_rows(world *w, const ht_snapshot *s, const ht_filter *filter, const ht_selection *selected,
                        ht_reader *reader) {
     hither_error e = {.message = ""};
     for (uint64_t slot = ht_snapshot_next(s, 0); slot < s->slot_limit; slot = ht_snapshot_next(s, slot + 1)) {
-        ht_row row;
+        ht_row row, met;
         bool matches = false;
         int64_t id;
         if (ht_reader_row(reader, slot, &row, &e) != HITHER_OK ||
@@ -133,10 +141,15 @@ static void check_rows(world *w, const ht_snapshot *s, const ht_filter *filter, 
         }
         if (matches != (selected->words[slot / 64] >> slot % 64 & 1))
             complain(w, selected->plan, "a row that should, or should not, be selected");
-        if (ht_met_ids_find(&s->made->met_ids, slot, &id)) {
+        if (ht_met_rows_id(&s->made->met_rows, slot, &id)) {
             atomic_fetch_add(&w->met, 1);
             if (id != row.int_id)
                 complain(w, "ids", "another row's");
+        }
+        if (ht_met_rows_find(&s->made->met_rows, slot, &met)) {
+            atomic_fetch_add(&w->met_whole, 1);
+            if (!same_row(&met, &row))
+                complain(w, "rows met before", "another row's");
         }
     }
 }
@@ -208,13 +221,14 @@ static void check_lists(world *w, const ht_snapshot *s, uint64_t random) {
         complain(w, "lists", "rows are missing");
 }
 
-/* A search for nothing but ids, which notes and uses those that were met. */
+/* A search for nothing but ids, or for whole rows, which notes and uses those that were met. */
 static void check_search(world *w, uint64_t random) {
     hither_error e = {.message = ""};
     float query[DIM];
     bool seen[ROWS] = {false};
     hither_result *r;
-    const ht_search search = {.k = 60, .include = HITHER_INCLUDE_NOTHING, .filter = w->filters[random % FILTERS]};
+    const uint32_t include = random >> 32 & 1 ? HITHER_INCLUDE_NOTHING : 0;
+    const ht_search search = {.k = 60, .include = include, .filter = w->filters[random % FILTERS]};
     for (size_t j = 0; j < DIM; j++)
         query[j] = test_float(random, j);
     hither_matrix q = test_matrix(query, 1, DIM);
@@ -277,12 +291,13 @@ static void kept_beside_a_writer(void **state) {
     for (size_t i = 0; i < READERS; i++)
         (void)pthread_join(threads[i], NULL);
     for (uint64_t i = 0; i < 8 * FILTERS; i++) /* and with nobody beside it: every kind of answer is there */
-        look(&w, i << 8 | i);
+        look(&w, i << 8 | i | (i & 1) << 32);
     if (atomic_load(&w.wrong))
         fail_msg("%u wrong answers, the first: %s", atomic_load(&w.wrong), w.what);
     for (size_t i = 0; i < 3; i++)
         assert_true(atomic_load(&w.plans[i]) > 0);
     assert_true(atomic_load(&w.met) > 0);
+    assert_true(atomic_load(&w.met_whole) > 0);
     for (size_t i = 0; i < FILTERS; i++)
         ht_filter_free(w.filters[i]);
     ht_collection_close(w.c);
