@@ -49,21 +49,30 @@ from .fields import Field
 from .hits import Hit, Hits, Plan, Scan
 from .index import Index
 from .progress import Bar
-from .window import Match, Scores, Window
 
 if TYPE_CHECKING:
     from . import aio as aio
+    from .window import Match, Scores, Window
 
 __version__ = _core.version()
 
 
-def __getattr__(name: str) -> Any:
-    """`hither.aio`, when somebody asks for it: importing asyncio takes longer than all the rest."""
-    if name == "aio":
-        import importlib
+_LATER = {"aio": "aio", "Match": "window", "Scores": "window", "Window": "window"}
 
-        return importlib.import_module("hither.aio")
-    raise AttributeError(f"module 'hither' has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    """What is imported when somebody asks for it, as it would take longer than all the rest."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'hither' has no attribute {name!r}")
+    import importlib
+
+    module = importlib.import_module(f"hither.{_LATER[name]}")
+    found = globals()[name] = module if name == "aio" else getattr(module, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
 
 
 def simd() -> str:

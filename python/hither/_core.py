@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -232,18 +231,30 @@ def _set_stored(target: Any, given: Stored, held: list[Any]) -> None:
 # ---- results out
 
 
-@dataclass(slots=True)  # not frozen: one is made at each search, and that takes thrice as long
 class Records:
     """One group of a result, copied out of the library."""
 
-    count: int
-    ids: Strings | list[int]
-    distances: NDArray[np.float32] | None
-    vectors: NDArray[np.float32] | None
-    metadata: Strings | None
-    documents: Strings | None
-    scores: NDArray[np.float64] | None = None
-    named: tuple[Named, ...] = ()
+    __slots__ = ("count", "distances", "documents", "ids", "metadata", "named", "scores", "vectors")
+
+    def __init__(
+        self,
+        count: int,
+        ids: Strings | list[int],
+        distances: NDArray[np.float32] | None,
+        vectors: NDArray[np.float32] | None,
+        metadata: Strings | None,
+        documents: Strings | None,
+        scores: NDArray[np.float64] | None = None,
+        named: tuple[Named, ...] = (),
+    ) -> None:
+        self.count = count
+        self.ids = ids
+        self.distances = distances
+        self.vectors = vectors
+        self.metadata = metadata
+        self.documents = documents
+        self.scores = scores
+        self.named = named
 
 
 def _strings(column: Any) -> Strings | None:

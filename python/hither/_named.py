@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,7 @@ FIELD: int = lib.HITHER_INCLUDE_FIELD
 MAX_FIELDS: int = lib.HITHER_MAX_FIELDS
 
 
-@dataclass(frozen=True, slots=True)
-class FieldSpec:
+class FieldSpec(NamedTuple):
     """hither_field."""
 
     name: bytes
@@ -27,17 +25,28 @@ class FieldSpec:
     most: int
 
 
-@dataclass(frozen=True, slots=True)
 class Named:
     """hither_named: what `count` rows, or queries, have in a vector field."""
 
-    field: str
-    count: int
-    vectors: FloatMatrix | None = None
-    offsets: NDArray[np.uint64] | None = None
-    indices: NDArray[np.uint32] | None = None
-    values: NDArray[np.float32] | None = None
-    valid: NDArray[np.uint8] | None = None
+    __slots__ = ("count", "field", "indices", "offsets", "valid", "values", "vectors")
+
+    def __init__(
+        self,
+        field: str,
+        count: int,
+        vectors: FloatMatrix | None = None,
+        offsets: NDArray[np.uint64] | None = None,
+        indices: NDArray[np.uint32] | None = None,
+        values: NDArray[np.float32] | None = None,
+        valid: NDArray[np.uint8] | None = None,
+    ) -> None:
+        self.field = field
+        self.count = count
+        self.vectors = vectors
+        self.offsets = offsets
+        self.indices = indices
+        self.values = values
+        self.valid = valid
 
 
 def set_specs(fields: Sequence[FieldSpec], held: list[Any]) -> Any:

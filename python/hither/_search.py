@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +33,7 @@ _EXAMPLES_SIZE = ffi.sizeof("hither_examples")
 _PAGE_OPTIONS_SIZE = ffi.sizeof("hither_page_options")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What a search takes besides its query and k."""
 
     include: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise, repeat
 from typing import Any, TypeAlias, cast
 
@@ -30,26 +29,33 @@ PACKED_AND_ALIGNED = 0x101  # of ndarray.flags.num
 F32 = np.dtype(np.float32)
 
 
-@dataclass(frozen=True, slots=True)
+# Plain classes, here and in _core.py and _named.py: `import hither` would take a third longer for their dataclasses.
+
+
 class Texts:
     """A column of strings as the library reads it: one buffer, ``count + 1`` offsets, and which of them are there."""
 
-    data: bytes
-    offsets: NDArray[np.uint64]
-    valid: NDArray[np.uint8] | None
+    __slots__ = ("data", "offsets", "valid")
+
+    def __init__(self, data: bytes, offsets: NDArray[np.uint64], valid: NDArray[np.uint8] | None) -> None:
+        self.data = data
+        self.offsets = offsets
+        self.valid = valid
 
     @property
     def count(self) -> int:
         return len(self.offsets) - 1
 
 
-@dataclass(slots=True)
 class Strings:
     """A column of strings as the library gave it, decoded one by one when somebody looks."""
 
-    data: bytes
-    offsets: Sequence[int]
-    valid: bytes | None
+    __slots__ = ("data", "offsets", "valid")
+
+    def __init__(self, data: bytes, offsets: Sequence[int], valid: bytes | None) -> None:
+        self.data = data
+        self.offsets = offsets
+        self.valid = valid
 
     def get(self, row: int) -> str | None:
         if self.valid is not None and not self.valid[row >> 3] >> (row & 7) & 1:
@@ -256,13 +262,15 @@ def _contiguous_rows(rows: NDArray[Any], what: str) -> NDArray[Any]:
     return rows if readable else np.ascontiguousarray(rows)
 
 
-@dataclass(frozen=True, slots=True)
 class Stored:
     """Rows of any type the library stores, each row contiguous: of `dtype`, and of `dim` numbers (bits of b1) each."""
 
-    rows: NDArray[Any]
-    dtype: str
-    dim: int
+    __slots__ = ("dim", "dtype", "rows")
+
+    def __init__(self, rows: NDArray[Any], dtype: str, dim: int) -> None:
+        self.rows = rows
+        self.dtype = dtype
+        self.dim = dim
 
 
 _STORED_AS = {"f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": np.uint16, "i8": np.int8, "b1": np.uint8}

@@ -9,9 +9,9 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from . import _core, arrow as _arrow
+from . import _core
 from ._named import FieldSpec
 from .arrays import schema_text
 from .collection import Collection
@@ -19,8 +19,11 @@ from .embed import Embedder
 from .errors import Error, InvalidError, NotFoundError
 from .exact import metric_number
 from .fields import Fields, declared
-from .hits import Hits
+from .hits import Hits, _arrow
 from .progress import told
+
+if TYPE_CHECKING:
+    from .arrow import Columns, Source
 
 
 def connect(
@@ -389,8 +392,8 @@ class Database(Mapping[str, Collection]):
         2
         {'lang': 'en'}
         """
-        source = _arrow.open_table(data)
-        columns = _arrow.choose(source, id, vector, metadata, document, self._fields(name, source))
+        source = _arrow().open_table(data)
+        columns = _arrow().choose(source, id, vector, metadata, document, self._fields(name, source))
         return self._import(name, source, columns, metric, embedder, mode, progress)
 
     def import_parquet(
@@ -411,20 +414,20 @@ class Database(Mapping[str, Collection]):
 
         The file is read a few thousand rows at a time.
         """
-        source = _arrow.open_parquet(path)
-        columns = _arrow.choose(source, id, vector, metadata, document, self._fields(name, source))
+        source = _arrow().open_parquet(path)
+        columns = _arrow().choose(source, id, vector, metadata, document, self._fields(name, source))
         return self._import(name, source, columns, metric, embedder, mode, progress)
 
-    def _fields(self, name: str, source: _arrow.Source) -> list[str]:
+    def _fields(self, name: str, source: Source) -> list[str]:
         """Vector fields that a table may have columns for: those it declares, and those of a collection there is."""
-        found = list(_arrow.declared_fields(_arrow.described(source)))
+        found = list(_arrow().declared_fields(_arrow().described(source)))
         return [*found, *(field["name"] for field in self.collection(name)._shape.fields)] if name in self else found
 
     def _import(
         self,
         name: str,
-        source: _arrow.Source,
-        columns: _arrow.Columns,
+        source: Source,
+        columns: Columns,
         metric: str | None,
         embedder: Embedder | None,
         mode: str,
@@ -432,10 +435,10 @@ class Database(Mapping[str, Collection]):
     ) -> int:
         if mode not in ("add", "upsert", "update"):
             raise InvalidError(f'mode is {mode!r}; there are "add", "upsert" and "update"')
-        known = _arrow.described(source)
+        known = _arrow().described(source)
         tell = told(progress, "importing")
         if name in self:
-            c = self.collection(name, _arrow.vector_dim(source, columns), metric, None, embedder)
+            c = self.collection(name, _arrow().vector_dim(source, columns), metric, None, embedder)
         else:
             if embedder is None and known.get("embedder") == Embedder().name:
                 embedder = Embedder()
@@ -444,16 +447,16 @@ class Database(Mapping[str, Collection]):
         for batch in source.batches:
             if not batch.num_rows:
                 continue
-            vectors = None if columns.vector is None else _arrow.vectors_of(batch.column(columns.vector), rows)
+            vectors = None if columns.vector is None else _arrow().vectors_of(batch.column(columns.vector), rows)
             if c is None:
                 c = self._make(name, None if vectors is None else vectors.shape[1], metric, embedder, known)
-            ids = _arrow.ids_of(batch.column(columns.id), rows)
-            objects = _arrow.metadata_of(batch, columns, rows)
+            ids = _arrow().ids_of(batch.column(columns.id), rows)
+            objects = _arrow().metadata_of(batch, columns, rows)
             texts = None
             if columns.document is not None:
-                texts = _arrow.texts_of(batch.column(columns.document), "document")
+                texts = _arrow().texts_of(batch.column(columns.document), "document")
             fields = {
-                field: _arrow.field_of(batch.column(_arrow.PREFIX + field), c._shape.find(field), rows)
+                field: _arrow().field_of(batch.column(_arrow().PREFIX + field), c._shape.find(field), rows)
                 for field in columns.vectors
             }
             try:
@@ -463,15 +466,15 @@ class Database(Mapping[str, Collection]):
                     error.add_note(f"in the batch that begins with row {rows} of the table")
                 raise
             rows += batch.num_rows
-            _arrow.step(tell, rows, source.total)
+            _arrow().step(tell, rows, source.total)
         if c is None:  # no rows: the collection at least, where it is known what it is
-            self._make(name, _arrow.vector_dim(source, columns), metric, embedder, known)
+            self._make(name, _arrow().vector_dim(source, columns), metric, embedder, known)
         return rows
 
     def _make(
         self, name: str, dim: int | None, metric: str | None, embedder: Embedder | None, known: Mapping[str, Any]
     ) -> Collection:
-        fields = _arrow.declared_fields(known)
+        fields = _arrow().declared_fields(known)
         c = self.collection(name, dim, metric or known.get("metric"), None, embedder, known.get("schema"), fields)
         if known.get("ttl") is not None:
             c.set_ttl(known["ttl"])

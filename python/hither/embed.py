@@ -6,16 +6,18 @@ import importlib.util
 import operator
 import os
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
 from .arrays import Text, texts as text_column
-from .cached import CachedEmbedder
 from .errors import InterruptedError, InvalidError
 from .progress import told
+
+if TYPE_CHECKING:
+    from .cached import CachedEmbedder
 
 _STEP = 256  # texts embedded between two looks at the progress
 
@@ -185,6 +187,8 @@ class Embedder:
         >>> e.found, e.computed
         (0, 2)
         """
+        from .cached import CachedEmbedder  # SQLite and digests, for those who ask
+
         return CachedEmbedder(self, path)
 
     def __reduce__(self) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, overload
@@ -325,6 +324,8 @@ class Hits(Sequence[Hit]):
 
     def _repr_html_(self) -> str:
         """A table, for notebooks: the first 20 hits."""
+        import html
+
         rows = [hit.to_dict() for hit in self[:20]]
         names = [
             name for name in ("id", "distance", "score", "metadata", "document") if any(name in row for row in rows)

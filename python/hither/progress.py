@@ -6,8 +6,6 @@ ten times a second. A bar belongs to one call at a time.
 
 from __future__ import annotations
 
-import html
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -65,6 +63,8 @@ class Bar:
         if self._notebook:
             self._show()
             return
+        import shutil  # this and html when something is drawn: they take longer to import than most of hither
+
         line = self.line(shutil.get_terminal_size().columns - 1)
         self._file.write(f"\r{line}\x1b[K" + ("\n" if ended else ""))
         self._file.flush()
@@ -86,6 +86,8 @@ class Bar:
         from IPython.display import HTML, display
 
         share = 100 * (self._done / self._total if self._total else 1.0)
+        import html
+
         drawn = HTML(f'<progress max="100" value="{share:.1f}"></progress> <code>{html.escape(self.line(60))}</code>')
         if self._cell is None:
             self._cell = display(drawn, display_id=True)

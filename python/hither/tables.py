@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import _core, arrow as _arrow
+from . import _core
 from .arrays import Where, where_text
-from .hits import Hits
+from .hits import Hits, _arrow
 
 
 class Tables:
@@ -29,8 +29,8 @@ class Tables:
         handle = _core.collection_scan(self._handle, conditions, include)
         self._adopt(handle)
         try:
-            while len(hits := Hits(_core.cursor_next(handle, _arrow.BATCH, include))):
-                yield _arrow.record_batch(hits, wanted)
+            while len(hits := Hits(_core.cursor_next(handle, _arrow().BATCH, include))):
+                yield _arrow().record_batch(hits, wanted)
         finally:
             handle.close()
 
@@ -59,9 +59,9 @@ class Tables:
         2
         (['id', 'vector', 'metadata', 'document'], {'n': 2})
         """
-        wanted = _arrow.schema(self.info())
+        wanted = _arrow().schema(self.info())
         batches = list(self._batches(wanted, where, where_document))
-        return _arrow.pyarrow().Table.from_batches(batches, wanted)
+        return _arrow().pyarrow().Table.from_batches(batches, wanted)
 
     def to_parquet(
         self,
@@ -83,5 +83,5 @@ class Tables:
             Called as ``progress(rows, total)`` now and then; ``False``, or an exception, stops it: no file is made.
         """
         total = self.count(where=where, where_document=where_document)
-        wanted = _arrow.schema(self.info())
-        return _arrow.write_parquet(path, wanted, self._batches(wanted, where, where_document), progress, total)
+        wanted = _arrow().schema(self.info())
+        return int(_arrow().write_parquet(path, wanted, self._batches(wanted, where, where_document), progress, total))
