@@ -1,4 +1,4 @@
-"""The plainest search goes a way of its own (plain.c); what it answers is what the same search by the general way does."""
+"""The plainest search goes a way of its own (plain.c), and answers what the general way does."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import pickle
 import threading
 from collections.abc import Iterator
 
+import hither
 import numpy as np
 import pytest
-
-import hither
 
 RNG = np.random.default_rng(10)
 ROWS = RNG.standard_normal((300, 8)).astype(np.float32)
