@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 SUITE ?= exact
 FUZZ_SECONDS ?= 60
 # The tests in which several threads meet.
-THREADED := ^unit\.(backup|collection_codes|collection_index|compact_threads|container|embedder|engine|exact|filter_threads|flat|hnsw|io|ivf|job|kept_threads|keyword_api|kmeans|near|near_churn|pool|relaxed|result|schema|snapshot|standing|store|threads|tokenizer|verify|window|window_open|window_ring)$$
+THREADED := ^unit\.(backup|collection_codes|collection_index|compact_threads|container|embedder|engine|exact|filter_threads|flat|hnsw|io|ivf|job|kept_threads|keyword_api|kmeans|lanes|near|near_churn|pool|relaxed|result|schema|snapshot|standing|store|threads|tokenizer|verify|window|window_open|window_ring)$$
 
 ## all: set-up, then build/bin/hither and `import hither` in .venv/bin/python
 .PHONY: all

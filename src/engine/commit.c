@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "engine/lanes.h"
 #include "engine/near.h"
 #include "engine/plan.h"
 #include "kernels/kernels.h"
@@ -183,29 +184,46 @@ static hither_status reserve_staging(ht_share *t, size_t stride, size_t rows, hi
     return HITHER_OK;
 }
 
-/* Rows [first, first + count) of those in force, to one extent. */
-static hither_status write_rows(ht_share *t, const ht_write *w, size_t first, size_t count, ht_extent *extent,
-                                hither_error *err) {
-    size_t bytes = (size_t)t->row.width * sizeof(float);
-    HT_TRY(reserve_staging(t, extent->stride, count, err));
-    while (count) {
-        size_t n = ht_min_size(count, t->staging_rows);
-        size_t position = (size_t)(t->row.next_slot - extent->first_slot);
-        for (size_t i = 0; i < n; i++) {
-            size_t source = w->rows[first + i];
-            char *row = t->staging + i * extent->stride;
-            ht_write_row(w, source, (float *)(void *)row);
-            memset(row + bytes, 0, extent->stride - bytes);
-            t->sums[i] = ht_row_sums_make(t->row.next_slot + i, row, bytes, &w->batch->ids, source, w->metadata[source],
-                                          w->documents[source]);
-        }
-        HT_TRY(ht_segment_write(extent->segment, position, n, t->staging, t->sums, err));
-        ht_extent_stage(extent, position, t->staging, n);
-        t->row.next_slot += n;
+/* Rows for one extent: what has slot t->row.next_slot goes to rows->position. */
+static hither_status write_rows(ht_share *t, const ht_write *w, const ht_piece *rows, hither_error *err) {
+    HT_TRY(reserve_staging(t, rows->extent->stride, rows->count, err));
+    for (ht_piece left = *rows; left.count;) {
+        ht_piece next = left;
+        next.count = ht_min_size(left.count, t->staging_rows);
+        HT_TRY(ht_piece_write(&next, w, t->staging, t->sums, err));
+        t->row.next_slot += next.count;
         coding_add(t, false);
-        first += n;
-        count -= n;
+        left.position += next.count;
+        left.first += next.count;
+        left.count -= next.count;
     }
+    return HITHER_OK;
+}
+
+/* All rows of the batch; with lanes they are told where, and write them later. */
+static hither_status place_rows(ht_share *t, const ht_write *w, ht_lanes *lanes, hither_error *err) {
+    for (ht_piece rows = {.first = 0}; rows.first < w->row_count; rows.first += rows.count) {
+        size_t room = 0;
+        HT_TRY(extent_for(t, t->row.next_slot, w->row_count - rows.first, &rows.extent, &room, err));
+        rows.position = (size_t)(t->row.next_slot - rows.extent->first_slot);
+        rows.count = ht_min_size(room, w->row_count - rows.first);
+        HT_TRY(lanes ? ht_lanes_add(lanes, &rows, err) : write_rows(t, w, &rows, err));
+        if (lanes)
+            t->row.next_slot += rows.count;
+    }
+    return HITHER_OK;
+}
+
+/* The lanes code what they write; what was written before is coded by then. */
+static hither_status start_lanes(ht_share *t, const ht_write *w, size_t piece_rows, ht_lanes **out, hither_error *err) {
+    size_t stride = ht_segment_stride(t->row.width);
+    HT_TRY(ht_lanes_new(w, piece_rows, stride, out, err));
+    coding_add(t, true);
+    coding_end(t);
+    HT_TRY(place_rows(t, w, *out, err));
+    const ht_extent *last = t->extents[t->extent_count - 1];
+    t->coded = last->first_slot + committed_rows(t, last) / HT_BLOCK_ROWS * HT_BLOCK_ROWS;
+    ht_lanes_begin(*out);
     return HITHER_OK;
 }
 
@@ -229,18 +247,8 @@ static hither_status kill(ht_share *t, uint64_t slot, hither_error *err) {
     return HITHER_OK;
 }
 
-hither_status ht_share_put(ht_share *t, const ht_write *w, hither_error *err) {
-    t->row.id_kind = ht_ids_are_ints(&w->batch->ids) ? HT_ID_INT : HT_ID_TEXT;
-    uint64_t slot = t->row.next_slot;
-    HT_TRY(coding_reserve(t, w->row_count, err));
-    for (size_t done = 0; done < w->row_count;) {
-        ht_extent *extent = NULL;
-        size_t room = 0;
-        HT_TRY(extent_for(t, t->row.next_slot, w->row_count - done, &extent, &room, err));
-        size_t n = ht_min_size(room, w->row_count - done);
-        HT_TRY(write_rows(t, w, done, n, extent, err));
-        done += n;
-    }
+/* What the catalog has to know of the rows, the first of which is in `slot`. */
+static hither_status enter_rows(ht_share *t, const ht_write *w, uint64_t slot, hither_error *err) {
     HT_TRY(grow_dead(t, w->row_count, err));
     for (size_t i = 0; i < w->row_count; i++) {
         if (w->replaces[w->rows[i]] != HT_NO_SLOT)
@@ -253,6 +261,21 @@ hither_status ht_share_put(ht_share *t, const ht_write *w, hither_error *err) {
     }
     t->row.live_count += w->row_count;
     return HITHER_OK;
+}
+
+hither_status ht_share_put(ht_share *t, const ht_write *w, hither_error *err) {
+    ht_lanes *lanes = NULL;
+    uint64_t slot = t->row.next_slot;
+    size_t piece_rows = ht_lanes_rows(w->row_count, ht_segment_stride(t->row.width), t->c->db->settings.buffer_bytes);
+    t->row.id_kind = ht_ids_are_ints(&w->batch->ids) ? HT_ID_INT : HT_ID_TEXT;
+    HT_TRY(coding_reserve(t, w->row_count, err));
+    hither_status status = piece_rows ? start_lanes(t, w, piece_rows, &lanes, err) : place_rows(t, w, NULL, err);
+    if (status == HITHER_OK)
+        status = enter_rows(t, w, slot, err);
+    if (status == HITHER_OK && lanes)
+        status = ht_lanes_end(lanes, err);
+    ht_lanes_free(lanes);
+    return status;
 }
 
 /* The rows with these ids, of those the filter selected if there is one. */

@@ -153,12 +153,17 @@ void ht_extent_stage(ht_extent *extent, size_t position, const void *rows, size_
     }
 }
 
-/* The bytes of all rows of block `b` are final. */
-static void code_block(ht_extent *extent, size_t b) {
+/* Codes block `b`, whose first row is at `rows`. The bytes of all its rows are final. */
+static void code_block_at(ht_extent *extent, size_t b, const char *rows) {
     if (!extent->codes)
         return;
-    ht_codes_make(extent->rows, extent->stride, extent->dim, b * HT_BLOCK_ROWS, (b + 1) * HT_BLOCK_ROWS, extent->codes);
+    char *codes = (char *)extent->codes + ht_codes_bytes(b * HT_BLOCK_ROWS, extent->dim);
+    ht_codes_make(rows, extent->stride, extent->dim, 0, HT_BLOCK_ROWS, codes);
     atomic_store_explicit(&extent->coded[b], 1, memory_order_release);
+}
+
+static void code_block(ht_extent *extent, size_t b) {
+    code_block_at(extent, b, extent->rows + b * HT_BLOCK_ROWS * extent->stride);
 }
 
 static bool is_coded(const ht_extent *extent, size_t b) {
@@ -304,6 +309,16 @@ void ht_extent_code(ht_extent *extent, size_t begin, size_t end) {
         for (uint32_t i = 0; i < extent->shape->field_count; i++)
             if (field_at(extent, i))
                 code_block(field_at(extent, i), b);
+    }
+}
+
+void ht_extent_code_copy(ht_extent *extent, size_t begin, size_t end, const char *rows) {
+    for (size_t b = begin / HT_BLOCK_ROWS; (b + 1) * HT_BLOCK_ROWS <= end; b++) {
+        const char *block = rows + (b * HT_BLOCK_ROWS - begin) * extent->stride;
+        code_block_at(extent, b, block);
+        for (uint32_t i = 0; i < extent->shape->field_count; i++)
+            if (field_at(extent, i))
+                code_block_at(field_at(extent, i), b, block + extent->shape->fields[i].at * sizeof(float));
     }
 }
 

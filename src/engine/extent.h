@@ -14,7 +14,8 @@
  *     not there; the norms, which were checked when they were loaded, stay;
  *   - norms past the count, and the codes of a block that is not full, are written by one thread at a time: a reader
  *     that has claimed the block, or the writer for rows no snapshot has yet.
- * Any thread may touch; only the holder of the writer lock calls ht_extent_stage, ht_extent_code and ht_extent_trust.
+ * Any thread may touch; only the holder of the writer lock calls ht_extent_stage, ht_extent_code and ht_extent_trust,
+ * or has threads of the pool do so for rows that are theirs alone.
  * Norms and codes are computed between ht_fp_enter and ht_fp_leave, which the caller sees to.
  */
 #ifndef HT_ENGINE_EXTENT_H
@@ -96,6 +97,8 @@ HT_NODISCARD hither_status ht_extent_check_row(const ht_extent *extent, size_t p
 void ht_extent_stage(ht_extent *extent, size_t position, const void *rows, size_t count);
 /* Codes the blocks that rows [begin, end), written by this process and in no snapshot yet, have made full. */
 void ht_extent_code(ht_extent *extent, size_t begin, size_t end);
+/* The same for whole blocks of such rows, from a copy of them that begins with the first. */
+void ht_extent_code_copy(ht_extent *extent, size_t begin, size_t end, const char *rows);
 /* The rows [begin, end) written by this process are committed: they count as checked, with the norms staged and the
  * codes made. */
 void ht_extent_trust(ht_extent *extent, size_t begin, size_t end);

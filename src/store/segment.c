@@ -324,9 +324,20 @@ hither_status ht_segment_make(ht_store *store, ht_segment_header *header, uint64
 
 /* ---- writing */
 
-/* A step at a time, for many writes will follow. */
-static hither_status reserve_rows(ht_segment *segment, uint64_t position, size_t count, hither_error *err) {
+static hither_status check_place(const ht_segment *segment, uint64_t position, size_t count, hither_error *err) {
     const ht_segment_header *h = &segment->header;
+    /* After a commit whose end is unknown, these very rows may be committed ones. */
+    HT_TRY(ht_store_writable(segment->store, err));
+    if (position > h->capacity || count > h->capacity - position)
+        return ht_fail(err, HITHER_INVALID, "%s has room for %" PRIu64 " rows, not for row %" PRIu64 " and %zu more",
+                       segment->name, h->capacity, position, count);
+    return HITHER_OK;
+}
+
+/* A step at a time, for many writes will follow. */
+hither_status ht_segment_reserve(ht_segment *segment, uint64_t position, size_t count, hither_error *err) {
+    const ht_segment_header *h = &segment->header;
+    HT_TRY(check_place(segment, position, count, err));
     uint64_t begin = h->rows_offset + position * h->stride, end = begin + count * h->stride;
     /* The holes of a sparse one stay: its table was reserved when it was made, and its rows are written from here on.
      */
@@ -340,12 +351,7 @@ hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t co
                                const ht_row_sums *sums, hither_error *err) {
     const ht_segment_header *h = &segment->header;
     const ht_io *io = segment->io;
-    /* After a commit whose end is unknown, these very rows may be committed ones. */
-    HT_TRY(ht_store_writable(segment->store, err));
-    if (position > h->capacity || count > h->capacity - position)
-        return ht_fail(err, HITHER_INVALID, "%s has room for %" PRIu64 " rows, not for row %" PRIu64 " and %zu more",
-                       segment->name, h->capacity, position, count);
-    HT_TRY(reserve_rows(segment, position, count, err));
+    HT_TRY(ht_segment_reserve(segment, position, count, err));
     HT_TRY(io->write_at(segment->file, rows, count * (size_t)h->stride, h->rows_offset + position * h->stride, err));
     HT_TRY(io->write_at(segment->file, sums, count * sizeof *sums, h->sums_offset + position * sizeof *sums, err));
     /* The disk works while the catalog is written; a small write is better left to the sync alone. */

@@ -67,13 +67,17 @@ size_t ht_vector_bytes(hither_dtype dtype, uint32_t dim) {
     }
 }
 
+static uint64_t padded(size_t bytes) { return (bytes + STRIDE_ALIGN - 1) / STRIDE_ALIGN * STRIDE_ALIGN; }
+
+size_t ht_segment_stride(uint32_t width) { return (size_t)padded((size_t)width * sizeof(float)); }
+
 hither_status ht_segment_header_complete(ht_segment_header *h, hither_error *err) {
     size_t bytes = ht_vector_bytes((hither_dtype)h->dtype, h->dim);
     if (bytes == 0)
         return ht_fail(err, HITHER_UNSUPPORTED, "vectors of dtype %" PRIu32 " cannot be stored yet", h->dtype);
     size_t sums, rows, total;
     h->layout = HT_SEGMENT_DENSE;
-    h->stride = (bytes + STRIDE_ALIGN - 1) / STRIDE_ALIGN * STRIDE_ALIGN;
+    h->stride = padded(bytes);
     h->sums_offset = HT_SEGMENT_HEADER_BYTES;
     if (!ht_mul_size(h->capacity, SUM_BYTES, &sums) || !ht_mul_size(h->capacity, h->stride, &rows) ||
         !ht_add_size(sums, HT_SEGMENT_HEADER_BYTES + ROW_ALIGN - 1, &sums) ||

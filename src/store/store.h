@@ -169,9 +169,14 @@ typedef struct ht_row_sums {
 void ht_segment_digest(const ht_segment *segment, uint64_t begin, uint64_t end, uint64_t digest[2]);
 ht_row_sums ht_row_sums_make(uint64_t slot, const void *vector, size_t vector_bytes, const hither_ids *ids, size_t i,
                              ht_text metadata, ht_text document);
+/* The bytes from one row of `width` floats to the next. */
+size_t ht_segment_stride(uint32_t width);
+/* Space for rows that are about to be written, so that running out is noticed before a byte is. FULL: nothing was
+ * changed. */
+HT_NODISCARD hither_status ht_segment_reserve(ht_segment *segment, uint64_t position, size_t count, hither_error *err);
 /* Writes `count` rows (each `stride` bytes, padding zero) and their sums at `position`; not durable before sync. Space
  * is reserved first: on FULL nothing was changed. POISONED: after a commit whose end is unknown, these rows may be
- * committed ones. */
+ * committed ones. Several threads may write at once, each its own rows, where space was reserved before. */
 HT_NODISCARD hither_status ht_segment_write(ht_segment *segment, uint64_t position, size_t count, const void *rows,
                                             const ht_row_sums *sums, hither_error *err);
 /* Of an UNSYNCED store it only remembers that the segment is to be synced. */
