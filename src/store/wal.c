@@ -36,7 +36,7 @@ static bool equal(sums x, sums y) { return x.a == y.a && x.b == y.b; }
 
 /* Whether the frame continues a chain of checksums that stands at `before`. */
 static bool continues(const unsigned char *frame, sums before, bool big) {
-    return equal(add(add(before, frame, 8, big), frame + 24, PAGE, big), stored(frame + 16));
+    return equal(add(add(before, frame, 8, big), frame + FRAME_HEAD, PAGE, big), stored(frame + 16));
 }
 
 static bool salted(const unsigned char *frame, const unsigned char *header) {
@@ -51,22 +51,40 @@ static hither_status read_head(const ht_wal *wal, uint32_t index, unsigned char 
     return wal->read(wal->ctx, frame, FRAME_HEAD, HT_WAL_HEADER + (uint64_t)index * HT_WAL_FRAME, err);
 }
 
+/* Whether the first bad frame, which comes after a chain at `before`, ended a commit. Its salts are in no checksum: if
+ * the rest fits, they are what is bad. And the number that says so may have lost its one bit. */
+static bool ended_commit(unsigned char *frame, const unsigned char *header, sums before, bool big) {
+    if (big_u32(frame + 4) != 0)
+        return salted(frame, header) || continues(frame, before, big);
+    bool fits = false;
+    for (unsigned bit = 0; bit < 32 && !fits && salted(frame, header); bit++) {
+        frame[4 + bit / 8] = (unsigned char)(1u << bit % 8);
+        fits = continues(frame, before, big);
+        frame[4 + bit / 8] = 0;
+    }
+    return fits;
+}
+
 /* From the first bad frame on: is there a commit with a further frame that continues from it? Frames are written after
  * a commit only once it is durable, so then the bad frame was durable too. What a transaction that was rolled back left
- * behind does not continue from a commit written over it. */
-static hither_status find_later_commit(const ht_wal *wal, const unsigned char *header, uint32_t number, uint32_t count,
-                                       unsigned char *frame, bool *found, hither_error *err) {
-    bool big = header[3] & 1, after_commit = false;
-    sums chain = {0, 0};
-    for (*found = false; number < count && !*found; number++) {
+ * behind does not continue from a commit written over it. `chain` stands before the bad frame. */
+static hither_status find_later_commit(const ht_wal *wal, const unsigned char *header, sums chain, uint32_t number,
+                                       uint32_t count, unsigned char *frame, bool *found, hither_error *err) {
+    bool big = header[3] & 1;
+    *found = false;
+    HT_TRY(read_frame(wal, number, frame, err));
+    bool after_commit = ended_commit(frame, header, chain, big);
+    sums right = add(add(chain, frame, 8, big), frame + FRAME_HEAD, PAGE, big); /* its own may be what is bad */
+    chain = stored(frame + 16);
+    while (++number < count && !*found) {
         HT_TRY(read_head(wal, number, frame, err)); /* most of what lies there is of an earlier log */
         bool ours = salted(frame, header);
         if (ours && after_commit) {
             HT_TRY(read_frame(wal, number, frame, err));
-            *found = continues(frame, chain, big);
+            *found = continues(frame, chain, big) || continues(frame, right, big);
         }
         after_commit = ours && big_u32(frame + 4) != 0;
-        chain = stored(frame + 16);
+        chain = right = stored(frame + 16);
     }
     return HITHER_OK;
 }
@@ -108,7 +126,8 @@ static hither_status is_folded(const ht_wal *wal, uint32_t frames, unsigned char
             continue;
         seen[(number - 1) / 8] = (unsigned char)(seen[(number - 1) / 8] | 1u << (number - 1) % 8);
         /* The last 8 bytes are the main file's own. */
-        if (wal->read_page(wal->ctx, number, page, NULL) != HITHER_OK || memcmp(page, frame + 24, PAGE - 8) != 0)
+        if (wal->read_page(wal->ctx, number, page, NULL) != HITHER_OK ||
+            memcmp(page, frame + FRAME_HEAD, PAGE - 8) != 0)
             return HITHER_OK;
     }
     *out = true;
@@ -158,7 +177,7 @@ static hither_status scan(const ht_wal *wal, const unsigned char *header, unsign
     for (; out->good < count; out->good++) {
         HT_TRY(read_frame(wal, out->good, frame, err));
         if (!salted(frame, header) || !continues(frame, chain, big))
-            return find_later_commit(wal, header, out->good, count, frame, &out->damaged, err);
+            return find_later_commit(wal, header, chain, out->good, count, frame, &out->damaged, err);
         chain = stored(frame + 16);
         if (wal->frame)
             wal->frame(wal->ctx, out->good + 1, big_u32(frame));
