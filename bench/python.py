@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -152,7 +153,8 @@ def threads(engine: str) -> Payload:
 
 
 def size(engine: str) -> Payload:
-    """Of a package and its requirements, as their records have it; of hither, as a wheel would hold it."""
+    """Of a package and its requirements, as their records have it; of hither, what the wheel in dist/ holds (SQLite and
+    the command are in it), or else the package here."""
     seen: dict[str, int] = {}
 
     def add(name: str) -> None:
@@ -169,7 +171,12 @@ def size(engine: str) -> Payload:
             if "extra ==" not in line:
                 add(re.split(r"[\s;<>=!~\[(]", line, maxsplit=1)[0])
 
-    if engine == "hither":
+    wheels = sorted((ROOT / "dist").glob("hither-*-manylinux*_x86_64.whl"))
+    if engine == "hither" and wheels:
+        with zipfile.ZipFile(wheels[-1]) as wheel:
+            seen["hither"] = sum(part.file_size for part in wheel.infolist())
+        add("cffi")
+    elif engine == "hither":
         package = ROOT / "python" / "hither"
         files = [file for file in package.rglob("*") if file.suffix in (".py", ".so", ".typed")]
         with tempfile.TemporaryDirectory() as folder:

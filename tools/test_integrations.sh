@@ -4,7 +4,7 @@
 #
 # They come from requirements-integrations.txt into a venv of their own, .venv-integrations (some gigabytes, as txtai and
 # mteb bring torch), once. HITHER_OLD_SRVDB=1 builds SrvDB 0.1.9 from source and runs its lines too; HITHER_TXTAI=DIR, a
-# checkout of txtai's repository, runs its own base class of tests.
+# checkout of txtai's repository, runs its own base class of tests. Types are checked first.
 set -eu
 cd "$(dirname "$0")/.."
 venv=.venv-integrations
@@ -22,6 +22,7 @@ done
 if [ -n "${HITHER_OLD_SRVDB:-}" ] && [ ! -d "$venv/srvdb-0.1.9" ]; then
     $python -m pip install --quiet --no-deps --no-binary :all: --target "$venv/srvdb-0.1.9" srvdb==0.1.9
 fi
+$python -m basedpyright -p tests/integrations/pyrightconfig.json
 # scikit-learn's check of array libraries asks for SCIPY_ARRAY_API; nothing is to be fetched while tests run.
 SCIPY_ARRAY_API=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 exec $python -m pytest -q \
     -c tests/integrations/pytest.ini --rootdir tests/integrations \

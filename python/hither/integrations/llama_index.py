@@ -82,7 +82,7 @@ class HitherVectorStore(BasePydanticVectorStore):
     _shelf: Shelf = PrivateAttr()
 
     def __init__(self, path: Place = ":memory:", *, collection: str = "llama_index", metric: str = "cosine") -> None:
-        super().__init__()
+        super().__init__(stores_text=True)
         self._shelf = Shelf(path, collection, metric)
 
     @classmethod

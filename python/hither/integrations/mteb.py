@@ -105,7 +105,8 @@ class HitherSearchIndex:
 
 def search_model(model: Any, **options: Any) -> SearchEncoderWrapper:
     """An encoder as MTEB's search protocol, over a hither index; `options` are those of `HitherSearchIndex`."""
-    return SearchEncoderWrapper(model, index_backend=HitherSearchIndex(model, **options))
+    index: Any = HitherSearchIndex(model, **options)  # MTEB's protocol names types that are MTEB's alone
+    return SearchEncoderWrapper(model, index_backend=index)
 
 
 class HitherEncoder(AbsEncoder):

@@ -89,7 +89,7 @@ class HitherNeighbors(BaseEstimator):
     def fit(self, X: ArrayLike, y: object = None) -> HitherNeighbors:  # noqa: N803 - scikit-learn's name
         """Put the rows into an index. `y` is ignored."""
         self._validate_params()
-        rows = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
+        rows = _validated(self, X)
         self._fit_X = rows
         self.n_samples_fit_ = len(rows)
         self._build()
@@ -103,7 +103,8 @@ class HitherNeighbors(BaseEstimator):
             self.index_.build()
 
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())
+        kept: Any = super().__getstate__()
+        state: dict[str, Any] = dict(kept)
         state.pop("index_", None)  # made again from the rows, in the other process
         return state
 
@@ -170,7 +171,7 @@ class HitherNeighbors(BaseEstimator):
         # A little farther than asked, so that rounding to float32 loses none; distances in full decide.
         within = radius * radius if self.metric in ("euclidean", "l2") else radius
         scale = float(np.abs(self._fit_X).max(initial=0) + np.abs(queries).max(initial=0))
-        slack = 1e-5 * (within + (1 if self.metric == "cosine" else (scale * self.n_features_in_)))
+        slack = 1e-5 * (within + (1 if self.metric == "cosine" else (scale * queries.shape[1])))
         found = self.index_.within(_narrowed(queries), min(within + slack, 3.4e38), threads=self._threads())
         indices, distances = np.empty(len(queries), object), np.empty(len(queries), object)
         assert isinstance(found, list)  # one a query
@@ -200,7 +201,7 @@ class HitherNeighbors(BaseEstimator):
     def _queries(self, X: ArrayLike | None) -> NDArray[Any]:  # noqa: N803
         if X is None:
             return self._fit_X
-        return validate_data(self, X, dtype=[np.float64, np.float32], order="C", reset=False)
+        return _validated(self, X, reset=False)
 
     def _threads(self) -> int | None:
         return None if self.n_jobs is None or self.n_jobs < 1 else int(self.n_jobs)
@@ -285,9 +286,16 @@ class HitherNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMix
         check_is_fitted(self)
         return self.kneighbors_graph(X, self.n_neighbors + (self.mode == "distance"), self.mode)
 
-    def fit_transform(self, X: ArrayLike, y: object = None) -> csr_matrix:  # noqa: N803
+    def fit_transform(self, X: ArrayLike, y: object = None, **fit_params: Any) -> csr_matrix:  # noqa: N803
         """`fit`, and `transform` of the same rows."""
-        return self.fit(X).transform(X)
+        return self.fit(X, y, **fit_params).transform(X)
+
+
+def _validated(estimator: BaseEstimator, X: ArrayLike, reset: bool = True) -> NDArray[Any]:  # noqa: N803
+    """As scikit-learn wants input checked; `reset`: its features are those of the estimator from now on."""
+    check: Any = validate_data  # whose defaults say less than it takes
+    rows: NDArray[Any] = check(estimator, X, dtype=[np.float64, np.float32], order="C", reset=reset)
+    return rows
 
 
 def _narrowed(rows: NDArray[Any]) -> NDArray[np.float32]:

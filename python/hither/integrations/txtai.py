@@ -40,7 +40,7 @@ class Hither(ANN):
     def index(self, embeddings: NDArray[Any]) -> None:
         """Make a new index of these rows; their ids are 0, 1, ..."""
         given = {name: value for name in _BUILD if (value := self.setting(name)) is not None}
-        kind, dtype = self.setting("kind", "auto"), self.setting("dtype", "f32")
+        kind, dtype = self.setting("kind") or "auto", self.setting("dtype") or "f32"
         self.backend = Index(self.config["dimensions"], kind, "dot", dtype, **given)
         self.backend.add(embeddings, wait=False)
         self.backend.build()
