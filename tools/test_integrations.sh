@@ -23,7 +23,8 @@ if [ -n "${HITHER_OLD_SRVDB:-}" ] && [ ! -d "$venv/srvdb-0.1.9" ]; then
     $python -m pip install --quiet --no-deps --no-binary :all: --target "$venv/srvdb-0.1.9" srvdb==0.1.9
 fi
 $python -m basedpyright -p tests/integrations/pyrightconfig.json
-# scikit-learn's check of array libraries asks for SCIPY_ARRAY_API; nothing is to be fetched while tests run.
-SCIPY_ARRAY_API=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 exec $python -m pytest -q \
+# scikit-learn's check of array libraries asks for SCIPY_ARRAY_API; nothing is to be fetched while tests run; interpreters
+# that tests start find the package by PYTHONPATH.
+PYTHONPATH=$PWD/python SCIPY_ARRAY_API=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 exec $python -m pytest -q \
     -c tests/integrations/pytest.ini --rootdir tests/integrations \
     tests/integrations tests/python/test_looks.py tests/python/test_arrow.py "$@"
