@@ -1,6 +1,6 @@
 /*
  * plain.c: the search that most searches are - one vector of float32, nothing else asked - as one call for Python: what
- * hither_collection_search found, copied into one block, which Python copies once more and takes apart when somebody
+ * hither_collection_search or hither_window_search found, copied into one block, which Python copies once more and takes apart when somebody
  * looks. Asking for each part of an answer by a call of its own cost Python more than the search of a few hundred rows.
  *
  * Part of the extension module: build.py puts it behind hither.h, plain.cdef.txt declares it. A plain_search is lent to
@@ -115,12 +115,7 @@ static size_t lay_out(plain_search *s, const hither_result *r) {
     return at;
 }
 
-/* The bytes of the block, or a status below 0, which `error` says more about. */
-static int64_t plain_run(plain_search *s, hither_collection *c, const void *query, size_t dim, uint32_t k) {
-    hither_result *r = NULL;
-    s->query.vectors.data = query;
-    s->query.vectors.dim = dim;
-    hither_status status = hither_collection_search(c, &s->query, k, &s->options, &r, &s->error);
+static int64_t answer(plain_search *s, hither_status status, hither_result *r) {
     s->query.vectors.data = NULL;
     if (status != HITHER_OK)
         return -(int64_t)status;
@@ -132,6 +127,24 @@ static int64_t plain_run(plain_search *s, hither_collection *c, const void *quer
     s->error.os_errno = 0;
     (void)snprintf(s->error.message, sizeof s->error.message, "no memory for the answer of a search");
     return -(int64_t)HITHER_NOMEM;
+}
+
+/* The bytes of the block, or a status below 0, which `error` says more about. */
+static int64_t plain_run(plain_search *s, hither_collection *c, const void *query, size_t dim, uint32_t k) {
+    hither_result *r = NULL;
+    s->query.vectors.data = query;
+    s->query.vectors.dim = dim;
+    hither_status status = hither_collection_search(c, &s->query, k, &s->options, &r, &s->error);
+    return answer(s, status, r);
+}
+
+/* The same in a window. */
+static int64_t plain_window(plain_search *s, hither_window *w, const void *query, size_t dim, uint32_t k) {
+    hither_result *r = NULL;
+    s->query.vectors.data = query;
+    s->query.vectors.dim = dim;
+    hither_status status = hither_window_search(w, &s->query, k, &r, &s->error);
+    return answer(s, status, r);
 }
 
 /* After the block was copied: a large one is not kept for the next call. */

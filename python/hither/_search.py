@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,9 +119,10 @@ def collection_search(
     return _groups(_result(c, lib.hither_collection_search, query, k, options), given.include)
 
 
-def collection_search_plain(c: Handle, lent: list[Any], query: NDArray[np.float32], k: int) -> bytearray:
-    """One packed, aligned float32 vector over all rows: the answer in one block, see `opened`. Here every microsecond
-    counts. `lent` are the structs of such calls, each made once and lent to one at a time."""
+def search_plain(run: Callable[..., int], c: Handle, lent: list[Any], query: NDArray[np.float32], k: int) -> bytearray:
+    """One packed, aligned float32 vector over all rows of a collection (`plain_run`) or records of a window
+    (`plain_window`): the answer in one block, see `opened`. Here every microsecond counts. `lent` are the structs of
+    such calls, each made once and lent to one at a time."""
     try:
         call = lent.pop()
     except IndexError:
@@ -128,7 +130,7 @@ def collection_search_plain(c: Handle, lent: list[Any], query: NDArray[np.float3
     try:
         cdata = c.enter()
         try:
-            found = _plain_run(call, cdata, _from_buffer(query), len(query), k)
+            found = run(call, cdata, _from_buffer(query), len(query), k)
         finally:
             c.leave()
         if found < 0:
@@ -148,7 +150,8 @@ def _plain_call() -> Any:
     return ffi.gc(call, lib.plain_free)
 
 
-_plain_run = lib.plain_run
+plain_run: Callable[..., int] = lib.plain_run
+plain_window: Callable[..., int] = lib.plain_window
 _from_buffer = ffi.from_buffer
 _buffer = ffi.buffer
 _LARGE = 1 << 20

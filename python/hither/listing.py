@@ -157,7 +157,7 @@ class Listing:
         """The search that most searches are: one vector, nothing else asked."""
         if query.flags.num & PACKED_AND_ALIGNED != PACKED_AND_ALIGNED:
             query = np.array(query, np.float32)
-        return Hits._closed(_search.collection_search_plain(self._handle, self._ready, query, k), self._metric)
+        return Hits._closed(_search.search_plain(_search.plain_run, self._handle, self._ready, query, k), self._metric)
 
     def within(
         self,

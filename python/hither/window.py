@@ -12,8 +12,10 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core
+from . import _core, _search
 from .arrays import (
+    F32,
+    PACKED_AND_ALIGNED,
     Metadata,
     Text,
     Where,
@@ -129,7 +131,7 @@ class Window:
     ['disk failure on sda']
     """
 
-    __slots__ = ("__weakref__", "_capacity", "_dim", "_embedder", "_handle", "_queries")
+    __slots__ = ("__weakref__", "_capacity", "_dim", "_embedder", "_handle", "_queries", "_ready")
 
     def __init__(
         self,
@@ -170,6 +172,7 @@ class Window:
         )
         self._dim = int(embedder.dim if embedder is not None else operator.index(dim or 0))
         self._queries: list[Any] | None = None
+        self._ready: list[Any] = []  # lent to plain searches; append and pop are atomic
 
     @property
     def capacity(self) -> int:
@@ -331,6 +334,10 @@ class Window:
         count = operator.index(k)
         if not 1 <= count <= _core.UINT32_MAX:
             raise InvalidError(f"k is {k}; ask for at least 1 record")
+        if type(query) is np.ndarray and where is None and since is None and until is None:
+            if query.dtype is F32 and query.ndim == 1 and query.flags.num & PACKED_AND_ALIGNED == PACKED_AND_ALIGNED:
+                block = _search.search_plain(_search.plain_window, self._handle, self._ready, query, count)
+                return Hits._closed(block, "cosine")
         return self._find(query, count, None, where, since, until)
 
     def within(
@@ -399,6 +406,7 @@ class Window:
         self._handle = handle
         self._embedder = embedder
         self._queries = None
+        self._ready = []
         facts = self.info()
         self._capacity, self._dim = int(facts["capacity"]), int(facts["dim"])
         return self

@@ -57,6 +57,26 @@ def test_within_and_snapshot() -> None:
         copy.push(rows[:1])
 
 
+def test_a_plain_search_finds_what_any_search_finds() -> None:
+    rng = np.random.default_rng(7)
+    rows = rng.normal(size=(300, 24)).astype(np.float32)
+    window = hither.Window(24, capacity=200)
+    assert window.search(rows[0], k=3).ids == []
+    window.push(rows, [f"record {n}" if n % 3 else None for n in range(300)], metadata=[{"n": n} for n in range(300)])
+    for query in (*rows[:5], rows.T.copy().T[250]):  # the last lies apart
+        plain, other = window.search(query, k=9), window.search(query.astype(np.float64), k=9)
+        assert plain.ids == other.ids and plain.documents == other.documents and plain.plan == other.plan == {}
+        assert np.array_equal(plain.distances, other.distances) and plain.similarities[0] == other.similarities[0]
+        assert plain[0].metadata == {"n": plain.ids[0]} and len(plain) == 9
+    assert len(window.search(rows[0], k=1000)) == 200
+    for wrong in (rows[0, :5], rows[0].copy()):
+        wrong[0] = np.nan if len(wrong) == 24 else 0
+        with pytest.raises(hither.DimensionError if len(wrong) == 5 else hither.Error):
+            window.search(wrong, k=1)
+    copy = window.snapshot()
+    assert copy.search(rows[250], k=1).ids == [250]
+
+
 def test_saved(tmp_path: Path) -> None:
     window = hither.Window(capacity=50, half_life=10, rules="order ORD-{num}\n")
     window.push([f"order ORD-{n} of {n % 5} things" for n in range(80)])
