@@ -1,5 +1,6 @@
 """Sentence models: the own encoder by bytes beside ONNX Runtime on the same weights, dynamically quantized, through
-the same loader; sentence-transformers beside; what bytes cost in fidelity; how long a model takes to be ready.
+the same loader; sentence-transformers beside; its tokenizer beside the package tokenizers; what bytes cost in
+fidelity; how long a model takes to be ready; and a static model distilled from it.
 
     bench/run.py embed [--only JOB ...] [--texts N] [--json FILE] [--model FOLDER]
 
@@ -26,10 +27,10 @@ import numpy as np
 from measure import Floats, Others, machine
 
 HERE = Path(__file__).resolve().parent
-for _folder in ("tests/python", "tools"):
+for _folder in ("tests/python", "demo"):
     sys.path.append(str(HERE.parent / _folder))
 
-JOBS = ("one", "many", "products", "fidelity", "ready")
+JOBS = ("tokens", "one", "many", "products", "fidelity", "ready", "static")
 LENGTHS = (8, 32, 128)
 ENGINES = ("own", "onnxruntime", "onnxruntime f32", "sentence-transformers")
 
@@ -111,10 +112,8 @@ def many(engine: str, model: Path, folders: Path) -> dict[str, Any]:
 def fidelity(count: int, model: Path, folders: Path) -> dict[str, Any]:
     """Against the own encoder in f32, which is the models' numbers to the seventh digit."""
     import hither
-    import wordnet
 
-    rows = [row["gloss"] for row in wordnet.glosses()]
-    texts = rows[:: max(1, len(rows) // count)][:count]
+    texts = glosses(count)
     exact: Floats = hither.Embedder.open(model, precision="f32", cache=False)(texts)
 
     def neighbours(vectors: Floats) -> list[set[int]]:
@@ -151,12 +150,61 @@ def ready(engine: str, model: Path, folders: Path) -> dict[str, Any]:
     return {"ms": round(float(np.median(taken)) * 1e3, 1)}
 
 
+def glosses(count: int) -> list[str]:
+    import wordnet
+
+    rows = [row["gloss"] for row in wordnet.glosses()]
+    return rows[:: max(1, len(rows) // count)][:count]
+
+
+def tokens(engine: str, model: Path, _folders: Path) -> dict[str, Any]:
+    """Their ids by the fastest call of the package; ours by a small C program, as no function of the API gives ids."""
+    import struct
+
+    from tokenizers import Tokenizer
+
+    texts = glosses(40_000)
+    theirs = Tokenizer.from_file(str(model / "tokenizer.json"))
+    theirs.no_padding()
+    theirs.no_truncation()
+    if engine == "tokenizers":
+        best = 0.0
+        for _ in range(3):
+            began = time.perf_counter()
+            theirs.encode_batch_fast(texts)
+            best = max(best, len(texts) / (time.perf_counter() - began))
+        return {"texts_per_s": round(best)}
+    raw = [text.encode() for text in texts]
+    packed = b"".join(struct.pack("<I", len(text)) + text for text in raw)
+    command, rounds = [build("tokenizer_ids"), model / "tokenizer.json", "1000000"], 10
+    ids = np.frombuffer(subprocess.run(command, input=packed, capture_output=True, check=True).stdout, np.uint32)
+    wanted = np.concatenate([[len(e.ids), *e.ids] for e in theirs.encode_batch_fast(texts)]).astype(np.uint32)
+    seconds = [
+        float(subprocess.run([*command, str(rounds)], input=packed, capture_output=True, check=True).stderr)
+        for _ in range(3)
+    ]
+    return {"texts_per_s": round(rounds * len(texts) / min(seconds)), "ids_equal": bool(np.array_equal(ids, wanted))}
+
+
+def static(_engine: str, _model: Path, folders: Path) -> dict[str, Any]:
+    import hither
+
+    embed, texts = hither.Embedder.open(folders / "static"), glosses(40_000)
+    best = 0.0
+    for _ in range(5):
+        began = time.perf_counter()
+        embed(texts)
+        best = max(best, len(texts) / (time.perf_counter() - began))
+    return {"texts_per_s": round(best), "name": embed.name}
+
+
 def worker(arguments: list[str]) -> int:
     job, engine, model, folders = arguments[0], arguments[1], Path(arguments[2]), Path(arguments[3])
     if job == "fidelity":
         found = fidelity(int(engine), model, folders)
     else:
-        found = {"one": one, "many": many, "ready": ready}[job](engine, model, folders)
+        jobs = {"one": one, "many": many, "ready": ready, "tokens": tokens, "static": static}
+        found = jobs[job](engine, model, folders)
     print(json.dumps(found))
     return 0
 
@@ -181,16 +229,18 @@ def measured(job: str, engine: str, threads: int, model: Path, folders: Path) ->
     return {"job": job, "engine": engine, "threads": threads, **found, "others_cpus": others.cpus}
 
 
+def build(name: str) -> Path:
+    """A program of bench/ or tests/parity/, as of now."""
+    for command in (
+        ["cmake", "--preset", "release", "-B", "build/bench", "-DHITHER_BENCH=ON", "-DHITHER_PYTHON=OFF"],
+        ["cmake", "--build", "build/bench", "--target", name],
+    ):
+        subprocess.run(command, cwd=HERE.parent, check=True, capture_output=True)
+    return HERE.parent / "build" / "bench" / "bin" / name
+
+
 def program(name: str, *arguments: str) -> dict[str, Any]:
-    """What a program of bench/ found; it is built where it is missing."""
-    path = HERE.parent / "build" / "bench" / "bin" / name
-    if not path.exists():
-        for command in (
-            ["cmake", "--preset", "release", "-B", "build/bench", "-DHITHER_BENCH=ON", "-DHITHER_PYTHON=OFF"],
-            ["cmake", "--build", "build/bench", "--target", name],
-        ):
-            subprocess.run(command, cwd=HERE.parent, check=True, capture_output=True)
-    found = subprocess.run([path, *arguments], capture_output=True, text=True, check=True).stdout
+    found = subprocess.run([build(name), *arguments], capture_output=True, text=True, check=True).stdout
     return dict(json.loads(found))
 
 
@@ -201,7 +251,7 @@ def products() -> dict[str, Any]:
         "job": "products",
         "engine": "own",
         **ours,
-        "peak_per_s": peak["products_per_s"],
+        "peak_per_s": peak["products_s"],
         "others_cpus": others.cpus,
     }
 
@@ -214,6 +264,10 @@ def table(found: list[dict[str, Any]]) -> None:
         print(f"{what:44} {ours:10.4g} {theirs:10.4g} {unit:9} {ratio:6.2f} x  goal {goal:g}: {verdict}")
 
     print(f"\n{'':44} {'own':>10} {'reference':>10}")
+    if ("tokens", "own") in by and ("tokens", "tokenizers") in by:
+        a, b = (by["tokens", engine]["texts_per_s"] for engine in ("own", "tokenizers"))
+        same = "ids equal" if by["tokens", "own"]["ids_equal"] else "ids differ"
+        line(f"WordPiece, one thread, {same}", a, b, a / b, 20, "texts/s")
     if ("one", "own") in by and ("one", "onnxruntime") in by:
         for length in LENGTHS:
             a, b = (by["one", engine][f"p50_ms_{length}"] for engine in ("own", "onnxruntime"))
@@ -224,8 +278,12 @@ def table(found: list[dict[str, Any]]) -> None:
             line(f"16-token texts, two threads: {other}", a, b, a / b, 1.4, "texts/s")
     if ("products", "own") in by:
         row = by["products", "own"]
-        a, b = row["products_per_s_16"] / 1e9, row["peak_per_s"] / 1e9
-        line("matrix products of 16 tokens, of the peak", a, b, a / b, 0.6, "G/s")
+        for length in (16, 48):
+            a, b = row[f"products_per_s_{length}"] / 1e9, row["peak_per_s"] / 1e9
+            line(f"matrix products of {length} tokens, of the peak", a, b, a / b, 0.6, "G/s")
+    if ("static", "own") in by:
+        a = by["static", "own"]["texts_per_s"]
+        line("static model, one thread, beside the goal", a, 3e5, a / 3e5, 1, "texts/s")
     for row in (row for row in found if row["job"] == "fidelity" and "missing" not in row):
         for name, goal in (("mean", 0.995), ("min", 0.985), ("top10", 0.9)):
             a, b = (row[engine][name] for engine in ("own", "onnxruntime"))
@@ -252,9 +310,14 @@ def main(arguments: list[str]) -> int:
     model, found = options.model or model_folder(), [{"job": "machine", "engine": "", **machine()}]
     with tempfile.TemporaryDirectory() as scratch:
         prepare(model, Path(scratch))
-        runs = [("one", engine, 1) for engine in ENGINES] + [("many", engine, 2) for engine in ENGINES]
+        if "static" in options.only:
+            command = [HERE.parent / "build" / "bin" / "hither", "model", "distill", model, Path(scratch) / "static"]
+            subprocess.run(command, check=True, capture_output=True)
+        runs = [("tokens", engine, 1) for engine in ("own", "tokenizers")]
+        runs += [("one", engine, 1) for engine in ENGINES] + [("many", engine, 2) for engine in ENGINES]
         runs += [("fidelity", str(options.texts), 2)]
         runs += [("ready", engine, 1) for engine in ("own packed", "own", "onnxruntime")]
+        runs += [("static", "own", 1)]
         for job, engine, threads in runs:
             if job in options.only:
                 found.append(measured(job, engine, threads, model, Path(scratch)))

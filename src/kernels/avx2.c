@@ -32,11 +32,22 @@ static inline vec vec_l2(vec sum, vec q, vec x) {
 static inline vec vec_l1(vec sum, vec q, vec x) {
     return _mm256_add_ps(sum, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), _mm256_sub_ps(q, x)));
 }
+static inline float vec_sum(vec x) {
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
 static inline vec vec_repeat(float x) { return _mm256_set1_ps(x); }
 static inline void vec_store(float *p, vec x) { _mm256_storeu_ps(p, x); }
 static inline vec vec_times(vec x, vec y) { return _mm256_mul_ps(x, y); }
 static inline vec vec_larger(vec x, vec y) { return _mm256_max_ps(x, y); }
 static inline vec vec_smaller(vec x, vec y) { return _mm256_min_ps(x, y); }
+static inline float vec_fold(vec x) { return vec_sum(x); }
+static inline float vec_largest(vec x) {
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
 static inline vec vec_sub(vec x, vec y) { return _mm256_sub_ps(x, y); }
 static inline vec vec_abs(vec x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x); }
 static inline vec vec_exponent(vec x) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(x), 23)); }
@@ -46,11 +57,6 @@ static inline void vec_bytes(uint8_t *p, vec x) {
     _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(words, words));
 }
 static inline vec vec_fused(vec sum, vec q, vec x) { return vec_dot(sum, q, x); }
-static inline float vec_sum(vec x) {
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
-}
 static inline uint64_t vec_keep(vec e, vec n, const ht_rule *rule) {
     vec per_norm = _mm256_fmadd_ps(_mm256_set1_ps(rule->by_norm2), n, _mm256_set1_ps(rule->by_norm));
     vec key = _mm256_fmadd_ps(per_norm, n, _mm256_mul_ps(_mm256_set1_ps(rule->sign), e));

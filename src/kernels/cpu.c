@@ -7,12 +7,31 @@
 #if defined(__x86_64__)
 
 #include <cpuid.h>
+#include <stdbool.h>
 #include <stdint.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 static uint64_t saved_registers(void) {
     uint32_t low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (uint64_t)high << 32 | low;
+}
+
+/* Tiles are asked for: their registers are large, so the system keeps them only for processes that do. */
+static bool tiles_granted(unsigned feature_bits, uint64_t saved) {
+    const unsigned amx = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
+    const uint64_t registers = 0x60000;
+    if ((feature_bits & amx) != amx || (saved & registers) != registers)
+        return false;
+#if defined(__linux__)
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0;
+#else
+    return false;
+#endif
 }
 
 unsigned ht_cpu_features(void) {
@@ -31,6 +50,8 @@ unsigned ht_cpu_features(void) {
         features |= HT_CPU_AVX2;
     if ((features & HT_CPU_AVX2) && (saved & zmm) == zmm && (b & avx512) == avx512)
         features |= HT_CPU_AVX512 | ((c & vnni) ? HT_CPU_AVX512_VNNI : 0u);
+    if ((features & HT_CPU_AVX512_VNNI) && tiles_granted(d, saved))
+        features |= HT_CPU_AVX512_AMX;
     return features;
 }
 

@@ -11,17 +11,19 @@
 
 static const struct level {
     const ht_kernels *table;
-    unsigned needs; /* features of cpu.h */
+    unsigned needs;       /* features of cpu.h */
+    bool (*agrees)(void); /* tried at its first use; NULL: as the features say */
 } levels[] = {
-    {&ht_kernels_scalar, 0},
+    {&ht_kernels_scalar, 0, NULL},
 #if defined(__x86_64__) && !defined(HT_SCALAR_ONLY)
-    {&ht_kernels_avx2, HT_CPU_AVX2},
-    {&ht_kernels_avx512, HT_CPU_AVX512},
-    {&ht_kernels_avx512_vnni, HT_CPU_AVX512_VNNI},
+    {&ht_kernels_avx2, HT_CPU_AVX2, NULL},
+    {&ht_kernels_avx512, HT_CPU_AVX512, NULL},
+    {&ht_kernels_avx512_vnni, HT_CPU_AVX512_VNNI, NULL},
+    {&ht_kernels_avx512_amx, HT_CPU_AVX512_AMX, ht_amx_agrees},
 #endif
 #if defined(__aarch64__) && !defined(HT_SCALAR_ONLY)
-    {&ht_kernels_neon, HT_CPU_NEON},
-    {&ht_kernels_neon_dot, HT_CPU_NEON_DOT},
+    {&ht_kernels_neon, HT_CPU_NEON, NULL},
+    {&ht_kernels_neon_dot, HT_CPU_NEON_DOT, NULL},
 #endif
 };
 
@@ -29,7 +31,9 @@ enum { LEVELS = sizeof levels / sizeof levels[0] };
 
 static _Atomic(const ht_kernels *) in_use; /* the one global here: NULL until first need, then constant */
 
-static bool runs(const struct level *level, unsigned features) { return (level->needs & ~features) == 0; }
+static bool runs(const struct level *level, unsigned features) {
+    return (level->needs & ~features) == 0 && (!level->agrees || level->agrees());
+}
 
 static const ht_kernels *choose(void) {
     unsigned features = ht_cpu_features();

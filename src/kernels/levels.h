@@ -12,6 +12,8 @@ extern const ht_kernels ht_kernels_scalar;
 extern const ht_kernels ht_kernels_avx2;
 extern const ht_kernels ht_kernels_avx512;
 extern const ht_kernels ht_kernels_avx512_vnni;
+extern const ht_kernels ht_kernels_avx512_amx;
+bool ht_amx_agrees(void); /* only where cpu.c found the unit */
 #endif
 #if defined(__aarch64__) && !defined(HT_SCALAR_ONLY)
 extern const ht_kernels ht_kernels_neon;

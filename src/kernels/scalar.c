@@ -40,6 +40,11 @@ static inline vec vec_larger(vec x, vec y) {
 static inline vec vec_smaller(vec x, vec y) {
     return (vec){x.a < y.a ? x.a : y.a, x.b < y.b ? x.b : y.b, x.c < y.c ? x.c : y.c, x.d < y.d ? x.d : y.d};
 }
+static inline float vec_fold(vec x) { return (x.a + x.c) + (x.b + x.d); }
+static inline float vec_largest(vec x) {
+    const float ab = x.a > x.b ? x.a : x.b, cd = x.c > x.d ? x.c : x.d;
+    return ab > cd ? ab : cd;
+}
 static inline vec vec_abs(vec x) { return (vec){fabsf(x.a), fabsf(x.b), fabsf(x.c), fabsf(x.d)}; }
 static inline vec vec_exponent(vec x) {
     uint32_t bits[4];

@@ -89,7 +89,7 @@ def test_the_name_says_which_vectors_they_are(tmp_path: Path) -> None:
     assert len({name, *(other.name for other in others)}) == 6
 
 
-@pytest.mark.parametrize("level", ["scalar", "avx2", "avx512", "avx512-vnni", "neon"])
+@pytest.mark.parametrize("level", ["scalar", "avx2", "avx512", "avx512-vnni", "avx512-amx", "neon"])
 def test_bytes_are_the_same_at_every_level(tmp_path: Path, level: str) -> None:
     folder = tiny_bert.write(tmp_path / "m")
     program = "import hither, sys; sys.stdout.buffer.write(hither.Embedder.open(sys.argv[1])(sys.argv[2:]).tobytes())"
