@@ -190,7 +190,6 @@ class Hits(Sequence[Hit]):
         next: str | None = None,
         scored: bool = False,
     ) -> None:
-        self._block: bytearray | None = None  # what is still to be opened
         self._ids = records.ids
         self._metadata = records.metadata
         self._documents = records.documents
@@ -207,6 +206,8 @@ class Hits(Sequence[Hit]):
         self.vectors: NDArray[np.float32] | None = records.vectors
         if empty_dim is not None and records.vectors is None:
             self.vectors = np.empty((0, empty_dim), np.float32)
+        # What is still to be opened: nothing, and no other thread finds so before all of the above is there.
+        self._block: bytearray | None = None
 
     @classmethod
     def _closed(cls, block: bytearray, metric: str) -> Hits:

@@ -6,10 +6,12 @@ import copy
 import pickle
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import hither
 import numpy as np
 import pytest
+from hither import _search
 
 RNG = np.random.default_rng(10)
 ROWS = RNG.standard_normal((300, 8)).astype(np.float32)
@@ -105,3 +107,29 @@ def test_one_answer_opened_by_many_threads(db: hither.Database) -> None:
         for thread in threads:
             thread.join()
     assert not wrong
+
+
+def test_another_thread_looks_while_an_answer_is_opened(db: hither.Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    hits, opened, seen = filled(db, "int", True, True).search(ROWS[0]), _search.opened, []
+
+    class Slow(_search.Records):
+        @property
+        def named(self) -> list[Any]:  # type: ignore[override]
+            """Asked for by the first thread when it has set some of what the answer has."""
+            other = threading.Thread(target=lambda: seen.append(hits.distances))
+            if not looking:
+                looking.append(other)
+                other.start()
+                other.join()
+            return []
+
+        @named.setter
+        def named(self, value: list[Any]) -> None: ...
+
+    def open_slowly(block: bytearray) -> tuple[_search.Records, bytes]:
+        records, plan = opened(block)
+        return Slow(records.count, records.ids, records.distances, None, records.metadata, records.documents), plan
+
+    looking: list[threading.Thread] = []
+    monkeypatch.setattr(_search, "opened", open_slowly)
+    assert len(hits) == 10 and len(seen) == 1 and seen[0].shape == (10,)
