@@ -78,7 +78,17 @@ static hither_status stale(hither_error *err) {
 typedef struct revival {
     listing *l;
     uint64_t revived;
+    bool taken; /* one of them was dropped from its segment, and the catalog is still to forget it */
 } revival;
+
+static bool is_taken(const ht_snapshot *now, uint64_t slot) {
+    for (size_t i = 0; i < now->extent_count; i++) {
+        const ht_extent *extent = now->extents[i];
+        if (slot >= extent->first_slot && slot - extent->first_slot < extent->capacity)
+            return ht_segment_dropped(extent->segment, slot - extent->first_slot);
+    }
+    return true;
+}
 
 static hither_status revive(void *arg, uint64_t slot, uint64_t dead_seq) {
     revival *r = arg;
@@ -87,6 +97,7 @@ static hither_status revive(void *arg, uint64_t slot, uint64_t dead_seq) {
         return HITHER_OK;
     uint64_t *word = &r->l->chunks[slot / HT_CHUNK_SLOTS][slot % HT_CHUNK_SLOTS / 64], bit = (uint64_t)1 << slot % 64;
     r->revived += !(*word & bit);
+    r->taken = r->taken || is_taken(r->l->view.snapshot, slot);
     *word |= bit;
     return HITHER_OK;
 }
@@ -124,7 +135,7 @@ static hither_status go_back(listing *l, hither_error *err) {
     HT_TRY(copy_live(l, &alive, err));
     revival r = {.l = l};
     HT_TRY(ht_reader_dead(l->view.reader, t->seq, revive, &r, err));
-    if (alive + r.revived != t->live)
+    if (r.taken || alive + r.revived != t->live)
         return stale(err);
     l->revived = r.revived;
     l->then.seq = t->seq;
