@@ -11,7 +11,7 @@ from typing import Any
 import hither
 import numpy as np
 import pytest
-from hither import _search
+from hither import _core, _search
 
 RNG = np.random.default_rng(10)
 ROWS = RNG.standard_normal((300, 8)).astype(np.float32)
@@ -110,23 +110,24 @@ def test_one_answer_opened_by_many_threads(db: hither.Database) -> None:
 
 
 def test_another_thread_looks_while_an_answer_is_opened(db: hither.Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    hits, opened, seen = filled(db, "int", True, True).search(ROWS[0]), _search.opened, []
+    hits, opened = filled(db, "int", True, True).search(ROWS[0]), _search.opened
+    seen: list[Any] = []
 
-    class Slow(_search.Records):
+    class Slow(_core.Records):
         @property
-        def named(self) -> list[Any]:  # type: ignore[override]
+        def named(self) -> tuple[Any, ...]:
             """Asked for by the first thread when it has set some of what the answer has."""
             other = threading.Thread(target=lambda: seen.append(hits.distances))
             if not looking:
                 looking.append(other)
                 other.start()
                 other.join()
-            return []
+            return ()
 
         @named.setter
-        def named(self, value: list[Any]) -> None: ...
+        def named(self, value: tuple[Any, ...]) -> None: ...
 
-    def open_slowly(block: bytearray) -> tuple[_search.Records, bytes]:
+    def open_slowly(block: bytearray) -> tuple[_core.Records, bytes]:
         records, plan = opened(block)
         return Slow(records.count, records.ids, records.distances, None, records.metadata, records.documents), plan
 
