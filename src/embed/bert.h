@@ -48,8 +48,9 @@ void ht_bert_room_free(ht_bert_room *room);
  * fewer than HT_BERT_ENOUGH, there is room for another shape.most. */
 enum { HT_BERT_ENOUGH = 40 };
 uint32_t *ht_bert_tokens(ht_bert_room *room);
-/* The unit vectors, of shape.width floats each, of `texts` texts of so many tokens; of none the zero vector. What a
- * text's vector is does not depend on the others. MODEL if what comes out is not finite, NOMEM. */
+/* The unit vectors, of shape.width floats each, of `texts` texts of so many tokens; of none the zero vector. Of
+ * a shape with bytes, what a text's vector is does not depend on the others; of f32 that is so of one text alone. MODEL
+ * if what comes out is not finite, NOMEM. */
 HT_NODISCARD hither_status ht_bert_vectors(const ht_bert *bert, ht_bert_room *room, const uint32_t *counts,
                                            size_t texts, float *out, hither_error *err);
 

@@ -241,18 +241,20 @@ static hither_status add_text(const model *m, ht_embed_role role, ht_text text, 
     return status;
 }
 
-/* Short texts side by side: their tokens go through the weights together, each text's as if it were alone. */
+/* Short texts side by side: their tokens go through the weights together, each text's as if it were alone. Of bytes,
+ * whose sums are exact; those of f32 depend on how many rows there are, so there each text goes alone. */
 static hither_status model_some(ht_embedder *embedder, ht_embed_role role, const hither_strings *texts, size_t begin,
                                 size_t end, float *vectors, hither_error *err) {
     model *m = (model *)embedder;
     ht_bert_room *room;
     uint32_t counts[TEXTS_AN_ITEM];
+    const size_t enough = m->shape.bytes ? HT_BERT_ENOUGH : 1;
     hither_status status = HITHER_OK;
     HT_TRY(take_room(m, &room, err));
     for (size_t first = begin, i = begin, rows = 0; status == HITHER_OK && i < end; i++) {
         status = add_text(m, role, ht_strings_at(texts, i), room, rows, &counts[i - first], err);
         rows += counts[i - first];
-        if (status == HITHER_OK && (rows >= HT_BERT_ENOUGH || i + 1 == end)) {
+        if (status == HITHER_OK && (rows >= enough || i + 1 == end)) {
             status = compute(m, room, counts, i + 1 - first, vectors + first * m->base.dim, err);
             first = i + 1;
             rows = 0;

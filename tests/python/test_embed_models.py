@@ -63,8 +63,9 @@ def test_vectors_are_those_of_the_twin(tmp_path: Path, dtype: str, pooling: str)
     assert np.array_equal(fast(TEXTS)[1], fast(TEXTS[1]))  # whatever it is embedded beside
 
 
-def test_a_vector_does_not_depend_on_the_texts_beside(tmp_path: Path) -> None:
-    embedder = hither.Embedder.open(tiny_bert.write(tmp_path / "m"), query_prefix="the bird ")
+@pytest.mark.parametrize("precision", ["i8", "f32"])
+def test_a_vector_does_not_depend_on_the_texts_beside(tmp_path: Path, precision: str) -> None:
+    embedder = hither.Embedder.open(tiny_bert.write(tmp_path / "m"), precision=precision, query_prefix="the bird ")
     texts = [" ".join(["bird", "of", "prey", "."] * (i * 7 % 13)) for i in range(150)]
     alone = np.stack([embedder(text) for text in texts])
     assert np.array_equal(embedder(texts), alone)
