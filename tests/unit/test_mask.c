@@ -207,7 +207,7 @@ static void test_odd_bytes(void **state) {
             memcpy(line + bytes, piece, length);
             bytes += length;
         }
-        char *exact = malloc(bytes + 1);
+        char *exact = malloc(bytes ? bytes : 1);
         memcpy(exact, line, bytes);
         ht_buf buf;
         ht_buf_init(&buf, 6 * bytes + 64);
