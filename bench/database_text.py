@@ -80,7 +80,13 @@ def work(queries: int) -> dict[str, Any]:
         c.search("first", mode="keyword")
         first = time.perf_counter() - begin
         times = {query: {"here_s": here, "fts5_s": there} for query, here, there in bm25(c, fts(rows))}
-        return {"rows": len(rows), "first_s": first, "bm25": times, "recall": recall(c, rows, queries)}
+        return {
+            "rows": len(rows),
+            "first_s": first,
+            "bm25": times,
+            "lemmas": queries,
+            "recall": recall(c, rows, queries),
+        }
 
 
 def show(found: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 /*
- * plain.c: the search that most searches are - one vector of float32, nothing else asked - as one call for Python: what
- * hither_collection_search or hither_window_search found, copied into one block, which Python copies once more and takes apart when somebody
- * looks. Asking for each part of an answer by a call of its own cost Python more than the search of a few hundred rows.
+ * plain.c: the search that most searches are - one vector of float32, perhaps a filter - as one call for Python: what
+ * hither_collection_search or hither_window_search found, copied into one block, which Python copies once more and
+ * takes apart when somebody looks. Asking for each part of an answer by a call of its own cost Python more than the
+ * search of a few hundred rows.
  *
  * Part of the extension module: build.py puts it behind hither.h, plain.cdef.txt declares it. A plain_search is lent to
  * one call at a time; any thread.
@@ -117,6 +118,7 @@ static size_t lay_out(plain_search *s, const hither_result *r) {
 
 static int64_t answer(plain_search *s, hither_status status, hither_result *r) {
     s->query.vectors.data = NULL;
+    s->options.where = NULL;
     if (status != HITHER_OK)
         return -(int64_t)status;
     size_t bytes = lay_out(s, r);
@@ -129,11 +131,13 @@ static int64_t answer(plain_search *s, hither_status status, hither_result *r) {
     return -(int64_t)HITHER_NOMEM;
 }
 
-/* The bytes of the block, or a status below 0, which `error` says more about. */
-static int64_t plain_run(plain_search *s, hither_collection *c, const void *query, size_t dim, uint32_t k) {
+/* The bytes of the block, or a status below 0, which `error` says more about. where NULL: of all rows. */
+static int64_t plain_run(plain_search *s, hither_collection *c, const void *query, size_t dim, uint32_t k,
+                         const char *where) {
     hither_result *r = NULL;
     s->query.vectors.data = query;
     s->query.vectors.dim = dim;
+    s->options.where = where;
     hither_status status = hither_collection_search(c, &s->query, k, &s->options, &r, &s->error);
     return answer(s, status, r);
 }

@@ -119,10 +119,12 @@ def collection_search(
     return _groups(_result(c, lib.hither_collection_search, query, k, options), given.include)
 
 
-def search_plain(run: Callable[..., int], c: Handle, lent: list[Any], query: NDArray[np.float32], k: int) -> bytearray:
-    """One packed, aligned float32 vector over all rows of a collection (`plain_run`) or records of a window
-    (`plain_window`): the answer in one block, see `opened`. Here every microsecond counts. `lent` are the structs of
-    such calls, each made once and lent to one at a time."""
+def search_plain(
+    run: Callable[..., int], c: Handle, lent: list[Any], query: NDArray[np.float32], k: int, *more: Any
+) -> bytearray:
+    """One packed, aligned float32 vector over rows of a collection (`plain_run`, with a filter, or `NO_FILTER`) or
+    records of a window (`plain_window`): the answer in one block, see `opened`. Here every microsecond counts. `lent`
+    are the structs of such calls, each made once and lent to one at a time."""
     try:
         call = lent.pop()
     except IndexError:
@@ -130,7 +132,7 @@ def search_plain(run: Callable[..., int], c: Handle, lent: list[Any], query: NDA
     try:
         cdata = c.enter()
         try:
-            found = run(call, cdata, _from_buffer(query), len(query), k)
+            found = run(call, cdata, _from_buffer(query), len(query), k, *more)
         finally:
             c.leave()
         if found < 0:
@@ -154,6 +156,7 @@ plain_run: Callable[..., int] = lib.plain_run
 plain_window: Callable[..., int] = lib.plain_window
 _from_buffer = ffi.from_buffer
 _buffer = ffi.buffer
+NO_FILTER = ffi.NULL
 _LARGE = 1 << 20
 _HEAD = struct.Struct("=8q")
 

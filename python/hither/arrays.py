@@ -172,7 +172,7 @@ def _filter_json(part: Where, name: str) -> bytes:
     if not isinstance(part, (str, Mapping)):
         raise InvalidError(f"{name} is a {type(part).__name__}; give a dict, or a JSON object as a string")
     try:
-        text = part if isinstance(part, str) else json.dumps(dict(part), allow_nan=False, default=_plain)
+        text = part if isinstance(part, str) else _as_json(part if type(part) is dict else dict(part))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidError(f"{name} cannot be written as JSON: {error}") from None
     encoded = text.encode("utf-8", "surrogatepass")
@@ -186,6 +186,9 @@ def _plain(value: object) -> object:
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} is not JSON")
+
+
+_as_json = json.JSONEncoder(allow_nan=False, default=_plain).encode
 
 
 def _same_length(column: Texts, count: int, what: str) -> Texts:

@@ -440,7 +440,6 @@ class Collection(Listing, Tables, Keeping):
             and include is DEFAULT_INCLUDE
             and group_size == 1
             and diversity == 0.0
-            and where is None
             and where_document is None
             and max_distance is None
             and group_by is None
@@ -455,7 +454,7 @@ class Collection(Listing, Tables, Keeping):
             and field is None
             and beside is None
         ):
-            return self._plain(query, k)
+            return self._plain(query, k, None if where is None else where_text(where, None))
         asked = mode_of(mode, text)
         how = fusion_of("hybrid" if beside else asked, fusion, vector_weight)
         options = search_options(

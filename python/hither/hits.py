@@ -14,6 +14,9 @@ from .arrays import Id, Strings
 from .errors import InvalidError
 from .fields import Column
 
+# What json.loads ends in; a JSON object that begins at once needs nothing of what comes before that.
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+
 
 class Plan(dict[str, Any]):
     """What a search did: how, through how many rows, in how many milliseconds. The guide has its members.
@@ -73,8 +76,8 @@ class Hit:
     _row: int
 
     def __init__(self, hits: Hits, row: int) -> None:
-        object.__setattr__(self, "_hits", hits)
-        object.__setattr__(self, "_row", row)
+        _set_hits(self, hits)
+        _set_row(self, row)
 
     @property
     def id(self) -> Id:
@@ -102,13 +105,17 @@ class Hit:
     @property
     def metadata(self) -> Any:
         """The metadata as a dict, parsed anew at each look; None where the record has none or it was not asked for."""
-        text = self._hits._text("metadata", self._row)
-        return None if text is None else json.loads(text)
+        column = self._hits._metadata
+        text = None if column is None else column.get(self._row)
+        if text is None:
+            return None
+        return _scan(text, 0)[0] if text[0] == "{" else json.loads(text)
 
     @property
     def document(self) -> str | None:
         """The text; None where the record has none or it was not asked for."""
-        return self._hits._text("document", self._row)
+        column = self._hits._documents
+        return None if column is None else column.get(self._row)
 
     @property
     def vector(self) -> NDArray[np.float32] | None:
@@ -151,6 +158,10 @@ class Hit:
         parts.pop("vector", None)
         parts.pop("fields", None)
         return f"Hit({', '.join(f'{name}={_short(value)}' for name, value in parts.items())})"
+
+
+_set_hits = Hit.__dict__["_hits"].__set__
+_set_row = Hit.__dict__["_row"].__set__
 
 
 class Hits(Sequence[Hit]):
@@ -300,10 +311,6 @@ class Hits(Sequence[Hit]):
         import polars
 
         return polars.from_arrow(self.to_arrow())
-
-    def _text(self, what: str, row: int) -> str | None:
-        column = self._metadata if what == "metadata" else self._documents
-        return None if column is None else column.get(row)
 
     def __len__(self) -> int:
         return len(self._ids) if isinstance(self._ids, list) else len(self._ids.offsets) - 1

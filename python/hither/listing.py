@@ -153,11 +153,13 @@ class Listing:
         metric = self._metric if asked.field is None else self._shape.find(asked.field.decode())["metric"]
         return [Hits(records, metric=metric, plan=plan, empty_dim=dim, scored=scored) for records in groups]
 
-    def _plain(self, query: NDArray[np.float32], k: int) -> Hits:
-        """The search that most searches are: one vector, nothing else asked."""
+    def _plain(self, query: NDArray[np.float32], k: int, where: bytes | None) -> Hits:
+        """The search that most searches are: one vector, perhaps a filter."""
         if query.flags.num & PACKED_AND_ALIGNED != PACKED_AND_ALIGNED:
             query = np.array(query, np.float32)
-        return Hits._closed(_search.search_plain(_search.plain_run, self._handle, self._ready, query, k), self._metric)
+        wanted = _search.NO_FILTER if where is None else where
+        block = _search.search_plain(_search.plain_run, self._handle, self._ready, query, k, wanted)
+        return Hits._closed(block, self._metric)
 
     def within(
         self,

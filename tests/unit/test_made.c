@@ -15,7 +15,7 @@
 #include "engine/plan.h"
 #include "rows.h"
 
-enum { ROWS = 3000, ROUNDS = 12, BATCH = 60 };
+enum { ROWS = 3000, ROUNDS = 6, BATCH = 60 };
 
 static hither_error err;
 
