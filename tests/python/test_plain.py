@@ -134,3 +134,23 @@ def test_another_thread_looks_while_an_answer_is_opened(db: hither.Database, mon
     looking: list[threading.Thread] = []
     monkeypatch.setattr(_search, "opened", open_slowly)
     assert len(hits) == 10 and len(seen) == 1 and seen[0].shape == (10,)
+
+
+def test_with_a_filter(db: hither.Database) -> None:
+    """The short way, of an array of float32, and the long one, of a list, find the same rows by a filter."""
+    c = db.collection("filtered", dim=2)
+    numbers = np.random.default_rng(5)
+    c.add(
+        range(300), numbers.standard_normal((300, 2)), metadata=[{"n": i % 7, "ä": "ß" * (i % 3)} for i in range(300)]
+    )
+    query = np.array([1, 2], np.float32)
+    for where in ({"n": 3}, {"n": {"$in": []}}, {"ä": "ßß"}, '{"n": {"$lt": 2}}', {"$not": {"n": np.int64(1)}}, None):
+        short, long = c.search(query, 20, where=where), c.search(query.tolist(), 20, where=where)
+        assert short.ids == long.ids
+        assert short.metadata == long.metadata
+        assert short.distances.tolist() == long.distances.tolist()
+        assert ("filter" in short.plan) == (where is not None)
+    for bad in ({}, {"n": {"$gt": [1]}}, "{", "{}\0", 7, {"n": float("nan")}):
+        with pytest.raises((hither.InvalidError, hither.SyntaxError), match="where"):
+            c.search(query, where=bad)  # type: ignore[arg-type]
+    assert len(c.search(query, 1000)) == 300  # and nothing of it stays
