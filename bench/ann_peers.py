@@ -50,7 +50,7 @@ class Engine(NamedTuple):
 def hither_graph(base: Floats) -> Engine:
     import hither
 
-    index = hither.Index(base.shape[1], "hnsw", "dot")
+    index = hither.Index(base.shape[1], "hnsw", "cosine")
     index.add(base, wait=False)
     index.build(threads=THREADS)
     at = {"ef": 10}

@@ -130,8 +130,9 @@ void hnsw_walker_begin(ht_hnsw_scratch *scratch, hnsw_walker *w);
 hnsw_candidate hnsw_descend(const ht_hnsw *g, hnsw_walker *w, unsigned level);
 /* The neighbours of a node that were not visited yet, into w->list. */
 size_t hnsw_unvisited(const ht_hnsw *g, hnsw_walker *w, uint32_t node, unsigned level);
-/* Compares the first `count` nodes of w->list by their codes; those the pool wants, which is one of the walker's, are
- * in it then. */
+/* Compares the first `count` nodes of w->list by their codes, into w->keys; codes are asked for some rows ahead. */
+void hnsw_compare(const ht_hnsw *g, hnsw_walker *w, size_t count);
+/* The same; those that the pool wants, which is one of the walker's, are in it then. */
 void hnsw_take(const ht_hnsw *g, hnsw_walker *w, hnsw_pool *pool, size_t count);
 /* The pool holds these nodes, in order: what hnsw_select chooses from. `count` is at most pool.most. */
 void hnsw_rank(const ht_hnsw *g, hnsw_walker *w, size_t count);

@@ -1,6 +1,7 @@
 /*
  * hnsw_search.c: algorithm 5, K-NN-SEARCH, and what follows it: what the walk found by its codes is scored by D, as
- * many as the codes' error asks for.
+ * many as the codes' error asks for: the best first, until what the codes say of the next one, less what they were
+ * mistaken by of those before it, is beyond the worst of the k found.
  *
  * Where only some rows qualify the walk keeps those in a pool of their own. While most do, it goes through all nodes.
  * Where few do, it compares only nodes that qualify, and sees through the others to their neighbours (ACORN-1, Patel
@@ -14,6 +15,7 @@
 #include "index/mask.h"
 
 enum { LEAST_RESCORED_4 = 24, LEAST_RESCORED_8 = 4, SEEDS = 8, AHEAD = 3 };
+#define SURELY      2.5 /* standard deviations */
 #define SEE_THROUGH 0.4 /* below this share of rows that qualify */
 
 typedef struct finder {
@@ -67,7 +69,7 @@ static void walk_all(const finder *f) {
         if (!hnsw_pool_wants(&w->results, pool->items[pool->next]))
             return;
         size_t count = hnsw_unvisited(f->g, w, hnsw_pool_expand(pool), 0);
-        hnsw_keys(f->g, w->kernels, &w->probe, w->list, count, w->sums, w->keys);
+        hnsw_compare(f->g, w, count);
         w->stats.visited += count;
         w->stats.hops++;
         for (size_t i = 0; i < count; i++) {
@@ -138,9 +140,27 @@ static void prefetch_row(const finder *f, uint64_t slot) {
         __builtin_prefetch(data + i);
 }
 
+/* How far D was from what the codes said, of those scored so far. */
+typedef struct errors {
+    double sum, squares;
+    size_t count;
+} errors;
+
+static void note_error(errors *e, double error) {
+    e->sum += error;
+    e->squares += error * error;
+    e->count++;
+}
+/* What D of a candidate hardly falls below, given what its codes say. */
+static double hardly_below(const errors *e, double estimate) {
+    const double mean = e->sum / (double)e->count, var = e->squares / (double)e->count - mean * mean;
+    return estimate + mean - SURELY * sqrt(var > 0 ? var : 0);
+}
+
 static hither_status rescore(const finder *f, const hnsw_pool *pool, ht_hit *hits, size_t *count, hither_error *err) {
     const ht_vectors *v = f->vectors;
     size_t n = rescored(f, pool);
+    errors e = {0};
     ht_topk top;
     ht_topk_init(&top, hits, f->search->k);
     const ht_kernels *kernels = f->w->kernels;
@@ -154,6 +174,10 @@ static hither_status rescore(const finder *f, const hnsw_pool *pool, ht_hit *hit
         size_t at, row;
         if (i + AHEAD < n)
             prefetch_row(f, f->g->slots[hnsw_node(pool->items[i + AHEAD])]);
+        const double estimate = (double)hnsw_distance(f->g, &f->w->probe, hnsw_key(pool->items[i]));
+        if (f->search->rescore == 0 && i >= f->search->k + LEAST_RESCORED_8 &&
+            hardly_below(&e, estimate) > ht_topk_limit(&top))
+            break;
         uint64_t slot = f->g->slots[hnsw_node(pool->items[i])];
         const ht_part *part = ht_vectors_part(v, slot, &at, &row);
         if (!part)
@@ -165,10 +189,11 @@ static hither_status rescore(const finder *f, const hnsw_pool *pool, ht_hit *hit
         double xx, d = ht_stored_distance(kernels, &layout, v->metric, f->query, f->qq,
                                           (const char *)part->rows + row * part->stride, f->w->room, &xx);
         ht_topk_push(&top, (ht_hit){d, slot});
+        note_error(&e, d - estimate);
+        f->w->stats.rescored++;
     }
     ht_topk_sort(&top);
     *count = top.count;
-    f->w->stats.rescored += n;
     return HITHER_OK;
 }
 

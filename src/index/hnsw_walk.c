@@ -13,6 +13,12 @@
  * of equal rows one is kept. */
 #define ALPHA 1.1f
 
+enum {
+    AHEAD = 8,        /* rows whose codes are asked for before they are compared */
+    AT_ONCE = 4,      /* rows compared between asking for more */
+    PREFETCHED = 256, /* bytes of a code that are asked for: the processor finds those behind them by itself */
+};
+
 /* ---- the pool */
 
 void hnsw_pool_add(hnsw_pool *pool, hnsw_candidate c) {
@@ -149,23 +155,43 @@ hnsw_candidate hnsw_descend(const ht_hnsw *g, hnsw_walker *w, unsigned level) {
     return best;
 }
 
+/* Asks for the codes of list[from ... end). */
+static void prefetch_codes(const ht_hnsw *g, const uint32_t *list, size_t from, size_t end) {
+    const size_t bytes = g->code_bytes < PREFETCHED ? g->code_bytes : PREFETCHED;
+    for (size_t i = from; i < end; i++) {
+        const uint8_t *code = g->codes + (size_t)list[i] * g->code_bytes;
+        for (size_t at = 0; at < bytes; at += 64)
+            __builtin_prefetch(code + at);
+    }
+}
+
 size_t hnsw_unvisited(const ht_hnsw *g, hnsw_walker *w, uint32_t node, unsigned level) {
     const uint32_t *links = hnsw_links(g, node, level);
-    size_t width = hnsw_width(g, level), count = 0;
-    for (size_t i = 0; i < width && links[i] != HNSW_NONE; i++) {
-        uint32_t e = links[i];
-        if (w->visited[e] == w->epoch)
-            continue;
-        w->visited[e] = w->epoch;
-        w->list[count++] = e;
-        for (size_t at = 0; at < g->code_bytes && at < 256; at += 64)
-            __builtin_prefetch(g->codes + e * g->code_bytes + at);
+    const size_t width = hnsw_width(g, level);
+    uint32_t *list = w->list;
+    uint8_t *visited = w->visited;
+    const uint8_t epoch = w->epoch;
+    size_t count = 0;
+    for (size_t i = 0; i < width && links[i] != HNSW_NONE; i++) { /* no branch on what nobody can foresee */
+        const uint32_t e = links[i];
+        list[count] = e;
+        count += visited[e] != epoch;
+        visited[e] = epoch;
     }
+    prefetch_codes(g, list, 0, count < AHEAD ? count : AHEAD);
     return count;
 }
 
+void hnsw_compare(const ht_hnsw *g, hnsw_walker *w, size_t count) {
+    for (size_t i = 0; i < count; i += AT_ONCE) {
+        const size_t end = ht_min_size(i + AT_ONCE, count);
+        prefetch_codes(g, w->list, ht_min_size(i + AHEAD, count), ht_min_size(end + AHEAD, count));
+        hnsw_keys(g, w->kernels, &w->probe, w->list + i, end - i, w->sums, w->keys + i);
+    }
+}
+
 void hnsw_take(const ht_hnsw *g, hnsw_walker *w, hnsw_pool *pool, size_t count) {
-    hnsw_keys(g, w->kernels, &w->probe, w->list, count, w->sums, w->keys);
+    hnsw_compare(g, w, count);
     for (size_t i = 0; i < count; i++) {
         hnsw_candidate c = hnsw_pack(w->keys[i], w->list[i]);
         if (hnsw_pool_wants(pool, c))

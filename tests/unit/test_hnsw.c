@@ -111,6 +111,41 @@ static void test_recall(void **state) {
     ht_fp_leave(fp);
 }
 
+/* What a search leaves unscored, because its codes say that it is too far, would not have been an answer. */
+static void test_unscored(void **state) {
+    (void)state;
+    enum { EF = 60, QUERIES = 60 };
+    ht_fp_state fp = ht_fp_enter();
+    world w = make_world(2000, HITHER_COSINE);
+    ht_hnsw *g = build(&w, 4, 2, 1);
+    ht_hnsw_scratch scratch = {0};
+    ht_hnsw_stats some = {0}, all = {0};
+    size_t same = 0;
+    for (uint64_t q = 0; q < QUERIES; q++) {
+        float query[DIM];
+        fill(query, 17, 3000003 + q, 40);
+        ht_hit got[K], slow[K];
+        size_t count, slow_count;
+        ht_hnsw_search search = {.k = K, .ef = EF};
+        assert_int_equal(ht_hnsw_find(g, &scratch, &w.vectors, query, &search, got, &count, &some, NULL), HITHER_OK);
+        search.rescore = EF;
+        assert_int_equal(ht_hnsw_find(g, &scratch, &w.vectors, query, &search, slow, &slow_count, &all, NULL),
+                         HITHER_OK);
+        assert_int_equal(count, slow_count);
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < slow_count; j++)
+                same += got[i].slot == slow[j].slot && got[i].distance == slow[j].distance;
+    }
+    assert_int_equal(all.rescored, EF * QUERIES);
+    assert_true(some.rescored < all.rescored * 2 / 3);
+    if (same < K * QUERIES * 99 / 100)
+        fail_msg("%zu of %d answers", same, K * QUERIES);
+    ht_hnsw_scratch_clear(&scratch);
+    ht_hnsw_free(g);
+    free_world(&w);
+    ht_fp_leave(fp);
+}
+
 /* A fingerprint of everything a graph answers with: what it finds for some queries at a small ef. */
 static uint64_t fingerprint(const world *w, const ht_hnsw *g) {
     uint64_t print = 0;
@@ -308,9 +343,9 @@ static void test_failures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recall),     cmocka_unit_test(test_same_everywhere), cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_equal_rows), cmocka_unit_test(test_failures),        cmocka_unit_test(test_repair),
-        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_recall),  cmocka_unit_test(test_unscored),   cmocka_unit_test(test_same_everywhere),
+        cmocka_unit_test(test_filters), cmocka_unit_test(test_equal_rows), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_repair),  cmocka_unit_test(test_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
