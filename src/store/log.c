@@ -15,7 +15,8 @@
 enum {
     RENEW_CHUNK = 1 << 16,
     SHM_BYTES = 32768,
-    INDEX_ATTEMPTS = 1000 /* half a second in all */
+    INDEX_ATTEMPTS = 1000, /* half a second in all */
+    MOVED_ATTEMPTS = 100
 };
 
 typedef struct catalog_files {
@@ -76,10 +77,11 @@ bool ht_log_index_read(sqlite3_file *main, ht_log_index *out) {
     return false;
 }
 
-hither_status ht_log_check(ht_conn *conn, bool known, hither_error *err) {
+/* *moved: reading failed, and the log has another length than before. */
+static hither_status check_once(ht_conn *conn, bool known, bool *moved, hither_error *err) {
     catalog_files files = {0};
     ht_log_index index = {0};
-    sqlite3_int64 log_bytes = 0, main_bytes = 0;
+    sqlite3_int64 log_bytes = 0, main_bytes = 0, now = 0;
     HT_TRY(find_files(conn, &files, &log_bytes, &main_bytes, err));
     if (!files.log || (known && !ht_log_index_read(files.main, &index)))
         return HITHER_OK;
@@ -90,13 +92,25 @@ hither_status ht_log_check(ht_conn *conn, bool known, hither_error *err) {
                   .pages = (uint64_t)main_bytes / HT_PAGE_BYTES,
                   .read_page = read_main};
     ht_wal_scan scan;
-    HT_TRY(ht_wal_scan_file(&wal, &scan, err));
-    if (!scan.damaged)
-        return HITHER_OK;
+    hither_status status = ht_wal_scan_file(&wal, &scan, err);
+    *moved = status == HITHER_IO && files.log->pMethods->xFileSize(files.log, &now) == SQLITE_OK && now != log_bytes;
+    if (status != HITHER_OK || !scan.damaged)
+        return status;
     return ht_fail(err, HITHER_CORRUPT,
                    "catalog-wal: frame %" PRIu32 " (offset %" PRIu64 ") fails its checksum, and commits from there on "
                    "would be lost; restore the folder from a copy",
                    scan.good + 1, HT_WAL_HEADER + (uint64_t)scan.good * HT_WAL_FRAME);
+}
+
+hither_status ht_log_check(ht_conn *conn, bool known, hither_error *err) {
+    bool moved = false;
+    hither_status status = check_once(conn, known, &moved, err);
+    /* A writer beside us may empty the log at any moment. */
+    for (int attempt = 1; known && moved && attempt < MOVED_ATTEMPTS; attempt++) {
+        moved = false;
+        status = check_once(conn, known, &moved, err);
+    }
+    return status;
 }
 
 hither_status ht_log_renew(ht_store *store, hither_error *err) {
