@@ -23,7 +23,7 @@ static void assert_text(ht_text found, const char *wanted) {
 
 static void rows_come_back(void **state) {
     (void)state;
-    ht_met_rows met = {0};
+    ht_met_rows met = {.levels = {NULL}};
     ht_row found;
     int64_t id;
     char metadata[] = "{\"n\":1}", document[] = "a text";
@@ -63,7 +63,7 @@ static void rows_come_back(void **state) {
 /* An id alone says nothing of what else the row has. */
 static void an_id_is_no_row(void **state) {
     (void)state;
-    ht_met_rows met = {0};
+    ht_met_rows met = {.levels = {NULL}};
     ht_row found;
     int64_t id;
     ht_met_rows_note_id(&met, 3, 33);
@@ -78,7 +78,7 @@ static void an_id_is_no_row(void **state) {
 
 static void there_is_an_end_to_it(void **state) {
     (void)state;
-    ht_met_rows met = {0};
+    ht_met_rows met = {.levels = {NULL}};
     ht_row found;
     static char filler[1026];
     memset(filler, 'f', sizeof filler - 1);
@@ -102,7 +102,7 @@ static void without_memory_nothing_is_noted(void **state) {
     ht_row rows[] = {row_of(1, 1, NULL, NULL), row_of(2, 2, "{}", "d")}, found;
     for (size_t i = 0; i < 2; i++) {
         for (uint64_t n = 1, hit = true; hit; n++) {
-            ht_met_rows met = {0};
+            ht_met_rows met = {.levels = {NULL}};
             alloc_fault_arm(n, false);
             ht_met_rows_note(&met, &rows[i]);
             hit = alloc_fault_hit();
