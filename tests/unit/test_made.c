@@ -23,6 +23,7 @@ typedef struct world {
     ht_io *io;
     ht_db *db;
     ht_collection *c;
+    int64_t blocks; /* of memory, before there was any of it */
 } world;
 
 /* Every row gets a name of its own, words of its own, and an entry. */
@@ -155,6 +156,7 @@ static size measure(world *w) {
 static void make(world *w) {
     const hither_field field = {.name = "terms", .kind = HITHER_SPARSE, .most = 2};
     const ht_collection_spec spec = {.dim = 1, .metric = HITHER_L2, .fields = &field, .field_count = 1};
+    w->blocks = alloc_fault_live();
     ASSERT_OK(ht_io_ram_new(&w->io, &err));
     ASSERT_OK(ht_db_open_io(w->io, "/db", 0, 0, &w->db, &err));
     ASSERT_OK(ht_collection_open(w->db, "c", &spec, &w->c, &err));
@@ -164,6 +166,7 @@ static void leave(world *w) {
     ht_collection_close(w->c);
     ht_db_close(w->db);
     ht_io_ram_free(w->io);
+    assert_int_equal(alloc_fault_live(), w->blocks); /* nothing stays behind */
 }
 
 static void as_large_as_the_rows(void **state) {
@@ -221,6 +224,7 @@ static void beside_a_cursor(void **state) {
     ASSERT_OK(compact(&w));
     assert_int_equal(atomic_load(&w.c->home.current)->made->gone, 3 * ROWS);
     ask(&w, 3, 1);
+    ht_filter_free(filter);
     leave(&w);
 }
 
