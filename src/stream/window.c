@@ -133,6 +133,14 @@ hither_status ht_window_mask(const ht_window *w, ht_text *text, ht_buf *clean, h
     return HITHER_OK;
 }
 
+hither_status ht_window_embed_form(const ht_window *w, const char *form, size_t bytes, float *vector,
+                                   hither_error *err) {
+    hither_status status = w->spec.embed(w->spec.embed_ctx, form, bytes, vector, err);
+    if (status != HITHER_OK)
+        memset(vector, 0, w->spec.dim * sizeof *vector);
+    return status;
+}
+
 /* ---- the centroid */
 
 void ht_window_add(const ht_window *w, double *restrict sums, const float *restrict vector, double scale) {
@@ -325,7 +333,7 @@ static hither_status find_form(ht_window *w, const arrival *a, uint32_t *form, h
     if (is_vector)
         memcpy(w->vector, key, bytes);
     else
-        HT_TRY(w->spec.embed(w->spec.embed_ctx, key, bytes, w->vector, err));
+        HT_TRY(ht_window_embed_form(w, key, bytes, w->vector, err));
     return add_form(w, is_vector ? NULL : key, bytes, hash, w->vector, form, err);
 }
 

@@ -83,6 +83,9 @@ void ht_window_expire(ht_window *w);
 HT_NODISCARD hither_status ht_window_clean(ht_text *text, ht_buf *clean, hither_error *err);
 HT_NODISCARD hither_status ht_window_mask(const ht_window *w, ht_text *text, ht_buf *clean, ht_buf *masked,
                                           hither_error *err);
+/* The vector of a form; zeros where that fails, for what is left behind is added to sums, zero times. */
+HT_NODISCARD hither_status ht_window_embed_form(const ht_window *w, const char *form, size_t bytes, float *vector,
+                                                hither_error *err);
 void ht_window_init_bufs(const ht_window *w, ht_buf *clean, ht_buf *masked);
 
 /* window_open.c: a push into an open window; rows as ht_window_push has them; matcher may be NULL. */

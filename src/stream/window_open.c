@@ -67,8 +67,8 @@ static hither_status vector_of(ht_window *w, batch *b, size_t i, ht_ring_record 
         r->metadata = ht_strings_at(rows->metadata, i);
     if (!rows->vectors) {
         HT_TRY(ht_window_mask(w, &r->text, &b->room->clean, &b->room->masked, err));
-        return w->spec.embed(w->spec.embed_ctx, b->room->masked.data ? b->room->masked.data : "", b->room->masked.size,
-                             b->room->vector, err);
+        return ht_window_embed_form(w, b->room->masked.data ? b->room->masked.data : "", b->room->masked.size,
+                                    b->room->vector, err);
     }
     r->vector = (const float *)(const void *)((const char *)rows->vectors->data + i * rows->vectors->stride);
     return r->text.data ? ht_window_clean(&r->text, &b->room->clean, err) : HITHER_OK;

@@ -5,6 +5,7 @@
  * locks by a function that stands before the system's.
  */
 #include <dlfcn.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -124,8 +125,42 @@ static void test_steady(void **state) {
         check(how & 1, how & 2, how & 4);
 }
 
+static hither_status embed_or_fail(void *ctx, const char *text, size_t bytes, float *vector, hither_error *err) {
+    (void)ctx;
+    for (size_t j = 0; j < DIM; j++)
+        vector[j] = bytes > 4 && memcmp(text, "fail", 4) == 0 ? INFINITY : (float)(j + 1);
+    return isfinite(vector[0]) ? HITHER_OK : ht_fail(err, HITHER_MODEL, "it overflows");
+}
+
+/* What a model leaves behind where it fails is in no sum. */
+static void test_a_failing_model(void **state) {
+    (void)state;
+    static char bytes[] = "form1fails";
+    static float row[DIM], mean[DIM], before[DIM];
+    row[2] = 1;
+    for (int open = 0; open < 2; open++) {
+        const ht_window_spec spec = {.capacity = 100, .dim = DIM, .embed = embed_or_fail, .no_novelty = open};
+        const hither_strings good = {bytes, (const uint64_t[]){0, 5}, 1, NULL};
+        const hither_strings bad = {bytes, (const uint64_t[]){5, 10}, 1, NULL};
+        const hither_matrix vector = {.data = row, .rows = 1, .dim = DIM, .stride = sizeof row};
+        ht_window *w;
+        hither_score score;
+        hither_error err;
+        ASSERT_OK(ht_window_new(&spec, &w, &err));
+        ASSERT_OK(ht_window_push(w, &(ht_window_rows){.texts = &good}, &score, &err));
+        ASSERT_OK(ht_window_centroid(w, before, &err));
+        assert_int_equal(ht_window_push(w, &(ht_window_rows){.texts = &bad}, &score, &err), HITHER_MODEL);
+        ASSERT_OK(
+            ht_window_push(w, &(ht_window_rows){open ? NULL : &good, .vectors = open ? &vector : NULL}, &score, &err));
+        ASSERT_OK(ht_window_centroid(w, mean, &err));
+        for (size_t j = 0; j < DIM; j++)
+            assert_true(fabsf(mean[j] - (open ? (before[j] + row[j]) / 2 : before[j])) < 1e-6f);
+        ht_window_free(w);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_steady)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_steady), cmocka_unit_test(test_a_failing_model)};
     alloc_fault_install();
     ht_fp_state fp = ht_fp_enter();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
