@@ -15,7 +15,7 @@
 #include "index/mask.h"
 
 enum { LEAST_RESCORED_4 = 24, LEAST_RESCORED_8 = 4, SEEDS = 8, AHEAD = 3 };
-#define SURELY      2.5 /* standard deviations */
+#define SURELY      4   /* root mean squares of errors */
 #define SEE_THROUGH 0.4 /* below this share of rows that qualify */
 
 typedef struct finder {
@@ -142,19 +142,18 @@ static void prefetch_row(const finder *f, uint64_t slot) {
 
 /* How far D was from what the codes said, of those scored so far. */
 typedef struct errors {
-    double sum, squares;
+    double squares;
     size_t count;
 } errors;
 
 static void note_error(errors *e, double error) {
-    e->sum += error;
     e->squares += error * error;
     e->count++;
 }
-/* What D of a candidate hardly falls below, given what its codes say. */
+/* What D of a candidate hardly falls below, given what its codes say. Errors of the best are larger than those of
+ * others: to be mistaken is how some of them got there. So their mean is not taken off. */
 static double hardly_below(const errors *e, double estimate) {
-    const double mean = e->sum / (double)e->count, var = e->squares / (double)e->count - mean * mean;
-    return estimate + mean - SURELY * sqrt(var > 0 ? var : 0);
+    return estimate - SURELY * sqrt(e->squares / (double)e->count);
 }
 
 static hither_status rescore(const finder *f, const hnsw_pool *pool, ht_hit *hits, size_t *count, hither_error *err) {
