@@ -149,7 +149,32 @@ def threads(engine: str) -> Payload:
     call()
     pairs = [(rate(1), rate(2)) for _ in range(3)]
     ratios = sorted(two / one for one, two in pairs)
-    return {"per_s": round(max(one for one, _ in pairs)), "two_over_one": round(ratios[1], 2)}
+    out = {"per_s": round(max(one for one, _ in pairs)), "two_over_one": round(ratios[1], 2)}
+    if engine == "hither Index":  # what the machine has to give
+        one, two = (together(engine, count) for count in (1, 2))
+        out["two_processes_over_one"] = round(two / one, 2)
+    return out
+
+
+def alone(engine: str) -> Payload:
+    """The same searches in a process, for two seconds from a moment on that others begin at too."""
+    rows, queries = clustered(20_000, 384, 200, 5)
+    call = searcher(engine, rows, queries)
+    call()
+    time.sleep(max(0.0, float(os.environ["HITHER_BENCH_AT"]) - time.time()))
+    done, until = 0, time.perf_counter() + 2.0
+    while time.perf_counter() < until:
+        call()
+        done += 1
+    return {"per_s": done / 2.0}
+
+
+def together(engine: str, count: int) -> float:
+    """Searches a second of so many processes."""
+    command = [sys.executable, str(HERE / "run.py"), "python", "--one", "alone", engine]
+    environment = os.environ | {"HITHER_BENCH_AT": str(time.time() + 5)}
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(count)]
+    return sum(float(json.loads(process.communicate()[0])["per_s"]) for process in running)
 
 
 def size(engine: str) -> Payload:
@@ -316,7 +341,7 @@ def main(arguments: list[str]) -> int:
         job, engine = options.one
         with Others() as others:
             try:
-                found = JOBS[job][0](engine)
+                found = alone(engine) if job == "alone" else JOBS[job][0](engine)
             except ImportError as error:
                 found = {"missing": str(error)}
         print(json.dumps(found | {"others_cpus": others.cpus}))

@@ -29,14 +29,15 @@ get_filename_component(HITHER_BUNDLED "${HITHER_BUNDLED}" ABSOLUTE BASE_DIR ${PR
 function(bundled name alias)
     add_library(bundled_${name} STATIC ${ARGN})
     target_include_directories(bundled_${name} SYSTEM PUBLIC ${HITHER_BUNDLED}/${name})
-    target_compile_options(bundled_${name} PRIVATE -w -ffp-contract=off)
+    target_compile_options(bundled_${name} PRIVATE -w -ffp-contract=off -ffunction-sections -fdata-sections)
+    target_link_options(bundled_${name} INTERFACE LINKER:--gc-sections) # most of SQLite's functions are not called
     set_target_properties(bundled_${name} PROPERTIES C_EXTENSIONS ON)
     add_library(PkgConfig::${alias} ALIAS bundled_${name})
 endfunction()
 
 bundled(sqlite3 SQLITE ${HITHER_BUNDLED}/sqlite3/sqlite3.c)
 target_compile_definitions(bundled_sqlite3 PRIVATE SQLITE_THREADSAFE=1 SQLITE_DQS=0 SQLITE_OMIT_LOAD_EXTENSION
-    SQLITE_OMIT_DEPRECATED SQLITE_OMIT_SHARED_CACHE SQLITE_LIKE_DOESNT_MATCH_BLOBS HAVE_USLEEP=1 HAVE_FDATASYNC=1)
+    SQLITE_OMIT_DEPRECATED SQLITE_OMIT_SHARED_CACHE SQLITE_OMIT_JSON SQLITE_LIKE_DOESNT_MATCH_BLOBS HAVE_USLEEP=1 HAVE_FDATASYNC=1)
 target_link_libraries(bundled_sqlite3 PUBLIC Threads::Threads m)
 
 file(GLOB sources ${HITHER_BUNDLED}/jansson/*.c)

@@ -11,8 +11,10 @@ endif()
 foreach(tool cc ar ranlib)
     set(wrapper ${CMAKE_BINARY_DIR}/zig-${tool})
     if(tool STREQUAL cc)
-        # What zig adds to help with debugging would be in a release too.
-        set(line "cc -target ${HITHER_TARGET} ${features}-fno-sanitize=undefined \"$@\"")
+        # What zig adds to help with debugging would be in a release too; tables for unwinding are a tenth of a wheel, and
+        # nothing unwinds through C here.
+        set(line "cc -target ${HITHER_TARGET} ${features}-fno-sanitize=undefined -fno-unwind-tables")
+        set(line "${line} -fno-asynchronous-unwind-tables \"$@\"")
     else()
         set(line "${tool} \"$@\"")
     endif()

@@ -27,4 +27,4 @@ $python -m basedpyright -p tests/integrations/pyrightconfig.json
 # that tests start find the package by PYTHONPATH.
 PYTHONPATH=$PWD/python SCIPY_ARRAY_API=1 HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 exec $python -m pytest -q \
     -c tests/integrations/pytest.ini --rootdir tests/integrations \
-    tests/integrations tests/python/test_looks.py tests/python/test_arrow.py "$@"
+    tests/integrations tests/python/test_looks.py tests/python/test_arrow.py tests/python/test_importers.py "$@"

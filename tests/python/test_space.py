@@ -273,7 +273,7 @@ def test_full_disk(tmp_path: Path) -> None:
 
 # ---- Ctrl-C on a terminal
 
-COMMAND = Path(__file__).parents[2] / "build" / "bin" / "hither"
+COMMAND = Path(os.environ.get("HITHER_COMMAND") or Path(__file__).parents[2] / "build" / "bin" / "hither")
 
 
 def at_a_terminal(*words: str | Path, interrupt_after: float | None = None) -> tuple[int, str]:

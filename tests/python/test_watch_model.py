@@ -10,7 +10,7 @@ import hither
 import pytest
 import tiny_bert
 
-COMMAND = Path(__file__).resolve().parents[2] / "build" / "bin" / "hither"
+COMMAND = Path(os.environ.get("HITHER_COMMAND") or Path(__file__).resolve().parents[2] / "build" / "bin" / "hither")
 pytestmark = pytest.mark.skipif(not COMMAND.exists(), reason="the command is not built")
 
 ORDINARY = "".join(f"owl {i}\n" for i in range(300))
