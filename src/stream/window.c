@@ -420,8 +420,8 @@ static hither_status push_one(ht_window *w, arrival *a, const int64_t *time_ms, 
             ht_matcher_add(matcher, record.vector, w->forms.forms[form].birth, w->forms.forms[form].count > 0, err);
     if (status == HITHER_OK)
         status = enter(w, form, &record, err);
-    else if (w->forms.forms[form].count == 0)
-        ht_forms_remove(&w->forms, form);
+    if (status != HITHER_OK && w->forms.forms[form].count == 0)
+        ht_forms_remove(&w->forms, form); /* its vector lies in what the next push works in */
     return status;
 }
 
