@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     ht_buf form, again;
-    char *line = malloc(size + 1); /* a copy of its own, so that a sanitizer sees every read past the end */
+    char *line = malloc(size ? size : 1); /* a copy of its own, so that a sanitizer sees every read past the end */
     FUZZ_HOLDS(line != NULL);
     if (size > 0)
         memcpy(line, data, size);
