@@ -301,8 +301,8 @@ static const ht_option knn_options[] = {
     END_OF_OPTIONS};
 
 static const ht_option index_options[] = {
-    {HT_OPT_KIND, "kind", 0, HT_KIND_CHOICE, "exact|ivf|hnsw",
-     "what it is (default hnsw: a graph; ivf: lists, built faster and smaller); exact: none", 0, 0},
+    {HT_OPT_KIND, "kind", 0, HT_KIND_CHOICE, "exact|ivf|hnsw|auto",
+     "what it is (default hnsw: a graph; ivf: lists, built faster and smaller); auto: picks; exact: none", 0, 0},
     END_OF_OPTIONS};
 
 static const ht_option index_build_options[] = {
@@ -312,8 +312,10 @@ static const ht_option index_build_options[] = {
      "how a number is stored (default f32; of int8 i8)", 0, 0},
     {HT_OPT_LABELS, "labels", 0, HT_KIND_TEXT, "FILE",
      "one label a line, a whole number from 0 on, for row 0, 1, ... (default: the row number)", 0, 0},
-    {HT_OPT_KIND, "kind", 0, HT_KIND_CHOICE, "exact|ivf|hnsw",
-     "how it is searched (default exact), once there are a few thousand rows; hnsw: by a graph; ivf: by lists", 0, 0},
+    {HT_OPT_KIND, "kind", 0, HT_KIND_CHOICE, "exact|ivf|hnsw|auto",
+     "how it is searched (default exact), once there are a few thousand rows; hnsw: by a graph; ivf: by lists; auto: "
+     "picks",
+     0, 0},
     END_OF_OPTIONS};
 
 static const ht_option index_search_options[] = {

@@ -353,7 +353,10 @@ typedef enum hither_kind {
     HITHER_EXACT = 1, /* every answer is brute force's */
     HITHER_IVF = 2,   /* rows are cut into lists, of which the nearest are looked into; built fast, small, and for rows
                        * that do not fit into memory. What is found has exact distances, as with HITHER_HNSW */
-    HITHER_HNSW = 3   /* a graph is walked; what it finds has exact distances, which rows it finds is not exact */
+    HITHER_HNSW = 3,  /* a graph is walked; what it finds has exact distances, which rows it finds is not exact */
+    HITHER_AUTO = 4   /* exact answers, unless a search asks for a recall below 1. For those a graph is made once there
+                       * are 10,000 rows, or lists where the rows take more than half of the memory there is; each is
+                       * used where it costs less than an exact search. Of a hither_index hither_index_build begins it */
 } hither_kind;
 
 typedef struct hither_index_options {
@@ -366,8 +369,9 @@ typedef struct hither_index_options {
     uint32_t m;       /* HNSW: links of a node, 4 to 128, twice as many on the lowest layer; default 24 */
     uint32_t ef_build; /* HNSW: candidates looked at for a new node's links; default 100 */
     uint32_t bits;     /* HNSW: of the codes that are walked by, 4 or 8; default 4 */
-    uint32_t lists; /* IVF: how many, at most 65,536; default eight times the square root of the rows, of 64 at least */
-    uint64_t seed;  /* the same rows and options give the same bytes, at any number of threads */
+    uint32_t lists;    /* IVF: how many, at most 65,536; default eight times the square root of the rows, or one for 88
+                        * rows    where that is more; of 64 rows at least */
+    uint64_t seed;     /* the same rows and options give the same bytes, at any number of threads */
 } hither_index_options;
 
 /* An empty index in memory. Errors: DIMENSION, INVALID, UNSUPPORTED, NOMEM. Any thread. Since 0.1. */

@@ -50,7 +50,9 @@ class Index:
     dim : int
         Dimensions of a row, 1 to 65,535.
     kind : {"auto", "exact", "ivf", "hnsw"}
-        How it searches; "auto" is "exact" today. Once there are a few thousand rows, "hnsw" walks a graph of them, and
+        How it searches. "auto" is exact unless a search asks for a recall below 1, and picks what answers those with
+        the least work: `build` makes a graph of 10,000 rows and more, or lists where they take more than half of the
+        memory there is. You may say yourself: once there are a few thousand rows, "hnsw" walks a graph of them, and
         "ivf" looks into the nearest of the lists it cuts them into: what they find has exact distances, and which rows
         they find is right for the share that `search(recall=)` asks for. They take cosine, dot and l2 of all types but
         b1; all else is searched exactly.
@@ -290,7 +292,7 @@ class Index:
             Another one than the index's own.
         recall : float, optional
             The share of the true answers that is enough, on average; 1 is exact. None: 1, or 0.95 of kind "hnsw" and
-            "ivf", which find out by themselves how much work that takes.
+            "ivf". They, and "auto", find out by themselves how much work that takes.
         ef : int, optional
             Of kind "hnsw", in the place of a recall: how many candidates are kept on the walk.
         nprobe : int, optional

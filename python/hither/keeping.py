@@ -111,7 +111,9 @@ class Keeping:
 
         Parameters
         ----------
-        kind : {"hnsw", "ivf", "exact"}
+        kind : {"hnsw", "ivf", "auto", "exact"}
+            "auto" picks: answers stay exact, and searches that ask for a recall below 1 get a graph once there are
+            10,000 rows, or lists where they take more than half of the memory there is.
         m, ef_build, bits, lists, seed : int, optional
             As for `Index`; 0 is the default.
         progress : callable, optional
@@ -128,8 +130,8 @@ class Keeping:
         ...     c.search(rows[7], k=1, recall=0.95).ids
         [7]
         """
-        if kind not in _core.KINDS or kind == "auto":
-            raise InvalidError(f'kind is {kind!r}; there are "hnsw", "ivf" and "exact"')
+        if kind not in _core.KINDS:
+            raise InvalidError(f'kind is {kind!r}; there are "hnsw", "ivf", "auto" and "exact"')
         _core.collection_create_index(self._handle, _core.KINDS[kind], m, ef_build, bits, lists, seed, progress)
 
     def reembed(self, embedder: Embedder, progress: _core.Progress | None = None) -> None:

@@ -46,7 +46,7 @@ static void put_walk(ht_buf *out, const ht_searched *s) {
         ht_buf_printf(out,
                       "\"walk\":{\"%s\":%zu,\"expected\":%g,\"visited\":%" PRIu64 ",\"steps\":%" PRIu64
                       ",\"rescored\":%" PRIu64 ",\"fallback\":%" PRIu64 "},",
-                      s->kind->effort, stats->effort, stats->expected, stats->approx.visited, stats->approx.steps,
+                      stats->kind->effort, stats->effort, stats->expected, stats->approx.visited, stats->approx.steps,
                       stats->approx.rescored, stats->fallback);
 }
 
@@ -57,7 +57,7 @@ static hither_status add_plan(hither_result *r, const ht_searched *s, size_t fou
     ht_buf plan;
     ht_buf_init(&plan, SIZE_MAX / 2);
     ht_buf_printf(&plan, "{\"kind\":\"%s\",\"rows\":%" PRIu64 ",\"plan\":\"%s\",\"bound\":\"%s\",",
-                  s->stats.walked ? s->kind->name : "exact", s->rows, stats->plan ? stats->plan : "none",
+                  s->stats.walked ? s->stats.kind->name : "exact", s->rows, stats->plan ? stats->plan : "none",
                   stats->bound ? stats->bound : "none");
     put_walk(&plan, s);
     ht_buf_printf(&plan, "\"recall\":%g,\"rows_scanned\":%" PRIu64 ",\"rows_rescored\":%" PRIu64 ",", s->recall,

@@ -22,7 +22,6 @@ typedef struct ht_searched {
     uint64_t rows;
     double recall;
     ht_flat_stats stats;
-    const ht_approx_kind *kind; /* NULL: exact */
 } ht_searched;
 
 /* A result of one group a query, of what was found within a radius, and its plan. */

@@ -138,12 +138,14 @@ static hither_status read_search(hither_index *index, const hither_index_search_
         HT_TRY(check_metric(o.metric, err));
     double recall;
     HT_TRY(ht_recall_read(o.recall, &recall, err));
-    if (o.recall == 0 && ht_flat_spec_of(in(index))->approx.kind != HITHER_EXACT)
+    const hither_kind kind = ht_flat_spec_of(in(index))->approx.kind;
+    if (o.recall == 0 && kind != HITHER_EXACT && kind != HITHER_AUTO)
         recall = HT_FLAT_RECALL;
     *out = (ht_flat_search){.metric = o.metric,
                             .k = k,
                             .recall = recall,
-                            .effort = ht_flat_spec_of(in(index))->approx.kind == HITHER_IVF ? o.nprobe : o.ef,
+                            .effort = kind == HITHER_IVF ? o.nprobe : o.ef,
+                            .probes = o.nprobe,
                             .threads = o.threads      ? o.threads
                                        : queries == 1 ? 1
                                                       : 0,
@@ -193,9 +195,7 @@ hither_status hither_index_explain(hither_index *index, const hither_matrix *que
         return ht_fail_nomem(err, SIZE_MAX, "hits");
     int64_t *labels = ht_alloc(bytes);
     float *distances = ht_alloc(bytes / 2);
-    ht_searched searched = {.rows = rows_of(index),
-                            .recall = what.recall,
-                            .kind = ht_approx_kind_of(ht_flat_spec_of(in(index))->approx.kind)};
+    ht_searched searched = {.rows = rows_of(index), .recall = what.recall};
     hither_status status = labels && distances ? HITHER_OK : ht_fail_nomem(err, bytes, "hits");
     if (status == HITHER_OK)
         status = search(index, queries, &what, labels, distances, &searched.stats, err);
@@ -226,7 +226,7 @@ hither_status hither_index_within(hither_index *index, const hither_matrix *quer
     *out = NULL;
     ht_flat_search what;
     HT_TRY(read_search(index, options, 1, queries->rows, &what, err));
-    if (ht_flat_spec_of(in(index))->approx.kind != HITHER_EXACT && what.recall == HT_FLAT_RECALL)
+    if ((!options || options->recall == 0) && what.recall == HT_FLAT_RECALL)
         what.recall = 1;
     if (what.recall < 1)
         return ht_fail(err, HITHER_INVALID, "a recall of %g within a radius: all rows are all", what.recall);
@@ -286,7 +286,9 @@ static void put_built(ht_buf *out, const ht_flat_info *info, const ht_approx_kin
                   f->rows, info->waiting, info->stray, f->levels, f->links, f->lists, f->bytes);
     for (size_t i = 0; info->approximate && i < sizeof recalls / sizeof *recalls; i++)
         ht_buf_printf(out, "%s\"%g\":%zu", i ? "," : "", recalls[i], ht_approx_effort(&info->curve, recalls[i], 10));
-    ht_buf_printf(out, "},\"effort\":\"%s\"", kind ? kind->effort : "");
+    ht_buf_printf(out, "},\"effort\":\"%s\"", (info->built ? info->built : kind)->effort);
+    if (kind == &ht_approx_auto)
+        ht_buf_printf(out, ",\"picked\":\"%s\"", info->built ? info->built->name : "exact");
 }
 
 hither_status hither_index_info(hither_index *index, hither_result **out, hither_error *err) {
@@ -319,9 +321,8 @@ hither_status hither_index_tune(hither_index *index, hither_result **out, hither
     if (status != HITHER_OK)
         return status;
     ht_flat_describe(in(index), &info);
-    const ht_approx_kind *kind = ht_approx_kind_of(info.spec.approx.kind);
     ht_buf_init(&json, SIZE_MAX / 2);
-    ht_buf_printf(&json, "{\"effort\":\"%s\",\"own\":%u,\"asked\":%u,\"curve\":[", kind ? kind->effort : "",
+    ht_buf_printf(&json, "{\"effort\":\"%s\",\"own\":%u,\"asked\":%u,\"curve\":[", info.built ? info.built->effort : "",
                   info.curve.own, info.curve.asked);
     for (size_t i = 0; i < info.curve.count; i++) {
         const ht_approx_point *p = &info.curve.points[i];

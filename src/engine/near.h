@@ -25,6 +25,7 @@ struct ht_near {
     ht_container *file; /* NULL, or what it is mapped from */
     uint64_t limit;     /* slots from it on are not in it */
     uint64_t rows;      /* that it covers */
+    bool picked;        /* by us, not by who asked for an index: answers are exact unless less is asked for */
     uint64_t gone;      /* rows that were taken out of it since it was made whole */
 };
 

@@ -110,6 +110,7 @@ static ht_near *load_cache(ht_collection *c, const ht_snapshot *s, const ht_vect
         return NULL;
     }
     near->file = cache.file;
+    near->picked = c->wish.kind == HITHER_AUTO;
     near->limit = cache.slots;
     near->rows = rows_of(near->approx);
     near->gone = read_gone(cache.file);
@@ -201,7 +202,8 @@ static hither_status make_approx(const ht_collection *c, const ht_snapshot *s, c
     const ht_near *was = s->near;
     const uint64_t dead = was ? was->rows - s->near_live : 0;
     const bool prune = was && dead > was->rows / DEAD_SHARE;
-    const bool anew = !was || (prune && ht_approx_worn(s->live_count, was->gone + dead));
+    const bool anew = !was || (prune && ht_approx_worn(s->live_count, was->gone + dead)) ||
+                      was->approx->kind != ht_approx_granted(&c->wish, s->live_count);
     const ht_approx *from = anew ? NULL : was->approx;
     ht_approx *pruned = NULL;
     ht_mask live = ht_snapshot_mask(s);
@@ -276,6 +278,7 @@ static hither_status build_from(ht_collection *c, const ht_snapshot *s, ht_scrat
     if (!near)
         return ht_fail_nomem(err, sizeof *near, "an index");
     near->limit = s->slot_limit;
+    near->picked = c->wish.kind == HITHER_AUTO;
     hither_status status = make_approx(c, s, &vectors, progress, near, err);
     if (status == HITHER_OK)
         status = measure(c, s, scratch, near, err);
@@ -296,7 +299,8 @@ hither_status ht_near_build(ht_collection *c, ht_progress *progress, hither_erro
     ht_snapshot *s = ht_snapshot_pin(&c->home, scratch);
     ht_fp_state fp = ht_fp_enter();
     hither_status status = HITHER_OK;
-    if (ht_approx_kind_of(c->wish.kind) && s->live_count > 0)
+    const bool few = c->wish.kind == HITHER_AUTO && s->live_count < ht_approx_auto.least;
+    if (ht_approx_kind_of(c->wish.kind) && s->live_count > 0 && !few)
         status = build_from(c, s, scratch, progress, err);
     ht_fp_leave(fp);
     pthread_mutex_unlock(&c->building);
@@ -322,6 +326,7 @@ hither_status ht_near_measure(ht_collection *c, hither_error *err) {
         fresh->limit = s->near->limit;
         fresh->rows = s->near->rows;
         fresh->gone = s->near->gone;
+        fresh->picked = s->near->picked;
         fresh->owner = ht_near_acquire(owner);
         status = measure(c, s, scratch, fresh, err);
         if (status == HITHER_OK)

@@ -31,13 +31,15 @@ static double scan_cost(uint64_t rows, bool restricted, uint64_t all) {
 
 size_t ht_near_effort(const ht_snapshot *s, const ht_search *search, size_t k, uint64_t rows, bool restricted) {
     const ht_near *near = s->near;
-    double recall = search->recall > 0 ? search->recall : DEFAULT_RECALL;
-    if (near && near->curve.asked < MEASURE_WITH) /* rows are easier to find than what people ask for */
-        recall = 1 - (1 - recall) / OWN_ROWS_FLATTER;
-    if (!near || recall >= 1 || k == 0 || k > MOST_K || s->live_count == 0)
+    if (!near || k == 0 || k > MOST_K || s->live_count == 0)
         return 0;
     const ht_approx_kind *kind = near->approx->kind;
     const uint32_t named = kind->number == HITHER_IVF ? search->probes : search->effort;
+    double recall = search->recall > 0 ? search->recall : near->picked && !named ? 1 : DEFAULT_RECALL;
+    if (near->curve.asked < MEASURE_WITH) /* rows are easier to find than what people ask for */
+        recall = 1 - (1 - recall) / OWN_ROWS_FLATTER;
+    if (recall >= 1)
+        return 0;
     size_t effort = named ? named : ht_approx_effort(&near->curve, recall, k);
     if (effort == 0)
         return 0;

@@ -36,7 +36,10 @@ enum {
 #define BADLY  0.75    /* the share that the query which was not asked finds */
 
 const ht_approx_kind *ht_approx_kind_of(hither_kind number) {
-    return number == HITHER_HNSW ? &ht_approx_hnsw : number == HITHER_IVF ? &ht_approx_ivf : NULL;
+    return number == HITHER_HNSW   ? &ht_approx_hnsw
+           : number == HITHER_IVF  ? &ht_approx_ivf
+           : number == HITHER_AUTO ? &ht_approx_auto
+                                   : NULL;
 }
 
 /* ---- reading a curve */

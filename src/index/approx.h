@@ -104,6 +104,11 @@ static inline bool ht_approx_worn(uint64_t rows, uint64_t gone) { return gone > 
 /* NULL for HITHER_EXACT and what is no kind. */
 const ht_approx_kind *ht_approx_kind_of(hither_kind number);
 extern const ht_approx_kind ht_approx_hnsw, ht_approx_ivf;
+/* HITHER_AUTO: what it makes is one of the others, and says so by its own kind; it passes on what it is asked of that.
+ * Names and costs are to be asked of what was made. */
+extern const ht_approx_kind ht_approx_auto;
+/* The kind that so many rows are given; NULL for HITHER_EXACT. */
+const ht_approx_kind *ht_approx_granted(const ht_approx_spec *spec, uint64_t rows);
 
 /* ---- how much effort a recall asks for: measured */
 

@@ -560,7 +560,8 @@ void ht_flat_describe(ht_flat *flat, ht_flat_info *out) {
                           .stray = flat->stray,
                           .curve = flat->curve};
     if (flat->approx) {
-        flat->kind->describe(flat->approx, &out->facts);
+        out->built = flat->approx->kind;
+        out->built->describe(flat->approx, &out->facts);
         out->bytes_extra += out->facts.bytes;
     }
     for (size_t i = 0; i < flat->part_count; i++) {

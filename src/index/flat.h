@@ -32,8 +32,9 @@ typedef struct ht_flat_info {
     bool mapped, borrowed;
     bool approximate;      /* there is something to search by; what follows is about that */
     ht_approx_facts facts; /* its bytes are part of bytes_extra */
-    uint64_t waiting;      /* rows beside it */
-    uint64_t stray;        /* removed ones still in it */
+    const ht_approx_kind *built;
+    uint64_t waiting; /* rows beside it */
+    uint64_t stray;   /* removed ones still in it */
     ht_approx_curve curve;
 } ht_flat_info;
 
@@ -81,13 +82,15 @@ typedef struct ht_flat_search {
     uint64_t allow_bits;
     double recall; /* as in ht_vectors: 1 is exact, 0 what the kind of the index has */
     size_t effort; /* of approximate searches, as in approx.h; 0: what the recall asks for */
+    size_t probes; /* the same for lists that HITHER_AUTO has picked */
 } ht_flat_search;
 
 /* What searches did; added to. */
 typedef struct ht_flat_stats {
     ht_exact_stats exact; /* of exact searches, and of rows beside the graph */
     ht_approx_stats approx;
-    bool walked;       /* approx was used; then: */
+    bool walked; /* approx was used; then: */
+    const ht_approx_kind *kind;
     size_t effort;     /* with this */
     double expected;   /* recall that was measured for it, 0: none was */
     uint64_t fallback; /* queries that found too little and were searched exactly */

@@ -168,8 +168,9 @@ static size_t tail_parts(const ht_flat *flat) {
 /* By what both were measured to cost, in rows that an exact search scans. */
 static bool exact_wins(const ht_flat *flat, const flat_target *t, size_t effort) {
     const double matches = (double)t->matches, slots = (double)flat->labels.slots, share = matches / slots;
-    const double more = share < THIN && flat->kind->thins ? THIN_COSTS : 1 / share;
-    const double walk = ht_approx_visits(&flat->curve, effort) * more * flat->kind->visit;
+    const ht_approx_kind *kind = flat->approx->kind;
+    const double more = share < THIN && kind->thins ? THIN_COSTS : 1 / share;
+    const double walk = ht_approx_visits(&flat->curve, effort) * more * kind->visit;
     return share < EXACT_THIN || walk > fmin(slots, matches * PICK_COSTS);
 }
 
@@ -177,19 +178,21 @@ static const char *why_exact(const ht_flat *flat, flat_target *t, const ht_flat_
     const double recall = s->recall > 0 ? s->recall : HT_FLAT_RECALL;
     if (!flat->approx)
         return "nothing is built";
+    const bool lists = flat->kind == &ht_approx_auto && flat->approx->kind == &ht_approx_ivf;
+    const size_t named = lists ? s->probes : s->effort;
     if (t->vectors.metric != flat->spec.metric)
         return "another metric";
-    if (recall >= 1 && s->effort == 0)
+    if (recall >= 1 && named == 0)
         return "a recall of 1";
     if (tail_parts(flat) > TAIL_PARTS)
         return "many rows wait";
-    *effort = s->effort ? s->effort : ht_approx_effort(&flat->curve, recall, s->k);
+    *effort = named ? named : ht_approx_effort(&flat->curve, recall, s->k);
     if (*effort == 0)
         return "no effort measured has that recall";
     t->matches = count_matches(flat, t);
     if (t->matches < FEWEST_MATCHES)
         return "few rows match";
-    return s->effort == 0 && exact_wins(flat, t, *effort) ? "exact search is as fast" : NULL;
+    return named == 0 && exact_wins(flat, t, *effort) ? "exact search is as fast" : NULL;
 }
 
 bool ht_flat_nears(const ht_flat *flat, flat_target *t, const ht_flat_search *search, size_t *effort,
@@ -198,6 +201,7 @@ bool ht_flat_nears(const ht_flat *flat, flat_target *t, const ht_flat_search *se
     if (stats) {
         stats->why = why;
         stats->walked = !why;
+        stats->kind = why ? NULL : flat->approx->kind;
         stats->effort = why ? 0 : *effort;
         stats->expected = why ? 0 : ht_approx_recall(&flat->curve, *effort, search->k);
     }
@@ -426,7 +430,9 @@ static hither_status copy_living(const ht_labels *labels, moment *m, hither_erro
 
 /* Under the lock. */
 static hither_status moment_take(ht_flat *flat, moment *m, hither_error *err) {
-    m->anew = !flat->approx || ht_approx_worn(flat->labels.alive, flat->gone + flat->stray);
+    const uint64_t rows = flat->labels.alive;
+    m->anew = !flat->approx || ht_approx_worn(rows, flat->gone + flat->stray) ||
+              flat->approx->kind != ht_approx_granted(&flat->spec.approx, rows);
     const uint64_t from = m->anew ? 0 : flat->covered;
     const size_t waiting = (size_t)(flat->labels.slots - from);
     m->parts = ht_alloc((flat->part_count + 1) * sizeof *m->parts);
@@ -450,8 +456,8 @@ static hither_status moment_take(ht_flat *flat, moment *m, hither_error *err) {
 /* Under the lock. */
 static bool wanted(const ht_flat *flat, bool due) {
     const uint64_t waiting = flat->labels.slots - flat->covered, rows = flat->labels.alive;
-    if (!flat->approx)
-        return rows >= flat->kind->least;
+    if (!flat->approx) /* one that picks is begun by who asks for it, not by adding rows */
+        return rows >= flat->kind->least && !(due && flat->kind == &ht_approx_auto);
     if (!due)
         return waiting > 0 || flat->stray > 0;
     const uint64_t share = flat->covered / WAITING_SHARE;

@@ -26,7 +26,9 @@ enum {
     OUTGROWN = 2,      /* times the rows the centres were made for */
     LOPSIDED = 4,      /* times the longest list there was then */
 };
-#define LISTS_OF 8.0 /* times the square root of the rows */
+#define LISTS_OF 8.0 /* times the square root of the rows, */
+#define LIST_ROWS                                                                                                      \
+    88.0 /* or one for so many of them, where that is more: rows beyond half a million are more clusters */
 
 typedef struct build {
     ivf *v;
@@ -153,8 +155,9 @@ static hither_status go_by(build *b, void (*slice)(void *ctx, size_t item), hith
 /* ---- centres */
 
 static uint32_t lists_for(const ht_approx_spec *spec, size_t rows) {
-    const double wished = spec->lists ? spec->lists : ceil(LISTS_OF * sqrt((double)rows));
-    const double most = spec->lists ? (double)rows : (double)rows / LEAST_ROWS;
+    const double count = (double)rows;
+    const double wished = spec->lists ? spec->lists : ceil(fmax(LISTS_OF * sqrt(count), count / LIST_ROWS));
+    const double most = spec->lists ? count : count / LEAST_ROWS;
     const double lists = fmax(1, fmin(fmin(wished, floor(most)), IVF_MOST_LISTS));
     return (uint32_t)lists;
 }

@@ -180,6 +180,47 @@ static void of_another_kind(void **state) {
     ht_io_ram_free(io);
 }
 
+static uint64_t covered(ht_collection *c);
+static void wait_until_covered(ht_collection *c, uint64_t limit);
+
+/* By whom a search that asks for this recall (0: for none) was answered. */
+static bool walks_for(ht_collection *c, double asked) {
+    hither_result *r;
+    float query[DIM];
+    make_vector(7, query);
+    const ht_search search = {.k = K, .include = HITHER_INCLUDE_NOTHING, .recall = asked};
+    const hither_matrix q = test_matrix(query, 1, DIM);
+    assert_int_equal(ht_collection_search(c, &q, NULL, &search, &r, &err), HITHER_OK);
+    bool walked = strstr(hither_result_plan(r), "\"walk\":{") != NULL;
+    hither_result_free(r);
+    return walked;
+}
+
+/* Nothing while rows are few, a graph once there are enough; and nobody notices who has not asked for less than all. */
+static void picked_once_it_pays(void **state) {
+    ht_io *io;
+    ht_db *db;
+    (void)state;
+    assert_int_equal(ht_io_ram_new(&io, &err), HITHER_OK);
+    ht_collection *c = open_at(io, "/db", &db);
+    put(c, 0, ROWS);
+    kind = HITHER_AUTO;
+    create_index(c);
+    assert_int_equal(covered(c), 0);
+    assert_false(walks_for(c, 0) || walks_for(c, 0.9));
+    put(c, ROWS, 10000 - ROWS);
+    wait_until_covered(c, 10000);
+    assert_false(walks_for(c, 0));
+    assert_true(walks_for(c, 0.9));
+    assert_true(recall(c, NULL) > 0.9);
+    close_all(c, db);
+    c = open_at(io, "/db", &db);
+    assert_int_equal(covered(c), 10000);
+    assert_true(walks_for(c, 0.9) && !walks_for(c, 0));
+    close_all(c, db);
+    ht_io_ram_free(io);
+}
+
 static uint64_t covered(ht_collection *c) {
     ht_scratch *scratch;
     assert_int_equal(ht_scratch_take(&c->db->scratches, &scratch, &err), HITHER_OK);
@@ -280,6 +321,7 @@ int main(void) {
     static const hither_kind kinds[] = {HITHER_HNSW, HITHER_IVF};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_another_kind),
+        cmocka_unit_test(picked_once_it_pays),
         cmocka_unit_test_prestate(found_while_rows_come_and_go, (void *)&kinds[0]),
         cmocka_unit_test_prestate(kept_on_disk, (void *)&kinds[0]),
         cmocka_unit_test_prestate(kept_up_beside_searches, (void *)&kinds[0]),
