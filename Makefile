@@ -56,7 +56,7 @@ check: all
 	@sh tools/setup.sh test
 	@sh tools/check.sh
 
-## bench: one suite of benchmarks beside its peers; SUITE=exact|store|database|stream|python
+## bench: one suite of benchmarks beside its peers; SUITE=exact|ann|recall|store|database|stream|embed|python
 .PHONY: bench
 bench: all
 	@sh tools/setup.sh bench

@@ -977,6 +977,14 @@ typedef struct hither_cursor hither_cursor;
 HITHER_API HITHER_MUST_CHECK hither_status hither_collection_scan(hither_collection *c, const char *where,
                                                                   uint32_t include, hither_cursor **out,
                                                                   hither_error *err);
+/* A search that goes on: a cursor over the rows that match as they are now, the nearest to one query (a vector or a
+ * text) first, each with its distance. hither_cursor_next gives the nearest `limit` of those that were not given yet,
+ * at most HITHER_MAX_K at a time; later writes do not touch it, and no row comes twice. Of options where, include,
+ * max_distance, threads, recall, ef and nprobe count; with a recall below 1 a row that one step missed may come in a
+ * later one, behind rows that are farther. Errors as of hither_collection_search. Any thread. Since 0.1. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_collection_search_on(hither_collection *c, const hither_query *query,
+                                                                       const hither_search_options *options,
+                                                                       hither_cursor **out, hither_error *err);
 /* Up to `limit` (> 0) further rows; a result of 0 rows is the end. One thread at a time. Since 0.1. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_cursor_next(hither_cursor *cursor, size_t limit, hither_result **out,
                                                               hither_error *err);

@@ -86,7 +86,12 @@ SCORE = np.dtype(
     }
 )
 
-KINDS: dict[str, int] = {"auto": lib.HITHER_AUTO, "exact": lib.HITHER_EXACT, "ivf": lib.HITHER_IVF, "hnsw": lib.HITHER_HNSW}
+KINDS: dict[str, int] = {
+    "auto": lib.HITHER_AUTO,
+    "exact": lib.HITHER_EXACT,
+    "ivf": lib.HITHER_IVF,
+    "hnsw": lib.HITHER_HNSW,
+}
 
 _PUT_BATCH_SIZE = ffi.sizeof("hither_batch")
 

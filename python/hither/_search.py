@@ -13,6 +13,8 @@ from ._core import (
     INCLUDES,
     Handle,
     Records,
+    _made,
+    _on,
     _raise,
     _records,
     _result,
@@ -84,6 +86,24 @@ def _groups(result: Any, include: int = 0) -> tuple[list[Records], str]:
     return [_records(result, group, fields) for group in range(lib.hither_result_groups(result))], plan
 
 
+def _query(vectors: FloatMatrix | None, texts: Texts | None, held: list[Any]) -> Any:
+    query = ffi.new("hither_query *")
+    query.size = _QUERY_SIZE
+    if vectors is not None:
+        _set_matrix(query.vectors, vectors, held)
+    if texts is not None:
+        _set_strings(query.texts, texts, held)
+    return query
+
+
+def collection_search_on(c: Handle, given: Options, vectors: FloatMatrix | None, texts: Texts | None) -> Handle:
+    held: list[Any] = []
+    query = _query(vectors, texts, held)
+    out = ffi.new("hither_cursor **")
+    _on(c, lib.hither_collection_search_on, query, _search_options(given, held), out)
+    return _made(out, lib.hither_cursor_close, "search")
+
+
 def collection_search(
     c: Handle,
     k: int | None,
@@ -98,12 +118,7 @@ def collection_search(
 ) -> tuple[list[Records], str]:
     """One group of records a query, and the plan. k None: all within the radius."""
     held: list[Any] = []
-    query = ffi.new("hither_query *")
-    query.size = _QUERY_SIZE
-    if vectors is not None:
-        _set_matrix(query.vectors, vectors, held)
-    if texts is not None:
-        _set_strings(query.texts, texts, held)
+    query = _query(vectors, texts, held)
     if ids is not None:
         _set_ids(query.ids, ids, held)
     if keywords is not None:

@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from . import (
     _core,
@@ -511,6 +511,25 @@ class Collection(_Closing):
         """
         inner = self._inner
         return Scan(lambda: inner.scan(batch, where=where, where_document=where_document, include=include))
+
+    def search_on(
+        self,
+        query: ArrayLike | str,
+        batch: int = 100,
+        *,
+        where: Where | None = None,
+        where_document: Where | None = None,
+        include: Include = DEFAULT_INCLUDE,
+        max_distance: float | None = None,
+        recall: float | None = None,
+        ef: int | None = None,
+        nprobe: int | None = None,
+    ) -> Scan:
+        """A search that goes on, for ``async for``; see `hither.Collection.search_on`."""
+        inner, rest = self._inner, (where, where_document, include, max_distance, recall, ef, nprobe)
+        names = ("where", "where_document", "include", "max_distance", "recall", "ef", "nprobe")
+        how: dict[str, Any] = dict(zip(names, rest, strict=True))
+        return Scan(lambda: inner.search_on(query, batch, **how))
 
     add = _mirror(_collection.Collection.add)
     compact = _mirror_long(_collection.Collection.compact)

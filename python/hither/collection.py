@@ -645,6 +645,51 @@ class Collection(Listing, Tables, Keeping):
         self._adopt(handle)
         return Scan(handle, limit, flags)
 
+    def search_on(
+        self,
+        query: ArrayLike | str,
+        batch: int = 100,
+        *,
+        where: Where | None = None,
+        where_document: Where | None = None,
+        include: Include = DEFAULT_INCLUDE,
+        max_distance: float | None = None,
+        recall: float | None = None,
+        ef: int | None = None,
+        nprobe: int | None = None,
+    ) -> Scan:
+        """A search that goes on: iterate over the rows as they are now, the nearest first, for as long as you want.
+
+        Parameters
+        ----------
+        query : array_like, shape (dim,), or str
+        batch : int
+            Hits looked for at a time.
+        where, where_document, include, max_distance, recall, ef, nprobe : optional
+            As for `search`. No row comes twice; with a recall below 1, one that a step has missed may come in a later
+            step, behind rows that are farther.
+
+        Examples
+        --------
+        >>> import hither
+        >>> with hither.connect(":memory:") as db:
+        ...     c = db.collection("points", dim=1, metric="l2")
+        ...     _ = c.add([3, 1, 2], [[0.0], [1.0], [2.0]])
+        ...     [(hit.id, hit.distance) for hit in c.search_on([2.5], batch=2)]
+        [(2, 0.25), (1, 2.25), (3, 6.25)]
+        """
+        limit = check_k(operator.index(batch))
+        flags = self._include(include)
+        how = fusion_of("vector", None, None)
+        options = search_options(
+            where, where_document, flags, 0, max_distance, None, 1, 0.0, None, *how, recall, ef, nprobe, None
+        )
+        words = texts([query], "query") if isinstance(query, (str, bytes)) else None
+        vectors = None if words is not None else _one_vector(query)
+        handle = _search.collection_search_on(self._handle, options, vectors, words)
+        self._adopt(handle)
+        return Scan(handle, limit, flags)
+
     # ---- the object
 
     def close(self) -> None:

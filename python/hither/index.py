@@ -179,7 +179,7 @@ class Index:
         >>> index.save("points.hi")
         >>> with hither.Index.open("points.hi") as again:
         ...     again
-        <hither.Index of 2 rows, 2 dimensions, f32, cosine, exact>
+        <hither.Index of 2 rows, 2 dimensions, f32, cosine, auto>
         """
         return cls._of(_index.index_open(os.fsencode(path)))
 

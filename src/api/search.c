@@ -203,6 +203,61 @@ hither_status hither_collection_search(hither_collection *c, const hither_query 
     return checked_search(c, query, k, &o, out, err);
 }
 
+/* ---- a search that goes on */
+
+static hither_status check_going_on(const hither_query *q, const hither_search_options *o, hither_error *err) {
+    const bool others = q->ids.count || q->keywords.count || q->field || (q->named && q->named->count);
+    if (others || q->vectors.rows + q->texts.count != 1)
+        return ht_fail(err, HITHER_INVALID,
+                       "a search that goes on takes one vector or one text, and nothing beside it");
+    if (o->group_by || o->group_size || o->diversity != 0 || o->candidates || o->fusion || o->vector_weight != 0)
+        return ht_fail(err, HITHER_INVALID, "a search that goes on takes no group_by, diversity, candidates or fusion");
+    if (!(o->recall >= 0 && o->recall <= 1))
+        return ht_fail(err, HITHER_INVALID, "recall is %g; it is a share, at most 1", o->recall);
+    return HITHER_OK;
+}
+
+static hither_status search_on(hither_collection *c, const hither_query *q, const hither_search_options *o,
+                               ht_cursor **out, hither_error *err) {
+    ht_floats vectors = {0};
+    ht_filter *filter, *group;
+    ht_search wanted;
+    hither_status status = read_options(c, o, 1, &wanted, &filter, &group, err);
+    if (status == HITHER_OK && q->vectors.rows)
+        status = ht_floats_read(&q->vectors, "queries", &vectors, err);
+    else if (status == HITHER_OK)
+        status = ht_texts_embed(c, HT_EMBED_QUERY, &q->texts, &vectors, &wanted.embedder, err);
+    if (status == HITHER_OK)
+        status = ht_collection_search_on(c->inner, vectors.view.data, vectors.view.dim, &wanted, out, err);
+    ht_filter_free(filter);
+    ht_filter_free(group);
+    ht_floats_clear(&vectors);
+    return status;
+}
+
+hither_status hither_collection_search_on(hither_collection *c, const hither_query *query,
+                                          const hither_search_options *options, hither_cursor **out,
+                                          hither_error *err) {
+    hither_search_options o;
+    hither_query q;
+    ht_cursor *cursor;
+    HT_TRY(ht_call_check(c, query && out ? out : NULL, err));
+    *out = NULL;
+    HT_TRY(ht_options_read(&o, sizeof o, options, "hither_search_options", err));
+    HT_TRY(ht_options_read(&q, sizeof q, query, "hither_query", err));
+    HT_TRY(check_query(&q, err));
+    HT_TRY(check_going_on(&q, &o, err));
+    HT_TRY(check_options(&o, 1, err));
+    ht_fp_state fp = ht_fp_enter();
+    hither_status status = HITHER_STALE; /* as for a search */
+    for (int i = 0; i < REEMBEDDED && status == HITHER_STALE; i++)
+        status = search_on(c, &q, &o, &cursor, err);
+    ht_fp_leave(fp);
+    if (status == HITHER_OK)
+        *out = (hither_cursor *)cursor;
+    return status;
+}
+
 hither_status hither_collection_within(hither_collection *c, const hither_query *query, float radius,
                                        const hither_search_options *options, hither_result **out, hither_error *err) {
     hither_search_options o;

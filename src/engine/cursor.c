@@ -1,8 +1,10 @@
 /*
- * cursor.c: all rows of one version, in order of writing, a block at a time. A cursor holds its snapshot by count, and
- * belongs to one thread at a time.
+ * cursor.c: all rows of one version, in order of writing, a block at a time; or the hits of a search, the nearest first
+ * (cursor.h). A cursor holds its snapshot by count, and belongs to one thread at a time.
  */
-#include "engine/reading.h"
+#include "engine/cursor.h"
+
+#include <string.h>
 
 struct ht_cursor {
     ht_collection *c;
@@ -10,6 +12,7 @@ struct ht_cursor {
     ht_selection selected; /* of the snapshot; words NULL: all */
     uint64_t slot;         /* where to go on */
     uint32_t include;
+    ht_search_cursor *search; /* NULL: of all rows */
 };
 
 static hither_status scan(ht_collection *c, const ht_filter *filter, uint32_t include, ht_cursor **out,
@@ -40,6 +43,38 @@ hither_status ht_collection_scan(ht_collection *c, const ht_filter *filter, uint
     hither_status status = HITHER_STALE;
     for (int i = 0; i < HT_STALE_ATTEMPTS && status == HITHER_STALE; i++)
         status = scan(c, filter, include, out, err);
+    return status;
+}
+
+static hither_status search_on(ht_collection *c, const float *query, size_t dim, const ht_search *search,
+                               ht_cursor **out, hither_error *err) {
+    ht_reading v;
+    ht_search_cursor *found = NULL;
+    ht_cursor *cursor = ht_calloc(1, sizeof *cursor);
+    if (!cursor)
+        return ht_fail_nomem(err, sizeof *cursor, "a cursor");
+    hither_status status = ht_reading_open(&v, c, search->include, err);
+    if (status == HITHER_OK && search->embedder && strcmp(search->embedder, v.snapshot->shape->embedder) != 0)
+        status = ht_fail(err, HITHER_STALE, "the collection was moved to another embedder meanwhile");
+    if (status == HITHER_OK)
+        status = ht_search_cursor_new(&v, query, dim, search, &found, err);
+    if (status == HITHER_OK) {
+        ht_snapshot_hold(v.snapshot);
+        ht_db_acquire(c->db);
+        *cursor = (ht_cursor){.c = ht_collection_ref(c), .snapshot = v.snapshot, .search = found, .include = v.include};
+        *out = cursor;
+    } else {
+        ht_release(cursor);
+    }
+    ht_reading_close(&v);
+    return status;
+}
+
+hither_status ht_collection_search_on(ht_collection *c, const float *query, size_t dim, const ht_search *search,
+                                      ht_cursor **out, hither_error *err) {
+    hither_status status = HITHER_STALE;
+    for (int i = 0; i < HT_STALE_ATTEMPTS && status == HITHER_STALE; i++)
+        status = search_on(c, query, dim, search, out, err);
     return status;
 }
 
@@ -74,6 +109,8 @@ hither_status ht_cursor_next(ht_cursor *cursor, size_t limit, hither_result **ou
     if (atomic_load_explicit(&c->dropped, memory_order_acquire))
         return ht_fail(err, HITHER_NOT_FOUND, "the collection was dropped");
     const ht_reading v = {.c = c, .snapshot = cursor->snapshot, .include = cursor->include};
+    if (cursor->search)
+        return ht_search_cursor_next(cursor->search, &v, limit, out, err);
     HT_TRY(ht_reading_result(&v, false, &result, err));
     hither_status status = next_rows(cursor, limit, result, err);
     if (status == HITHER_OK)
@@ -95,6 +132,7 @@ void ht_cursor_close(ht_cursor *cursor) {
     }
     ht_collection_unref(cursor->c);
     ht_selection_clear(&cursor->selected);
+    ht_search_cursor_free(cursor->search);
     ht_release(cursor);
     ht_db_close(db);
 }

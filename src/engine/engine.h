@@ -146,6 +146,9 @@ HT_NODISCARD hither_status ht_collection_facets(ht_collection *c, const ht_filte
                                                 uint32_t limit, hither_result **out, hither_error *err);
 HT_NODISCARD hither_status ht_collection_scan(ht_collection *c, const ht_filter *filter, uint32_t include,
                                               ht_cursor **out, hither_error *err);
+/* The hits of a search, the nearest first, as many as are asked for: see cursor.h. */
+HT_NODISCARD hither_status ht_collection_search_on(ht_collection *c, const float *query, size_t dim,
+                                                   const ht_search *search, ht_cursor **out, hither_error *err);
 HT_NODISCARD hither_status ht_cursor_next(ht_cursor *cursor, size_t limit, hither_result **out, hither_error *err);
 void ht_cursor_close(ht_cursor *cursor);
 

@@ -469,7 +469,7 @@ static hither_status aim(ht_flat *flat, const ht_flat_search *search, flat_targe
     *t = (flat_target){.vectors = ht_flat_vectors(flat, flat->parts, flat->part_count),
                        .live = ht_labels_mask(&flat->labels)};
     t->vectors.recall = search->recall;
-    if (flat->kind)
+    if (flat->kind && (flat->approx || flat->kind != &ht_approx_auto))
         t->vectors.recall = 1; /* what is not found by a walk is found exactly */
     if (search->metric)
         t->vectors.metric = search->metric;

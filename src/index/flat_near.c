@@ -199,7 +199,7 @@ bool ht_flat_nears(const ht_flat *flat, flat_target *t, const ht_flat_search *se
                    ht_flat_stats *stats) {
     const char *why = why_exact(flat, t, search, effort);
     if (stats) {
-        stats->why = why;
+        stats->why = flat->approx || flat->kind != &ht_approx_auto ? why : NULL; /* it was to be exact so far */
         stats->walked = !why;
         stats->kind = why ? NULL : flat->approx->kind;
         stats->effort = why ? 0 : *effort;
