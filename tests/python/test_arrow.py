@@ -18,8 +18,13 @@ import pyarrow.parquet as pq  # noqa: E402
 
 def rows_of(c: hither.Collection) -> list[tuple[Any, ...]]:
     include = ("vector", "metadata", "document")
+
+    def metadata(hit: hither.Hit) -> str | None:  # as it is stored, to the byte
+        column = hit._hits._metadata
+        return None if column is None else column.get(hit._row)
+
     return [
-        (hit.id, hit.vector.tobytes(), hit._hits._text("metadata", hit._row), hit.document)
+        (hit.id, hit.vector.tobytes(), metadata(hit), hit.document)
         for hit in c.scan(7, include=include)
         if hit.vector is not None
     ]
