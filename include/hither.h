@@ -1032,6 +1032,11 @@ HITHER_API HITHER_MUST_CHECK hither_status hither_job_search(hither_collection *
                                                              uint32_t k, const hither_search_options *search_options,
                                                              const hither_job_options *options, hither_job **out,
                                                              hither_error *err);
+/* hither_collection_put: all rows or none. Cancelled before it begins to write it ends with INTERRUPTED, and nothing is
+ * written; later it is not stopped. */
+HITHER_API HITHER_MUST_CHECK hither_status hither_job_put(hither_collection *c, hither_mode mode,
+                                                          const hither_batch *batch, const hither_job_options *options,
+                                                          hither_job **out, hither_error *err);
 /* hither_index_add; its result has the labels as ids. Rows that are being added are not stopped either. */
 HITHER_API HITHER_MUST_CHECK hither_status hither_job_add(hither_index *index, const hither_matrix *rows,
                                                           const int64_t *labels, const hither_job_options *options,

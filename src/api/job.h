@@ -21,6 +21,8 @@ typedef struct ht_work {
     uint32_t k;
     hither_matrix rows;
     const int64_t *labels;
+    hither_batch batch;
+    hither_mode mode;
     uint32_t threads;
 } ht_work;
 

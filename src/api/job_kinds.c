@@ -109,6 +109,12 @@ hither_status hither_job_repair(const char *path, const char *to, const hither_j
 
 /* ---- collections and indexes */
 
+static void take_collection(ht_work *work, const hither_collection *c) {
+    work->db = ht_db_acquire(c->inner->db);
+    work->collection.inner = ht_collection_ref(c->inner);
+    work->collection.embedder = c->embedder ? ht_embedder_acquire(c->embedder) : NULL;
+}
+
 static hither_status search(ht_work *work, ht_progress *progress, hither_result **out, hither_error *err) {
     HT_TRY(ht_progress_phase(progress, "searching", 0, err));
     return hither_collection_search(&work->collection, &work->query, work->k, &work->search, out, err);
@@ -122,9 +128,23 @@ hither_status hither_job_search(hither_collection *c, const hither_query *query,
     HT_TRY(check(query, "query", out, err));
     HT_TRY(ht_options_read(&work.query, sizeof work.query, query, "hither_query", err));
     HT_TRY(ht_options_read(&work.search, sizeof work.search, search_options, "hither_search_options", err));
-    work.db = ht_db_acquire(c->inner->db);
-    work.collection.inner = ht_collection_ref(c->inner);
-    work.collection.embedder = c->embedder ? ht_embedder_acquire(c->embedder) : NULL;
+    take_collection(&work, c);
+    return ht_job_start(&work, options, out, err);
+}
+
+static hither_status put(ht_work *work, ht_progress *progress, hither_result **out, hither_error *err) {
+    (void)out;
+    HT_TRY(ht_progress_phase(progress, "writing", work->batch.ids.count, err));
+    return hither_collection_put(&work->collection, work->mode, &work->batch, NULL, err);
+}
+
+hither_status hither_job_put(hither_collection *c, hither_mode mode, const hither_batch *batch,
+                             const hither_job_options *options, hither_job **out, hither_error *err) {
+    ht_work work = {.run = put, .mode = mode};
+    HT_TRY(check(c, "collection", out, err));
+    HT_TRY(check(batch, "batch", out, err));
+    HT_TRY(ht_options_read(&work.batch, sizeof work.batch, batch, "hither_batch", err));
+    take_collection(&work, c);
     return ht_job_start(&work, options, out, err);
 }
 

@@ -191,6 +191,30 @@ static void test_search_is_the_search_that_waits(void **state) {
     hither_job_free(jobs[0]);
 }
 
+/* All rows, also when the collection is closed meanwhile; an error names the row, and then there is none. */
+static void test_rows_are_put(void **state) {
+    world *w = *state;
+    hither_job *job;
+    hither_collection *c;
+    size_t count;
+    int64_t ids[] = {KEPT, KEPT + 1, KEPT + 2};
+    hither_batch batch = {
+        .size = sizeof batch, .ids = test_int_ids(ids, 3), .vectors = test_matrix(w->vectors, 3, DIM)};
+    OK(hither_collection_open(w->db, "c", NULL, &c, &err));
+    OK(hither_job_put(c, HITHER_INSERT, &batch, NULL, &job, &err));
+    hither_collection_close(c);
+    finish(job, HITHER_OK);
+    OK(hither_collection_count(w->c, NULL, &count, &err));
+    assert_int_equal(count, KEPT + 3);
+    ids[0] = KEPT + 9;
+    OK(hither_job_put(w->c, HITHER_INSERT, &batch, NULL, &job, &err));
+    FAILS(hither_job_result(job, NULL, &err), HITHER_EXISTS);
+    assert_non_null(strstr(err.message, "601")); /* the row that is there, by its id */
+    finish(job, HITHER_EXISTS);
+    OK(hither_collection_count(w->c, NULL, &count, &err));
+    assert_int_equal(count, KEPT + 3);
+}
+
 static void test_rows_are_added_to_an_index(void **state) {
     world *w = *state;
     hither_index *index;
@@ -427,6 +451,7 @@ static void test_what_makes_no_sense(void **state) {
     FAILS(hither_job_backup(w->db, ":memory:", NULL, &job, &err), HITHER_INVALID);
     FAILS(hither_job_repair("", w->other, NULL, &job, &err), HITHER_INVALID);
     FAILS(hither_job_search(w->c, NULL, 1, NULL, NULL, &job, &err), HITHER_INVALID);
+    FAILS(hither_job_put(w->c, HITHER_UPSERT, NULL, NULL, &job, &err), HITHER_INVALID);
     FAILS(hither_job_add(NULL, NULL, NULL, NULL, &job, &err), HITHER_INVALID);
     FAILS(hither_job_wait(NULL, 0, &err), HITHER_INVALID);
     hither_job_free(NULL);
@@ -441,6 +466,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_work_on_a_database, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_search_is_the_search_that_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rows_are_put, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rows_are_added_to_an_index, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_index_is_built, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stopped_anywhere, set_up, tear_down),
