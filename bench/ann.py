@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import ann_goals
 from ann_peers import ABSENT, ENGINES, ENOUGH, OWN_THREADS, THREADS, K, Peer, recalls, version
-from measure import Floats, Others, clustered, machine, noise, spectral, unit
+from measure import Floats, clustered, machine, noise, spectral, unit
 
 ROOT = Path(__file__).resolve().parents[1]
 RECALLS = (0.9, 0.95, 0.99)
@@ -287,7 +287,7 @@ def main(arguments: list[str]) -> int:
     about = machine() | {"rows": options.rows, "dim": options.dim}
     about["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     report: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="hither-ann-") as folder, Others() as others:
+    with tempfile.TemporaryDirectory(prefix="hither-ann-") as folder:
         base, queries, what = data_of(options)
         store(folder, base, queries)
         title = f"{len(base):,} rows of {base.shape[1]} dimensions ({what}), k = {K}"
@@ -309,7 +309,7 @@ def main(arguments: list[str]) -> int:
         len(base),
         options.far,
     )
-    report += [f"{title}. {about['cpu']}, {about['cpus']} CPUs; others kept {others.cpus:g} of them busy.", goals, text]
+    report += [f"{title}. {about['cpu']}, {about['cpus']} CPUs.", goals, text]
     if more:
         report.append(ann_goals.other_table(more))
     print("\n\n".join(report))
