@@ -247,18 +247,21 @@ static hither_status everything(void) {
     return status;
 }
 
+/* Rows that are only remembered for the next search are let go; everything else says so. */
 static void without_memory(void **state) {
     (void)state;
+    size_t said = 0;
     for (uint64_t nth = 1;; nth++) {
         alloc_fault_arm(nth, false);
         hither_status status = everything();
         bool hit = alloc_fault_hit();
         alloc_fault_arm(0, false);
-        if (hit && status != HITHER_NOMEM)
+        if (status != HITHER_NOMEM && status != HITHER_OK)
             fail_msg("request %llu: %s %s", (unsigned long long)nth, hither_status_name(status), err.message);
+        said += status == HITHER_NOMEM;
         if (!hit) {
             assert_int_equal(status, HITHER_OK);
-            assert_true(nth > 20);
+            assert_true(said > 20 && nth - said < 20);
             return;
         }
     }
