@@ -74,7 +74,7 @@ def _filtered(base: Floats) -> dict[str, Callable[[], Any]]:
     def ours() -> Any:
         import hither
 
-        index = hither.Index(base.shape[1], "hnsw", "cosine")
+        index = hither.Index(base.shape[1], "hnsw", "cosine", m=24)
         index.add(base)
         return lambda q, mask: index.search(q, K, allow=mask, recall=0.99)[0]
 
@@ -141,7 +141,7 @@ def _growing(base: Floats, start: int) -> dict[str, Callable[[], Any]]:
     def ours() -> Any:
         import hither
 
-        index = hither.Index(base.shape[1], "hnsw", "cosine")
+        index = hither.Index(base.shape[1], "hnsw", "cosine", m=24)
         index.add(base[:start])
         return lambda i: index.add(base[i : i + 1]), lambda q: index.search(q, K)
 

@@ -50,7 +50,7 @@ class Engine(NamedTuple):
 def hither_graph(base: Floats) -> Engine:
     import hither
 
-    index = hither.Index(base.shape[1], "hnsw", "cosine")
+    index = hither.Index(base.shape[1], "hnsw", "cosine", m=24)
     index.add(base, wait=False)
     index.build(threads=THREADS)
     at = {"ef": 10}
@@ -59,6 +59,7 @@ def hither_graph(base: Floats) -> Engine:
         lambda e: at.update(ef=e),
         lambda q: index.search(q, K, ef=at["ef"])[0],
         lambda q: index.search(q, K, ef=at["ef"], threads=THREADS)[0],
+        about="m 24, ef_build 100",
     )
 
 

@@ -366,7 +366,7 @@ typedef struct hither_index_options {
     hither_metric metric; /* default HITHER_COSINE, of b1 HITHER_HAMMING; of searches that do not name another */
     hither_kind kind; /* default HITHER_EXACT. Others take cosine, dot and l2 of all dtypes but b1; what a kind does not
                        * take is searched exactly, and so are a few thousand rows */
-    uint32_t m;       /* HNSW: links of a node, 4 to 128, twice as many on the lowest layer; default 24 */
+    uint32_t m;       /* HNSW: links of a node, 4 to 128, twice as many on the lowest layer; default 16 */
     uint32_t ef_build; /* HNSW: candidates looked at for a new node's links; default 100 */
     uint32_t bits;     /* HNSW: of the codes that are walked by, 4 or 8; default 4 */
     uint32_t lists;    /* IVF: how many, at most 65,536; default eight times the square root of the rows, or one for 88

@@ -62,7 +62,7 @@ class Index:
         How a number is stored. "i8" is one byte a dimension with a scale a row ("f8" of other engines), "b1" one bit:
         whether the number is above 0. Searches are exact for what is stored.
     m, ef_build, bits : int, optional
-        Of a graph: links of a node (24), candidates looked at for a new node's links (100), bits of the codes that are
+        Of a graph: links of a node (16), candidates looked at for a new node's links (100), bits of the codes that are
         walked by (4 or 8; 4).
     lists : int, optional
         Of "ivf": how many (eight times the square root of the rows, if they hold 64 rows each).

@@ -9,7 +9,7 @@
 #include "base/values.h"
 #include "index/hnsw_inside.h"
 
-enum { DEFAULT_M = 24, DEFAULT_EF_BUILD = 100, DEFAULT_BITS = 4 };
+enum { DEFAULT_M = 16, DEFAULT_EF_BUILD = 100, DEFAULT_BITS = 4 };
 
 hither_status ht_hnsw_spec_check(ht_hnsw_spec *spec, hither_error *err) {
     if (spec->dtype == HITHER_B1 || spec->metric < HITHER_COSINE || spec->metric > HITHER_L2)
