@@ -337,7 +337,7 @@ def crc32c(data: bytes) -> int:
 def test_a_stranger_can_read_the_file(tmp_path: Path) -> None:
     """By docs/format.md alone."""
     base, labels = some(9, 20), [4, 8, 1, 0, 2, 3, 90, 91, 92]
-    index = hither.Index(20, metric="dot")
+    index = hither.Index(20, kind="exact", metric="dot")
     index.add(base, labels)
     index.save(tmp_path / "i.hi")
     data = (tmp_path / "i.hi").read_bytes()
