@@ -237,6 +237,8 @@ hither_status ht_onnx_tensor_read(ht_onnx *o, const uint8_t *data, size_t bytes,
 
 static void widen(uint32_t type, const uint8_t *from, size_t count, float *out) {
     const ht_kernels *k = ht_kernels_get();
+    if (!count) /* and `from` may be NULL */
+        return;
     switch (type) {
     case HT_ONNX_F32:
         memcpy(out, from, count * sizeof *out);
