@@ -2,9 +2,8 @@
 
     kill_child.py DATABASE JOURNAL
 
-A line "ROUND" on standard input forks a child that writes until it is killed; its pid comes back on standard output,
-and "gone" once it is. Forking a process that has imported everything and opened nothing makes a round cheap. Before
-each write the child puts "begin ROUND STEP" into the journal, and "done ROUND STEP" after the call has returned.
+Rounds are asked for as killed_rounds.py says. Before each write the child puts "begin ROUND STEP" into the journal, and
+"done ROUND STEP" after the call has returned.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any
 
 import hither
 import numpy as np
+from killed_rounds import serve
 
 DIM = 8
 IDS = 400
@@ -48,18 +48,7 @@ def write_until_killed(path: str, journal: int, round_: int) -> None:
 
 def main() -> None:
     path, journal = sys.argv[1], os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            try:
-                write_until_killed(path, journal, int(line))
-            except BaseException as error:
-                print(f"child: {error!r}", file=sys.stderr, flush=True)
-            finally:
-                os._exit(1)
-        print(pid, flush=True)
-        os.waitpid(pid, 0)
-        print("gone", flush=True)
+    serve(lambda round_: write_until_killed(path, journal, round_))
 
 
 if __name__ == "__main__":

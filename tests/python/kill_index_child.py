@@ -2,17 +2,16 @@
 
     kill_index_child.py FOLDER KIND
 
-A line on standard input forks a child that works until it is killed; its pid comes back on standard output, and "gone"
-once it is.
+Rounds are asked for as killed_rounds.py says.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 
 import hither
 import numpy as np
+from killed_rounds import serve
 from numpy.typing import NDArray
 
 DIM = 24
@@ -41,18 +40,7 @@ def work(folder: str, kind: str, round_: int) -> None:
 
 def main() -> None:
     folder, kind = sys.argv[1:]
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            try:
-                work(folder, kind, int(line))
-            except BaseException as error:
-                print(f"child: {error!r}", file=sys.stderr, flush=True)
-            finally:
-                os._exit(1)
-        print(pid, flush=True)
-        os.waitpid(pid, 0)
-        print("gone", flush=True)
+    serve(lambda round_: work(folder, kind, round_))
 
 
 if __name__ == "__main__":
